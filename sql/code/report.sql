@@ -1,0 +1,196 @@
+-- Reading the books: the bank statement of one member, the member at a till,
+-- and five views for BI tools. The views show no personal data and no wallet,
+-- run with the rights of whoever reads them, and name every column they show.
+
+CREATE OR REPLACE FUNCTION loyalty.statement(member_id bigint, since timestamptz DEFAULT NULL,
+	until timestamptz DEFAULT NULL, unit text DEFAULT NULL)
+RETURNS TABLE (at timestamptz, journal_id bigint, kind text, event text, ref text, unit text,
+	amount numeric, pending numeric, balance_after numeric, expires_on date, reason text)
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 100
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	-- Plain SQL cannot raise: these do for an unknown member or unit. As a
+	-- statement of its own it runs even where the next one finds nothing.
+	SELECT CASE WHEN statement.unit IS NULL THEN loyalty.member_require(statement.member_id)
+	       ELSE loyalty.unit_require(loyalty.member_require(statement.member_id), statement.unit) END;
+
+	SELECT j.effective_at, j.journal_id, j.kind, j.event, j.ref, u.code,
+		loyalty.unit_amount(e.amount, u.scale),
+		loyalty.unit_amount(e.pending, u.scale),
+		loyalty.unit_amount(e.balance_after, u.scale),
+		e.expires_on, j.reason
+	FROM loyalty.journal j
+	CROSS JOIN LATERAL (
+		SELECT l.unit_id,
+			sum(l.amount)::bigint AS amount,
+			coalesce(sum(l.amount) FILTER (WHERE l.vests_on IS NOT NULL), 0)::bigint AS pending,
+			(array_agg(l.balance_after ORDER BY l.line DESC))[1] AS balance_after,
+			min(l.expires_on) FILTER (WHERE l.amount > 0) AS expires_on
+		FROM (
+			-- a metric lot has its month there, and is never pending
+			SELECT x.line, x.unit_id, x.amount, x.balance_after, x.expires_on,
+				CASE WHEN k.kind <> 'metric' THEN x.vests_on END AS vests_on
+			FROM loyalty.entry x
+			JOIN loyalty.unit k ON k.unit_id = x.unit_id
+			WHERE x.member_id = j.member_id AND x.journal_id = j.journal_id) l
+		GROUP BY l.unit_id) e
+	JOIN loyalty.unit u ON u.unit_id = e.unit_id
+	WHERE j.member_id = statement.member_id
+	AND (statement.since IS NULL OR j.effective_at >= statement.since)
+	AND (statement.until IS NULL OR j.effective_at < statement.until)
+	AND (statement.unit IS NULL OR u.code = statement.unit)
+	ORDER BY j.journal_id, u.unit_id;
+END;
+COMMENT ON FUNCTION loyalty.statement(bigint, timestamptz, timestamptz, text) IS
+'What moved a member''s units and why, like a bank statement: one row per journal row and unit, dated from since up to before until';
+
+CREATE OR REPLACE VIEW loyalty.report_member WITH (security_invoker = true) AS
+SELECT m.member_id, p.name AS program, a.status,
+	(m.joined_at AT TIME ZONE p.time_zone)::date AS joined_on, m.joined_at,
+	a.first_event_at, a.last_event_at, a.first_purchase_at, a.last_purchase_at,
+	a.tier_id
+FROM loyalty.member m
+JOIN loyalty.account a ON a.member_id = m.member_id
+JOIN loyalty.program p ON p.program_id = m.program_id;
+COMMENT ON VIEW loyalty.report_member IS
+'One row per member: programme, status, first and last event; nothing personal';
+
+CREATE OR REPLACE VIEW loyalty.report_balance WITH (security_invoker = true) AS
+WITH clock AS (
+	SELECT p.program_id, loyalty.now() AS now, (loyalty.now() AT TIME ZONE p.time_zone)::date AS today
+	FROM loyalty.program p
+), balance AS (
+	-- Nothing has fallen due since it was last posted: the wallet tells.
+	SELECT a.member_id, a.program_id, u.unit_id,
+		CASE WHEN u.kind = 'metric' THEN coalesce((
+			SELECT sum(l.amount) FROM loyalty.wallet_lots(a.wallet) l
+			WHERE l.unit_id = u.unit_id AND l.vests_on <= c.today
+			AND (u.window_months IS NULL OR l.vests_on > c.today - make_interval(months => u.window_months))), 0)::bigint
+		ELSE loyalty.wallet_balance(a.wallet, u.unit_id, c.today) END AS available,
+		CASE WHEN u.kind = 'metric' THEN 0
+		ELSE loyalty.wallet_pending(a.wallet, u.unit_id, c.today) END AS pending,
+		coalesce(h.held, 0)::bigint AS held,
+		loyalty.wallet_debt(a.wallet, u.unit_id) AS debt
+	FROM loyalty.account a
+	JOIN clock c ON c.program_id = a.program_id
+	JOIN loyalty.unit u ON u.program_id = a.program_id
+	LEFT JOIN (
+		SELECT o.member_id, o.unit_id, sum(o.amount) AS held
+		FROM loyalty.hold o WHERE o.status = 'held'
+		GROUP BY o.member_id, o.unit_id) h ON h.member_id = a.member_id AND h.unit_id = u.unit_id
+	WHERE a.due_on > c.today AND (a.hold_until IS NULL OR a.hold_until > c.now)
+	UNION ALL
+	-- Something has, and balance() knows what it comes to, posted or not.
+	SELECT a.member_id, a.program_id, u.unit_id,
+		trunc(b.available * 10::numeric ^ u.scale)::bigint,
+		trunc(b.pending * 10::numeric ^ u.scale)::bigint,
+		trunc(b.held * 10::numeric ^ u.scale)::bigint,
+		trunc(b.debt * 10::numeric ^ u.scale)::bigint
+	FROM loyalty.account a
+	JOIN clock c ON c.program_id = a.program_id
+	CROSS JOIN LATERAL loyalty.balance(a.member_id) b
+	JOIN loyalty.unit u ON u.program_id = a.program_id AND u.code = b.unit
+	WHERE a.due_on <= c.today OR a.hold_until <= c.now
+)
+SELECT b.member_id, p.name AS program, u.code AS unit, u.kind AS unit_kind,
+	loyalty.unit_amount(b.available, u.scale) AS available,
+	loyalty.unit_amount(b.pending, u.scale) AS pending,
+	loyalty.unit_amount(b.held, u.scale) AS held,
+	loyalty.unit_amount(b.debt, u.scale) AS debt,
+	-- whole minor units of the currency, as a till would count them
+	div(b.available::numeric * v.money, v.units) * loyalty.unit_amount(1, p.currency_scale) AS worth,
+	p.currency
+FROM balance b
+JOIN loyalty.program p ON p.program_id = b.program_id
+JOIN loyalty.unit u ON u.unit_id = b.unit_id
+JOIN clock c ON c.program_id = b.program_id
+LEFT JOIN LATERAL (
+	SELECT x.units, x.money FROM loyalty.unit_anchor x
+	WHERE x.unit_id = u.unit_id AND x.valid_from <= c.today
+	ORDER BY x.valid_from DESC LIMIT 1) v ON true;
+COMMENT ON VIEW loyalty.report_balance IS
+'One row per member and unit: available, pending, held and debt now, and what the available part is worth today';
+
+CREATE OR REPLACE VIEW loyalty.report_ledger WITH (security_invoker = true) AS
+SELECT e.member_id, e.journal_id, e.line, p.name AS program, j.kind, j.event, j.ref, j.reverses,
+	j.channel, j.store, u.code AS unit,
+	CASE WHEN e.origin = 'e' THEN 'earned'
+		WHEN e.origin = 'b' THEN 'bonus'
+		WHEN e.origin = 'a' THEN 'adjusted'
+		WHEN e.origin = 't' THEN 'transferred'
+		WHEN e.origin = 'p' THEN 'principal'
+		WHEN e.origin = 'd' THEN 'debt' END AS origin,
+	loyalty.unit_amount(e.amount, u.scale) AS amount,
+	loyalty.unit_amount(e.balance_after, u.scale) AS balance_after,
+	e.vests_on, e.expires_on, e.rule_id,
+	(j.effective_at AT TIME ZONE p.time_zone)::date AS effective_on, j.effective_at,
+	(j.recorded_at AT TIME ZONE p.time_zone)::date AS recorded_on, j.recorded_at
+FROM loyalty.entry e
+JOIN loyalty.journal j ON j.member_id = e.member_id AND j.journal_id = e.journal_id
+JOIN loyalty.program p ON p.program_id = e.program_id
+JOIN loyalty.unit u ON u.unit_id = e.unit_id;
+COMMENT ON VIEW loyalty.report_ledger IS
+'One row per ledger entry: what moved in which lot, with the journal row that moved it';
+
+CREATE OR REPLACE VIEW loyalty.report_event WITH (security_invoker = true) AS
+SELECT j.member_id, j.journal_id, p.name AS program, j.kind, j.event, j.ref, j.reverses,
+	loyalty.unit_amount(j.amount, CASE WHEN u.unit_id IS NULL THEN p.currency_scale ELSE u.scale END) AS amount,
+	CASE WHEN j.amount IS NOT NULL THEN coalesce(u.code, p.currency) END AS amount_in,
+	j.channel, j.store, j.staff, j.other_member_id,
+	(j.effective_at AT TIME ZONE p.time_zone)::date AS effective_on, j.effective_at,
+	(j.recorded_at AT TIME ZONE p.time_zone)::date AS recorded_on, j.recorded_at
+FROM loyalty.journal j
+JOIN loyalty.program p ON p.program_id = j.program_id
+LEFT JOIN loyalty.unit u ON u.unit_id = j.unit_id
+-- not what the clock did; the vesting that a caller asked for names its order
+WHERE j.kind NOT IN ('expire', 'time_out') AND (j.kind <> 'vest' OR j.ref IS NOT NULL);
+COMMENT ON VIEW loyalty.report_event IS
+'One row per event and call, even one that moved nothing: what happened to whom, where, and for how much';
+
+CREATE OR REPLACE VIEW loyalty.report_daily WITH (security_invoker = true) AS
+SELECT p.name AS program, d.day, u.code AS unit, d.kind,
+	count(*) AS journal_rows,
+	coalesce(sum(d.credited), 0) * loyalty.unit_amount(1, coalesce(u.scale, 0)) AS credited,
+	coalesce(sum(d.debited), 0) * loyalty.unit_amount(1, coalesce(u.scale, 0)) AS debited,
+	coalesce(sum(d.net), 0) * loyalty.unit_amount(1, coalesce(u.scale, 0)) AS net
+FROM (
+	SELECT j.program_id, (j.effective_at AT TIME ZONE q.time_zone)::date AS day, j.kind, e.unit_id,
+		sum(e.amount) FILTER (WHERE e.amount > 0) AS credited,
+		sum(e.amount) FILTER (WHERE e.amount < 0) AS debited,
+		sum(e.amount) AS net
+	FROM loyalty.journal j
+	JOIN loyalty.program q ON q.program_id = j.program_id
+	LEFT JOIN loyalty.entry e ON e.member_id = j.member_id AND e.journal_id = j.journal_id
+	GROUP BY j.member_id, j.journal_id, j.program_id, j.effective_at, j.kind, q.time_zone, e.unit_id) d
+JOIN loyalty.program p ON p.program_id = d.program_id
+LEFT JOIN loyalty.unit u ON u.unit_id = d.unit_id
+GROUP BY p.program_id, p.name, d.day, u.unit_id, u.code, u.scale, d.kind;
+COMMENT ON VIEW loyalty.report_daily IS
+'Totals per programme, local day, unit and kind of journal row; unit NULL counts the rows that moved nothing';
+
+-- It belongs to the member by name, and stands here because it is made of
+-- find() and balance(), which come after the member.
+CREATE OR REPLACE FUNCTION loyalty.member_get(program text, kind text, value text)
+RETURNS TABLE (member_id bigint, status text, joined_at timestamptz, tier text, balances jsonb,
+	next_expiry date, next_expiry_unit text, next_expiry_amount numeric)
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 1
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT a.member_id, a.status, m.joined_at, NULL::text, coalesce(b.balances, '{}'),
+		b.next_expiry, b.next_expiry_unit, b.next_expiry_amount
+	FROM loyalty.account a
+	JOIN loyalty.member m ON m.member_id = a.member_id
+	CROSS JOIN LATERAL (
+		SELECT jsonb_object_agg(x.unit, jsonb_build_object('available', x.available,
+				'pending', x.pending, 'held', x.held, 'debt', x.debt)) AS balances,
+			min(x.next_expiry) AS next_expiry,
+			(array_agg(x.unit ORDER BY x.next_expiry, x.place)
+				FILTER (WHERE x.next_expiry IS NOT NULL))[1] AS next_expiry_unit,
+			(array_agg(x.next_expiry_amount ORDER BY x.next_expiry, x.place)
+				FILTER (WHERE x.next_expiry IS NOT NULL))[1] AS next_expiry_amount
+		FROM loyalty.balance(a.member_id) WITH ORDINALITY
+			x (unit, available, pending, held, debt, next_expiry, next_expiry_amount, place)) b
+	WHERE a.member_id = (SELECT loyalty.find(member_get.program, member_get.kind, member_get.value));
+END;
+COMMENT ON FUNCTION loyalty.member_get(text, text, text) IS
+'What a till needs of the member that an identity leads to, in one call; no row when unknown';

@@ -1,0 +1,146 @@
+-- Roles belong to the server, not to a database, so the install script makes
+-- none; this makes them, and gives each what doc/security.md says.
+--
+-- The one function with dynamic SQL: the names of the roles are arguments. It
+-- runs with the rights of its caller, who has to be a superuser. Every run leads
+-- to the same state, and none takes away what the administrator has granted.
+CREATE OR REPLACE FUNCTION loyalty.setup_roles(prefix text DEFAULT 'loyalty')
+RETURNS void LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	command text;
+BEGIN
+	IF prefix IS NULL THEN
+		RAISE EXCEPTION 'prefix must not be null' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	IF prefix !~ '^[a-z][a-z0-9_]{0,54}$' OR prefix ~ '^pg_' THEN
+		RAISE EXCEPTION 'invalid prefix for role names'
+			USING ERRCODE = 'invalid_parameter_value',
+			DETAIL = 'It must be 1 to 55 lower case letters, digits and underscores, begin with a letter, and not with pg_.';
+	END IF;
+	-- Functions that belong to the owner run with the owner's rights.
+	IF EXISTS (SELECT FROM pg_roles r
+			WHERE r.rolname = prefix || '_owner' AND (r.rolsuper OR r.rolbypassrls OR r.rolcreaterole)) THEN
+		RAISE EXCEPTION 'role "%" has too many rights to own functions', prefix || '_owner'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+			HINT = 'Take SUPERUSER, BYPASSRLS and CREATEROLE from it, or choose another prefix.';
+	END IF;
+
+	FOR command IN
+		SELECT format('CREATE ROLE %I NOLOGIN', n.name)
+		FROM unnest('{owner,admin,app,worker,reader,pii,auditor}'::text[]) WITH ORDINALITY r (role, place)
+		CROSS JOIN LATERAL (SELECT prefix || '_' || r.role AS name) n
+		WHERE NOT EXISTS (SELECT FROM pg_roles x WHERE x.rolname = n.name)
+		ORDER BY r.place
+	LOOP
+		EXECUTE command;
+	END LOOP;
+
+	-- One role's rights within another's.
+	FOR command IN
+		SELECT format('GRANT %I TO %I', prefix || '_' || g.role, prefix || '_' || g.member)
+		FROM (VALUES ('app', 'admin'), ('reader', 'pii'), ('reader', 'auditor')) g (role, member)
+		WHERE NOT pg_has_role(prefix || '_' || g.member, prefix || '_' || g.role, 'MEMBER')
+	LOOP
+		EXECUTE command;
+	END LOOP;
+
+	-- A transaction that is forgotten keeps its members locked. They count for
+	-- the role that logs in; another value that was set stays.
+	FOR command IN
+		SELECT format('ALTER ROLE %I SET %I = %L', r.rolname, s.name, s.value)
+		FROM pg_roles r
+		CROSS JOIN (VALUES ('statement_timeout', '30s'),
+			('idle_in_transaction_session_timeout', '60s')) s (name, value)
+		WHERE r.rolname = prefix || '_app'
+		AND NOT EXISTS (SELECT FROM unnest(r.rolconfig) c WHERE c LIKE s.name || '=%')
+	LOOP
+		EXECUTE command;
+	END LOOP;
+
+	FOR command IN
+		SELECT format('GRANT USAGE ON SCHEMA loyalty TO %I', prefix || '_' || r.role)
+		FROM unnest('{owner,admin,app,worker,reader,pii,auditor}'::text[]) WITH ORDINALITY r (role, place)
+		ORDER BY r.place
+	LOOP
+		EXECUTE command;
+	END LOOP;
+
+	-- Tables, whole or some columns, views and sequences. Nobody but the owner
+	-- writes members and books, and he adds to the books only. The profile, the
+	-- identities and the inputs of calls are personal; the salt of an account
+	-- and the hashes of requests would let one guess at them.
+	FOR command IN
+		SELECT format('GRANT %s ON %s TO %I', g.privilege, o.object, prefix || '_' || g.role)
+		FROM (VALUES
+			('owner', 'SELECT', '{table_kind,program,program_event,unit,unit_anchor,rule,member,account,journal,event_data,entry,hold,identity,journal_ref,id_seq,program_id_seq,unit_id_seq,rule_id_seq}'::text[]),
+			('owner', 'INSERT', '{program,program_event,unit,unit_anchor,rule,member,account,journal,event_data,entry,hold,identity,journal_ref}'),
+			('owner', 'UPDATE', '{member,account,hold}'),
+			('owner', 'DELETE', '{identity}'),
+			('owner', 'USAGE', '{id_seq,program_id_seq,unit_id_seq,rule_id_seq}'),
+			('admin', 'SELECT', '{program,program_event,unit,unit_anchor,rule}'),
+			('admin', 'INSERT', '{program,program_event,unit,unit_anchor,rule}'),
+			('admin', 'UPDATE', '{program,program_event,unit,unit_anchor,rule}'),
+			('admin', 'DELETE', '{program_event,unit_anchor}'),
+			('admin', 'USAGE', '{program_id_seq,unit_id_seq,rule_id_seq}'),
+			('worker', 'SELECT', '{program}'),
+			('worker', 'SELECT (member_id, program_id, status, settled_on, due_on, hold_until)', '{account}'),
+			('worker', 'SELECT (member_id, hold_id, program_id, status, expires_at)', '{hold}'),
+			('reader', 'SELECT', '{report_member,report_balance,report_ledger,report_event,report_daily,program,program_event,unit,unit_anchor,rule,entry,hold}'),
+			('reader', 'SELECT (member_id, joined_at, program_id)', '{member}'),
+			('reader', 'SELECT (member_id, program_id, status, wallet, tier_id, tier_since, tier_until, settled_on, due_on, hold_until, first_event_at, last_event_at, first_purchase_at, last_purchase_at)', '{account}'),
+			('reader', 'SELECT (member_id, journal_id, program_id, kind, event, ref, reverses, effective_at, recorded_at, amount, unit_id, hold_id, other_member_id, tier_before, tier_after, channel, store, staff, actor, reason, outcome)', '{journal}'),
+			('pii', 'SELECT', '{member,identity,event_data}'),
+			('auditor', 'SELECT', '{table_kind,journal,journal_ref}')
+		) g (role, privilege, objects)
+		CROSS JOIN LATERAL unnest(g.objects) x (name)
+		CROSS JOIN LATERAL (
+			SELECT CASE WHEN x.name LIKE '%\_seq' THEN 'SEQUENCE ' ELSE 'TABLE ' END
+				|| format('loyalty.%I', x.name) AS object) o
+		ORDER BY o.object, g.role, g.privilege
+	LOOP
+		EXECUTE command;
+	END LOOP;
+
+	-- The owner runs them all.
+	FOR command IN
+		SELECT format('GRANT EXECUTE ON FUNCTION %s TO %I', f.signature, prefix || '_' || g.role)
+		FROM (
+			SELECT p.oid::regprocedure AS signature, p.proname
+			FROM pg_extension e
+			JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+				AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
+			JOIN pg_proc p ON p.oid = d.objid
+			WHERE e.extname = 'loyalty') f
+		JOIN (VALUES
+			('owner', NULL::text[]),
+			('app', '{enroll,record,purchase,sale,vest,redeem,hold,capture,release,refund,transfer,identity_add,identity_canonical,find,member_get,balance,statement,now}'),
+			('admin', '{adjust,program_create,member_freeze,member_thaw,member_close,member_reopen,identity_remove,account_settle,rebuild,verify}'),
+			('worker', '{account_settle,verify,now}'),
+			('reader', '{balance,now,unit_amount,wallet_balance,wallet_pending,wallet_debt,wallet_lots}'),
+			('pii', '{identity_canonical,find}'),
+			('auditor', '{statement,verify}')
+		) g (role, names) ON f.proname = ANY (g.names) OR g.names IS NULL
+		ORDER BY f.signature::text, g.role
+	LOOP
+		EXECUTE command;
+	END LOOP;
+
+	-- Last, because up to here the grants may be those of the owner before.
+	FOR command IN
+		SELECT format('ALTER FUNCTION %s OWNER TO %I', p.oid::regprocedure, o.rolname)
+		FROM pg_extension e
+		JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+			AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
+		JOIN pg_proc p ON p.oid = d.objid
+		JOIN pg_roles o ON o.rolname = prefix || '_owner'
+		WHERE e.extname = 'loyalty' AND p.prosecdef AND p.proowner <> o.oid
+		ORDER BY p.oid::regprocedure::text
+	LOOP
+		EXECUTE command;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION loyalty.setup_roles(text) IS
+'Makes the roles <prefix>_owner, _admin, _app, _worker, _reader, _pii and _auditor and their grants; run it again after a restore or an update';

@@ -1,0 +1,434 @@
+-- The books, checked against themselves. doc/verify.md says for each code what
+-- it means and what to do.
+
+-- One statement, so one snapshot; it reads every table once or twice as a whole
+-- and asks for single rows only where something is wrong.
+CREATE OR REPLACE FUNCTION loyalty.verify(program text DEFAULT NULL)
+RETURNS TABLE (invariant text, member_id bigint, detail text)
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 10
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	-- Plain SQL cannot raise: find() does, when there is no such programme.
+	SELECT CASE WHEN verify.program IS NOT NULL THEN loyalty.find(verify.program, 'card', '0') END;
+
+	WITH scope AS MATERIALIZED (
+		SELECT p.program_id FROM loyalty.program p WHERE p.name = verify.program
+	), ledger AS MATERIALIZED (
+		-- every entry once: per member and unit, and with unit_id NULL per member
+		SELECT c.member_id, c.unit_id,
+			loyalty.wallet_fold(c.unit_id, c.vests_on, c.expires_on, c.origin, c.amount) AS wallet,
+			sum(c.amount) AS total,
+			min(c.journal_id) FILTER (WHERE c.broken) AS broken_at,
+			min(c.program_id) AS first_program, max(c.program_id) AS last_program
+		FROM (
+			SELECT e.member_id, e.unit_id, e.vests_on, e.expires_on, e.origin, e.amount,
+				e.journal_id, e.program_id,
+				e.balance_after - e.amount IS DISTINCT FROM lag(e.balance_after, 1, 0::bigint) OVER (
+					PARTITION BY e.member_id, e.unit_id ORDER BY e.journal_id, e.line) AS broken
+			FROM loyalty.entry e
+			WHERE verify.program IS NULL OR e.program_id = (SELECT s.program_id FROM scope s)) c
+		GROUP BY GROUPING SETS ((c.member_id, c.unit_id), (c.member_id))
+	), past AS MATERIALIZED (
+		-- every journal row once, per member
+		SELECT j.member_id,
+			min(j.program_id) AS first_program, max(j.program_id) AS last_program,
+			min(j.effective_at) FILTER (WHERE j.kind = 'event') AS first_event_at,
+			max(j.effective_at) FILTER (WHERE j.kind = 'event') AS last_event_at,
+			min(j.effective_at) FILTER (WHERE j.event = 'purchase') AS first_purchase_at,
+			max(j.effective_at) FILTER (WHERE j.event = 'purchase') AS last_purchase_at,
+			max(j.journal_id) FILTER (WHERE j.kind IN ('freeze', 'thaw', 'close', 'reopen')) AS status_from
+		FROM loyalty.journal j
+		WHERE verify.program IS NULL OR j.program_id = (SELECT s.program_id FROM scope s)
+		GROUP BY j.member_id
+	), balance AS MATERIALIZED (
+		-- every account and unit, as balance() counts
+		SELECT a.member_id, a.wallet, u.unit_id,
+			loyalty.wallet_total(a.wallet, u.unit_id) AS total,
+			loyalty.wallet_balance(a.wallet, u.unit_id, c.today) AS available,
+			loyalty.wallet_pending(a.wallet, u.unit_id, c.today) AS pending,
+			loyalty.wallet_lapsed(a.wallet, u.unit_id, c.today) AS lapsed
+		FROM loyalty.account a
+		JOIN loyalty.unit u ON u.program_id = a.program_id
+		JOIN loyalty.program p ON p.program_id = a.program_id
+		CROSS JOIN LATERAL (SELECT (loyalty.now() AT TIME ZONE p.time_zone)::date AS today) c
+		WHERE verify.program IS NULL OR a.program_id = (SELECT s.program_id FROM scope s)
+	), lot AS MATERIALIZED (
+		-- every account's lots, and its open holds
+		SELECT a.member_id, a.settled_on, a.due_on, a.hold_until, w.*, h.first_end
+		FROM loyalty.account a
+		CROSS JOIN LATERAL (
+			SELECT min(least(l.vests_on, l.expires_on + 1)) FILTER (WHERE u.kind <> 'metric') AS first_due,
+				bool_or(CASE WHEN l.origin = 'd' THEN l.amount > 0 ELSE l.amount < 0 END) AS wrong_sign,
+				bool_or(l.origin = 'd' AND (l.vests_on IS NOT NULL OR l.expires_on IS NOT NULL)) AS wrong_debt,
+				bool_or(u.kind = 'metric' AND (l.vests_on IS NULL OR l.expires_on IS NOT NULL
+					OR l.origin = 'd' OR date_part('day', l.vests_on) <> 1)) AS wrong_metric,
+				bool_or(l.origin = 'd') AS owes
+			FROM loyalty.wallet_lots(a.wallet) l
+			LEFT JOIN loyalty.unit u ON u.unit_id = l.unit_id) w
+		LEFT JOIN (
+			SELECT o.member_id, min(o.expires_at) AS first_end
+			FROM loyalty.hold o WHERE o.status = 'held'
+			GROUP BY o.member_id) h ON h.member_id = a.member_id
+		WHERE verify.program IS NULL OR a.program_id = (SELECT s.program_id FROM scope s)
+	), refund AS MATERIALIZED (
+		SELECT j.member_id, j.reverses AS ref, coalesce(sum(j.amount), 0) AS amount
+		FROM loyalty.journal j
+		WHERE j.kind = 'refund'
+		AND (verify.program IS NULL OR j.program_id = (SELECT s.program_id FROM scope s))
+		GROUP BY j.member_id, j.reverses
+	), held AS MATERIALIZED (
+		-- every hold, what its journal row took, and the rows that ended it
+		SELECT h.member_id, h.hold_id, h.unit_id, h.amount, h.captured, h.status, h.lots, h.program_id,
+			j.program_id AS journal_program, t.amount AS taken, t.lots AS taken_lots,
+			coalesce(c.ends, '{}') AS ends, coalesce(c.captured, 0) AS captured_then,
+			coalesce(c.returned, 0) AS returned
+		FROM loyalty.hold h
+		LEFT JOIN loyalty.journal j ON j.member_id = h.member_id AND j.journal_id = h.journal_id
+			AND j.kind = 'hold' AND j.hold_id = h.hold_id
+		LEFT JOIN LATERAL (
+			SELECT -sum(e.amount) AS amount,
+				loyalty.wallet_fold(e.unit_id, e.vests_on, e.expires_on, e.origin, -e.amount) AS lots
+			FROM loyalty.entry e
+			WHERE e.member_id = h.member_id AND e.journal_id = h.journal_id) t ON true
+		LEFT JOIN (
+			SELECT x.member_id, x.hold_id, array_agg(x.kind ORDER BY x.journal_id) AS ends,
+				sum(x.amount) FILTER (WHERE x.kind = 'capture') AS captured,
+				sum((SELECT sum(e.amount) FROM loyalty.entry e
+					WHERE e.member_id = x.member_id AND e.journal_id = x.journal_id)) AS returned
+			FROM loyalty.journal x
+			WHERE x.hold_id IS NOT NULL AND x.kind IN ('capture', 'release', 'time_out')
+			GROUP BY x.member_id, x.hold_id) c ON c.member_id = h.member_id AND c.hold_id = h.hold_id
+		WHERE verify.program IS NULL OR h.program_id = (SELECT s.program_id FROM scope s)
+	), transfer AS MATERIALIZED (
+		-- both sides of every transfer, matched
+		SELECT coalesce(o.member_id, i.member_id) AS member_id,
+			coalesce(o.journal_id, i.journal_id) AS journal_id,
+			o.member_id AS from_member_id, o.journal_id AS out_journal_id,
+			i.member_id AS to_member_id, i.journal_id AS in_journal_id
+		FROM (
+			SELECT j.member_id, j.journal_id, j.other_member_id, 'transfer:' || j.journal_id AS ref
+			FROM loyalty.journal j
+			WHERE j.kind = 'transfer'
+			AND (verify.program IS NULL OR j.program_id = (SELECT s.program_id FROM scope s))) o
+		FULL JOIN (
+			SELECT j.member_id, j.journal_id, j.other_member_id, j.ref
+			FROM loyalty.journal j
+			WHERE j.kind = 'receive'
+			AND (verify.program IS NULL OR j.program_id = (SELECT s.program_id FROM scope s))) i
+			ON i.ref = o.ref AND i.member_id = o.other_member_id AND i.other_member_id = o.member_id
+	), id AS (
+		-- what the sequences must be above: ids of this node, without the node
+		SELECT 'id_seq' AS sequence, max(x.id & 8796093022207) AS highest,
+			(SELECT s.last_value + s.is_called::int FROM loyalty.id_seq s) AS next
+		FROM (
+			SELECT a.member_id AS id FROM loyalty.account a
+			UNION ALL SELECT j.journal_id FROM loyalty.journal j
+			UNION ALL SELECT h.hold_id FROM loyalty.hold h) x
+		WHERE x.id >> 43 = coalesce(nullif(current_setting('loyalty.node_id', true), ''), '0')::bigint
+		UNION ALL
+		SELECT 'program_id_seq', max(p.program_id),
+			(SELECT s.last_value + s.is_called::int FROM loyalty.program_id_seq s)
+		FROM loyalty.program p
+		UNION ALL
+		SELECT 'unit_id_seq', max(u.unit_id),
+			(SELECT s.last_value + s.is_called::int FROM loyalty.unit_id_seq s)
+		FROM loyalty.unit u
+		UNION ALL
+		SELECT 'rule_id_seq', max(r.rule_id),
+			(SELECT s.last_value + s.is_called::int FROM loyalty.rule_id_seq s)
+		FROM loyalty.rule r
+	)
+
+	-- The wallet is the fold of the ledger.
+	SELECT 'wallet_is_fold', a.member_id, (
+		SELECT string_agg(format('unit=%s vests=%s expires=%s origin=%s wallet=%s ledger=%s', d.unit_id,
+			coalesce(to_char(d.vests_on, 'YYYY-MM-DD'), '-'), coalesce(to_char(d.expires_on, 'YYYY-MM-DD'), '-'),
+			d.origin, d.wallet, d.ledger), ', ')
+		FROM (
+			SELECT x.unit_id, x.vests_on, x.expires_on, x.origin, sum(x.wallet) AS wallet, sum(x.ledger) AS ledger
+			FROM (
+				SELECT w.unit_id, w.vests_on, w.expires_on, w.origin, w.amount AS wallet, 0::bigint AS ledger
+				FROM loyalty.wallet_lots(a.wallet) w
+				UNION ALL
+				SELECT w.unit_id, w.vests_on, w.expires_on, w.origin, 0, w.amount
+				FROM loyalty.wallet_lots(l.wallet) w) x
+			GROUP BY x.unit_id, x.vests_on, x.expires_on, x.origin
+			HAVING sum(x.wallet) <> sum(x.ledger)) d)
+	FROM loyalty.account a
+	LEFT JOIN ledger l ON l.member_id = a.member_id AND l.unit_id IS NULL
+	WHERE (verify.program IS NULL OR a.program_id = (SELECT s.program_id FROM scope s))
+	AND a.wallet OPERATOR(loyalty.<>) coalesce(l.wallet, '{}'::loyalty.wallet)
+
+	UNION ALL
+	SELECT 'balance_is_sum', b.member_id, format('unit=%s available=%s pending=%s lapsed=%s total=%s ledger=%s',
+		b.unit_id, b.available, b.pending, b.lapsed, b.total, coalesce(l.total, 0))
+	FROM balance b
+	LEFT JOIN ledger l ON l.member_id = b.member_id AND l.unit_id = b.unit_id
+	-- debt is what is below zero in: usable - debt = total - pending - lapsed
+	WHERE b.total <> coalesce(l.total, 0)
+	OR b.available <> greatest(0, coalesce(l.total, 0) - b.pending - b.lapsed)
+
+	UNION ALL
+	SELECT 'balance_after_chain', l.member_id, format('unit=%s journal_id=%s', l.unit_id, l.broken_at)
+	FROM ledger l
+	WHERE l.broken_at IS NOT NULL AND l.unit_id IS NOT NULL
+
+	-- The lots of a wallet.
+	UNION ALL
+	SELECT 'lot_negative', t.member_id, NULL FROM lot t WHERE t.wrong_sign
+	UNION ALL
+	SELECT 'debt_lot_shape', t.member_id, NULL FROM lot t WHERE t.wrong_debt
+	UNION ALL
+	SELECT 'metric_lot_shape', t.member_id, NULL FROM lot t WHERE t.wrong_metric
+	UNION ALL
+	SELECT 'debt_beside_value', t.member_id, format('unit=%s', b.unit_id)
+	FROM lot t
+	JOIN balance b ON b.member_id = t.member_id
+	WHERE t.owes AND loyalty.wallet_debt(b.wallet, b.unit_id) > 0
+	AND EXISTS (
+		SELECT FROM loyalty.wallet_lots(b.wallet) w
+		WHERE w.unit_id = b.unit_id AND w.origin <> 'd' AND w.vests_on IS NULL
+		AND (w.expires_on IS NULL OR w.expires_on >= t.settled_on))
+
+	-- The dates by which an account is found when something falls due.
+	UNION ALL
+	SELECT 'due_lot_left', t.member_id, format('settled_on=%s due=%s',
+		to_char(t.settled_on, 'YYYY-MM-DD'), to_char(t.first_due, 'YYYY-MM-DD'))
+	FROM lot t WHERE t.first_due <= t.settled_on
+	UNION ALL
+	SELECT 'due_on_late', t.member_id, format('due_on=%s due=%s',
+		to_char(t.due_on, 'YYYY-MM-DD'), to_char(t.first_due, 'YYYY-MM-DD'))
+	FROM lot t WHERE t.first_due > t.settled_on AND t.due_on > t.first_due
+	UNION ALL
+	SELECT 'hold_until_late', t.member_id, NULL
+	FROM lot t WHERE t.first_end < t.hold_until OR (t.hold_until IS NULL AND t.first_end IS NOT NULL)
+
+	-- What the journal says of the account.
+	UNION ALL
+	SELECT 'status_history', a.member_id, format('status=%s journal=%s', a.status, s.status)
+	FROM loyalty.account a
+	LEFT JOIN past p ON p.member_id = a.member_id
+	LEFT JOIN loyalty.journal j ON j.member_id = a.member_id AND j.journal_id = p.status_from
+	CROSS JOIN LATERAL (
+		SELECT CASE WHEN j.kind = 'freeze' THEN 'frozen' WHEN j.kind = 'close' THEN 'closed' ELSE 'active' END AS status) s
+	WHERE (verify.program IS NULL OR a.program_id = (SELECT s.program_id FROM scope s))
+	AND a.status <> s.status AND a.status <> 'merged'
+	UNION ALL
+	SELECT 'account_times', a.member_id, NULL
+	FROM loyalty.account a
+	LEFT JOIN past p ON p.member_id = a.member_id
+	WHERE (verify.program IS NULL OR a.program_id = (SELECT s.program_id FROM scope s))
+	AND (a.first_event_at IS DISTINCT FROM p.first_event_at
+		OR a.last_event_at IS DISTINCT FROM p.last_event_at
+		OR a.first_purchase_at IS DISTINCT FROM p.first_purchase_at
+		OR a.last_purchase_at IS DISTINCT FROM p.last_purchase_at)
+
+	-- Idempotency: what the unique indexes promise, read from the table.
+	UNION ALL
+	SELECT 'key_unique', j.member_id, format('journal_id=%s rows=%s', min(j.journal_id), count(*))
+	FROM loyalty.journal j
+	WHERE j.key IS NOT NULL
+	AND (verify.program IS NULL OR j.program_id = (SELECT s.program_id FROM scope s))
+	GROUP BY j.member_id, j.key HAVING count(*) > 1
+	UNION ALL
+	SELECT 'ref_unique', j.member_id, format('journal_id=%s rows=%s', min(j.journal_id), count(*))
+	FROM loyalty.journal j
+	WHERE j.ref IS NOT NULL
+	AND (verify.program IS NULL OR j.program_id = (SELECT s.program_id FROM scope s))
+	GROUP BY j.member_id, j.ref, j.kind, j.event HAVING count(*) > 1
+
+	-- Never more back than there was.
+	UNION ALL
+	SELECT 'refund_exceeds_original', r.member_id, format('ref=%s order=%s refunded=%s', r.ref, o.amount, r.amount)
+	FROM refund r
+	CROSS JOIN LATERAL (
+		-- a redemption counts only where nothing was bought under this reference
+		SELECT coalesce(sum(j.amount) FILTER (WHERE j.kind = 'event'), sum(j.amount)) AS amount, count(*) AS n
+		FROM loyalty.journal j
+		WHERE j.member_id = r.member_id AND j.ref = r.ref AND j.kind IN ('event', 'redeem', 'capture')) o
+	WHERE o.n = 0 OR r.amount > coalesce(o.amount, 0)
+	UNION ALL
+	SELECT 'refund_exceeds_award', r.member_id, format('ref=%s rule=%s unit=%s over=%s',
+		r.ref, e.rule_id, e.unit_id, -sum(e.amount))
+	FROM refund r
+	JOIN loyalty.journal j ON j.member_id = r.member_id
+		AND ((j.kind = 'event' AND j.ref = r.ref) OR (j.kind = 'refund' AND j.reverses = r.ref))
+	JOIN loyalty.entry e ON e.member_id = j.member_id AND e.journal_id = j.journal_id
+	WHERE e.rule_id IS NOT NULL
+	GROUP BY r.member_id, r.ref, e.rule_id, e.unit_id HAVING sum(e.amount) < 0
+	UNION ALL
+	SELECT 'refund_exceeds_spent', r.member_id, format('ref=%s unit=%s over=%s', r.ref, b.unit_id, sum(b.amount))
+	FROM refund r
+	CROSS JOIN LATERAL (
+		SELECT e.unit_id, e.amount
+		FROM loyalty.journal j
+		JOIN loyalty.entry e ON e.member_id = j.member_id AND e.journal_id = j.journal_id
+		WHERE j.member_id = r.member_id AND e.rule_id IS NULL
+		AND ((j.kind = 'redeem' AND j.ref = r.ref) OR (j.kind = 'refund' AND j.reverses = r.ref))
+		UNION ALL
+		SELECT j.unit_id, -j.amount
+		FROM loyalty.journal j
+		WHERE j.member_id = r.member_id AND j.kind = 'capture' AND j.ref = r.ref) b
+	GROUP BY r.member_id, r.ref, b.unit_id HAVING sum(b.amount) > 0
+
+	-- A transfer moves, and makes nothing.
+	UNION ALL
+	SELECT 'transfer_unbalanced', t.member_id, format('journal_id=%s', t.journal_id)
+	FROM transfer t
+	WHERE t.out_journal_id IS NULL OR t.in_journal_id IS NULL
+	OR EXISTS (
+		SELECT FROM loyalty.entry e
+		WHERE (e.member_id = t.from_member_id AND e.journal_id = t.out_journal_id)
+		OR (e.member_id = t.to_member_id AND e.journal_id = t.in_journal_id)
+		GROUP BY e.unit_id HAVING sum(e.amount) <> 0)
+
+	-- Holds.
+	UNION ALL
+	SELECT 'hold_without_journal', h.member_id, format('hold_id=%s', h.hold_id)
+	FROM held h WHERE h.journal_program IS NULL
+	UNION ALL
+	SELECT 'held_is_open_holds', h.member_id, format('unit=%s held=%s taken=%s', h.unit_id, sum(h.amount), coalesce(sum(h.taken), 0))
+	FROM held h WHERE h.status = 'held'
+	GROUP BY h.member_id, h.unit_id HAVING sum(h.amount) <> coalesce(sum(h.taken), 0)
+	UNION ALL
+	SELECT 'hold_lots', h.member_id, format('hold_id=%s lots=%s taken=%s', h.hold_id, h.lots, h.taken_lots)
+	FROM held h WHERE h.lots OPERATOR(loyalty.<>) h.taken_lots
+	UNION ALL
+	SELECT 'hold_state', h.member_id, format('hold_id=%s status=%s captured=%s journal=%s of %s',
+		h.hold_id, h.status, h.captured, h.ends, h.captured_then)
+	FROM held h
+	WHERE h.ends <> CASE WHEN h.status = 'captured' THEN '{capture}'::text[]
+		WHEN h.status = 'released' THEN '{release}'::text[]
+		WHEN h.status = 'timed_out' THEN '{time_out}'::text[]
+		ELSE '{}'::text[] END
+	OR h.captured <> h.captured_then
+	UNION ALL
+	SELECT 'hold_returned', h.member_id, format('hold_id=%s amount=%s captured=%s returned=%s',
+		h.hold_id, h.amount, h.captured, h.returned)
+	FROM held h WHERE h.status <> 'held' AND h.captured + h.returned <> h.amount
+
+	-- Rows that belong to others: what foreign keys would keep.
+	UNION ALL
+	SELECT 'entry_without_journal', e.member_id, format('journal_id=%s line=%s', e.journal_id, e.line)
+	FROM loyalty.entry e
+	WHERE (verify.program IS NULL OR e.program_id = (SELECT s.program_id FROM scope s))
+	AND NOT EXISTS (
+		SELECT FROM loyalty.journal j WHERE j.member_id = e.member_id AND j.journal_id = e.journal_id)
+	UNION ALL
+	SELECT 'event_data_without_journal', d.member_id, format('journal_id=%s', d.journal_id)
+	FROM loyalty.event_data d
+	WHERE (verify.program IS NULL OR d.program_id = (SELECT s.program_id FROM scope s))
+	AND NOT EXISTS (
+		SELECT FROM loyalty.journal j WHERE j.member_id = d.member_id AND j.journal_id = d.journal_id)
+	UNION ALL
+	SELECT 'journal_ref_without_journal', x.member_id, format('journal_id=%s', x.journal_id)
+	FROM loyalty.journal_ref x
+	WHERE (verify.program IS NULL OR x.program_id = (SELECT s.program_id FROM scope s))
+	AND NOT EXISTS (
+		SELECT FROM loyalty.journal j
+		WHERE j.member_id = x.member_id AND j.journal_id = x.journal_id
+		AND j.ref = x.ref AND j.event = x.event)
+	UNION ALL
+	SELECT 'journal_without_account', p.member_id, NULL
+	FROM past p
+	WHERE NOT EXISTS (SELECT FROM loyalty.account a WHERE a.member_id = p.member_id)
+	UNION ALL
+	SELECT 'account_without_member', a.member_id, NULL
+	FROM loyalty.account a
+	WHERE (verify.program IS NULL OR a.program_id = (SELECT s.program_id FROM scope s))
+	AND NOT EXISTS (SELECT FROM loyalty.member m WHERE m.member_id = a.member_id)
+	UNION ALL
+	SELECT 'member_without_account', m.member_id, NULL
+	FROM loyalty.member m
+	WHERE (verify.program IS NULL OR m.program_id = (SELECT s.program_id FROM scope s))
+	AND NOT EXISTS (SELECT FROM loyalty.account a WHERE a.member_id = m.member_id)
+	UNION ALL
+	-- the value is personal and stays out of the detail
+	SELECT 'identity_without_member', i.member_id, format('kind=%s', i.kind)
+	FROM loyalty.identity i
+	WHERE (verify.program IS NULL OR i.program_id = (SELECT s.program_id FROM scope s))
+	AND NOT EXISTS (
+		SELECT FROM loyalty.member m WHERE m.member_id = i.member_id AND m.program_id = i.program_id)
+	UNION ALL
+	SELECT 'entry_unit', l.member_id, format('unit=%s', l.unit_id)
+	FROM ledger l
+	LEFT JOIN loyalty.account a ON a.member_id = l.member_id
+	WHERE l.unit_id IS NOT NULL
+	AND NOT EXISTS (
+		SELECT FROM loyalty.unit u
+		WHERE u.unit_id = l.unit_id AND u.program_id = coalesce(a.program_id, u.program_id))
+	UNION ALL
+	SELECT 'program_mismatch', a.member_id, format('program_id=%s', a.program_id)
+	FROM loyalty.account a
+	LEFT JOIN loyalty.member m ON m.member_id = a.member_id
+	LEFT JOIN past p ON p.member_id = a.member_id
+	LEFT JOIN ledger l ON l.member_id = a.member_id AND l.unit_id IS NULL
+	WHERE (verify.program IS NULL OR a.program_id = (SELECT s.program_id FROM scope s))
+	AND (m.program_id <> a.program_id
+		OR p.first_program <> a.program_id OR p.last_program <> a.program_id
+		OR l.first_program <> a.program_id OR l.last_program <> a.program_id)
+	UNION ALL
+	SELECT 'program_mismatch', h.member_id, format('program_id=%s hold_id=%s', a.program_id, h.hold_id)
+	FROM held h
+	JOIN loyalty.account a ON a.member_id = h.member_id
+	WHERE h.program_id <> a.program_id
+
+	-- The installation: ids that would come twice, rights that a restore lost.
+	UNION ALL
+	SELECT 'sequence_behind', NULL, format('sequence=%s next=%s used=%s', i.sequence, i.next, i.highest)
+	FROM id i WHERE i.highest >= i.next
+	UNION ALL
+	SELECT 'definer_owned_by_superuser', NULL, format('function=%s owner=%s', f.oid::regprocedure, o.rolname)
+	FROM pg_proc f
+	JOIN pg_roles o ON o.oid = f.proowner
+	WHERE f.pronamespace = 'loyalty'::regnamespace AND f.prosecdef AND o.rolsuper
+	-- only where setup_roles() has been: it leaves grants to x_app beside x_owner
+	AND EXISTS (
+		SELECT FROM pg_proc g
+		CROSS JOIN LATERAL aclexplode(g.proacl) x
+		JOIN pg_roles app ON app.oid = x.grantee
+		JOIN pg_roles owner ON owner.rolname = regexp_replace(app.rolname, '_app$', '_owner')
+		WHERE g.pronamespace = f.pronamespace AND app.rolname LIKE '%\_app');
+END;
+COMMENT ON FUNCTION loyalty.verify(text) IS
+'Recomputes everything that can be recomputed and returns what does not agree; no row: the books are right';
+
+-- Repair, for wallets that verify() names. The lock is a statement of its own:
+-- the next one then sees whatever the transaction that it waited for has posted.
+CREATE OR REPLACE FUNCTION loyalty.rebuild(member_id bigint)
+RETURNS boolean LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT loyalty.member_require(rebuild.member_id);
+
+	SELECT FROM loyalty.account a WHERE a.member_id = rebuild.member_id FOR NO KEY UPDATE;
+
+	WITH folded AS (
+		SELECT loyalty.wallet_fold(e.unit_id, e.vests_on, e.expires_on, e.origin, e.amount) AS wallet
+		FROM loyalty.entry e
+		WHERE e.member_id = rebuild.member_id
+	), right_row AS (
+		SELECT f.wallet,
+			coalesce((
+				SELECT min(least(l.vests_on, l.expires_on + 1))
+				FROM loyalty.wallet_lots(f.wallet) l
+				JOIN loyalty.unit u ON u.unit_id = l.unit_id
+				WHERE u.kind <> 'metric'), 'infinity'::date) AS due_on,
+			(SELECT min(h.expires_at) FROM loyalty.hold h
+				WHERE h.member_id = rebuild.member_id AND h.status = 'held') AS hold_until
+		FROM folded f
+	), written AS (
+		UPDATE loyalty.account a
+		SET wallet = r.wallet, due_on = r.due_on, hold_until = r.hold_until
+		FROM right_row r
+		WHERE a.member_id = rebuild.member_id
+		AND (a.wallet OPERATOR(loyalty.<>) r.wallet OR a.due_on <> r.due_on
+			OR a.hold_until IS DISTINCT FROM r.hold_until)
+	)
+	SELECT a.wallet OPERATOR(loyalty.<>) r.wallet
+	FROM loyalty.account a
+	CROSS JOIN right_row r
+	WHERE a.member_id = rebuild.member_id;
+END;
+COMMENT ON FUNCTION loyalty.rebuild(bigint) IS
+'Repair: makes the wallet anew from the ledger, and the dates that follow from it; true if the wallet was different';

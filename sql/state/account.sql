@@ -1,0 +1,37 @@
+-- The hot row: the only row of a member that every call locks and changes.
+-- Wide columns first, so that no byte is lost to alignment; a low fillfactor,
+-- so that the new version stays on the page and no index is touched (HOT).
+CREATE TABLE loyalty.account (
+	member_id         bigint         NOT NULL PRIMARY KEY,
+	-- keys the request hashes of the journal; replaced when the person is erased
+	salt              bigint         NOT NULL,
+	first_event_at    timestamptz,
+	last_event_at     timestamptz,
+	first_purchase_at timestamptz,
+	last_purchase_at  timestamptz,
+	-- earliest time-out of an open hold
+	hold_until        timestamptz,
+	program_id        int            NOT NULL REFERENCES loyalty.program,
+	tier_id           int,
+	tier_since        date,
+	tier_until        date,
+	-- everything that fell due up to and including this local date has been posted
+	settled_on        date           NOT NULL,
+	-- no later than the first date after settled_on on which something falls due
+	due_on            date           NOT NULL,
+	status            text           NOT NULL DEFAULT 'active'
+	                  CHECK (status IN ('active', 'frozen', 'closed', 'merged')),
+	wallet            loyalty.wallet NOT NULL
+) WITH (fillfactor = 60);
+CREATE INDEX account_due_on_idx ON loyalty.account (due_on);
+
+-- One row of balance().
+CREATE TYPE loyalty.account_balance AS (
+	unit               text,
+	available          numeric,
+	pending            numeric,
+	held               numeric,
+	debt               numeric,
+	next_expiry        date,
+	next_expiry_amount numeric
+);

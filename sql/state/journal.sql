@@ -1,0 +1,101 @@
+-- One row per accepted call, even one that moved nothing; append-only.
+CREATE TABLE loyalty.journal (
+	member_id       bigint      NOT NULL,
+	journal_id      bigint      NOT NULL,
+	effective_at    timestamptz NOT NULL,
+	recorded_at     timestamptz NOT NULL,
+	-- events and refunds: minor units of the currency; else minor units of unit_id
+	amount          bigint,
+	hold_id         bigint,
+	-- the other side of a transfer
+	other_member_id bigint,
+	program_id      int         NOT NULL,
+	unit_id         int,
+	tier_before     int,
+	tier_after      int,
+	kind            text        NOT NULL,
+	event           text,
+	key             text,
+	ref             text,
+	-- refund: the order it takes back
+	reverses        text,
+	channel         text,
+	store           text,
+	staff           text,
+	actor           text        NOT NULL,
+	reason          text,
+	-- NULL for what the clock did (vest, expire, time_out) and for a receiver's half
+	request_hash    bytea,
+	-- what moved no lot but must be told: lapsed, forgiven
+	outcome         jsonb,
+	PRIMARY KEY (member_id, journal_id),
+	CHECK ((kind = 'event') = (event IS NOT NULL))
+);
+CREATE UNIQUE INDEX journal_key_idx ON loyalty.journal (member_id, key)
+	WHERE key IS NOT NULL;
+CREATE UNIQUE INDEX journal_ref_idx ON loyalty.journal (member_id, ref, kind, event)
+	NULLS NOT DISTINCT WHERE ref IS NOT NULL;
+CREATE INDEX journal_reverses_idx ON loyalty.journal (member_id, reverses)
+	WHERE reverses IS NOT NULL;
+
+-- The bulky or personal inputs of a journal row; may be erased, the books stay.
+CREATE TABLE loyalty.event_data (
+	member_id  bigint NOT NULL,
+	journal_id bigint NOT NULL,
+	program_id int    NOT NULL,
+	data       jsonb  NOT NULL,
+	PRIMARY KEY (member_id, journal_id)
+);
+
+-- What each journal row moved, lot by lot; append-only.
+CREATE TABLE loyalty.entry (
+	member_id     bigint   NOT NULL,
+	journal_id    bigint   NOT NULL,
+	amount        bigint   NOT NULL CHECK (amount <> 0),
+	-- sum of the member's entries of this unit up to here
+	balance_after bigint   NOT NULL,
+	program_id    int      NOT NULL,
+	unit_id       int      NOT NULL,
+	-- NULL: vested when posted
+	vests_on      date,
+	-- last day of use; NULL: never lapses
+	expires_on    date,
+	-- the rule that awarded it
+	rule_id       int,
+	line          smallint NOT NULL,
+	-- e earned, b bonus, a adjusted, t transferred, p principal, d debt
+	origin        "char"   NOT NULL CHECK (origin IN ('e', 'b', 'a', 't', 'p', 'd')),
+	PRIMARY KEY (member_id, journal_id, line)
+);
+
+-- Where program.ref_scope is 'program': which member an order reference belongs to.
+CREATE TABLE loyalty.journal_ref (
+	program_id int    NOT NULL,
+	ref        text   NOT NULL,
+	event      text   NOT NULL,
+	member_id  bigint NOT NULL,
+	journal_id bigint NOT NULL,
+	PRIMARY KEY (ref, event, program_id)
+);
+
+CREATE TYPE loyalty.posting AS (
+	unit          text,
+	amount        numeric,
+	balance_after numeric,
+	vests_on      date,
+	expires_on    date
+);
+
+-- What every mutating call returns.
+CREATE TYPE loyalty.receipt AS (
+	status      text,
+	reason      text,
+	member_id   bigint,
+	journal_id  bigint,
+	hold_id     bigint,
+	replayed    boolean,
+	postings    loyalty.posting[],
+	tier_before text,
+	tier_after  text,
+	messages    jsonb
+);

@@ -1,0 +1,32 @@
+-- What every concept stands on: the register of tables and the source of ids.
+
+-- How a distributed engine treats each table; a test refuses an undeclared one.
+CREATE TABLE loyalty.table_kind (
+	table_name  name    NOT NULL PRIMARY KEY,
+	kind        text    NOT NULL CHECK (kind IN ('member', 'reference', 'lookup')),
+	column_name name,
+	builtin     boolean NOT NULL DEFAULT false,
+	CHECK ((kind = 'lookup') = (column_name IS NOT NULL))
+);
+
+-- CACHE 1, because the order of a member's journal is the order of its ids.
+CREATE SEQUENCE loyalty.id_seq AS bigint MAXVALUE 8796093022207;
+CREATE SEQUENCE loyalty.program_id_seq AS int;
+CREATE SEQUENCE loyalty.unit_id_seq AS int;
+CREATE SEQUENCE loyalty.rule_id_seq AS int;
+
+INSERT INTO loyalty.table_kind (table_name, kind, column_name, builtin) VALUES
+	('table_kind',    'reference', NULL,    true),
+	('program',       'reference', NULL,    true),
+	('program_event', 'reference', NULL,    true),
+	('unit',          'reference', NULL,    true),
+	('unit_anchor',   'reference', NULL,    true),
+	('rule',          'reference', NULL,    true),
+	('member',        'member',    NULL,    true),
+	('account',       'member',    NULL,    true),
+	('journal',       'member',    NULL,    true),
+	('event_data',    'member',    NULL,    true),
+	('entry',         'member',    NULL,    true),
+	('hold',          'member',    NULL,    true),
+	('identity',      'lookup',    'value', true),
+	('journal_ref',   'lookup',    'ref',   true);

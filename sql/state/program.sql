@@ -1,0 +1,22 @@
+CREATE TABLE loyalty.program (
+	program_id     int         NOT NULL DEFAULT nextval('loyalty.program_id_seq') PRIMARY KEY,
+	name           text        NOT NULL UNIQUE
+	               CHECK (name ~ '^[[:alnum:]][[:alnum:] _.-]{0,62}$'),
+	currency       text        NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+	currency_scale smallint    NOT NULL CHECK (currency_scale BETWEEN 0 AND 4),
+	time_zone      text        NOT NULL,
+	status         text        NOT NULL DEFAULT 'active'
+	               CHECK (status IN ('active', 'inactive')),
+	-- 'program': an order reference may earn once in the programme, not once per member
+	ref_scope      text        NOT NULL DEFAULT 'member'
+	               CHECK (ref_scope IN ('member', 'program')),
+	-- nothing may be dated before this; moves when the accounts of a period are closed
+	closed_until   timestamptz CHECK (isfinite(closed_until))
+);
+
+-- The events that a programme knows; record() refuses any other.
+CREATE TABLE loyalty.program_event (
+	program_id int  NOT NULL REFERENCES loyalty.program,
+	event      text NOT NULL CHECK (event ~ '^[a-z][a-z0-9_]{0,62}$'),
+	PRIMARY KEY (program_id, event)
+);

@@ -1,0 +1,42 @@
+CREATE TABLE loyalty.unit (
+	unit_id       int      NOT NULL DEFAULT nextval('loyalty.unit_id_seq') PRIMARY KEY,
+	program_id    int      NOT NULL REFERENCES loyalty.program,
+	code          text     NOT NULL CHECK (code ~ '^[a-z][a-z0-9_]{0,62}$'),
+	kind          text     NOT NULL CHECK (kind IN ('points', 'money', 'metric')),
+	-- number of decimals; amounts are kept as integers of 10^-scale
+	scale         smallint NOT NULL DEFAULT 0 CHECK (scale BETWEEN 0 AND 4),
+	vest_days     int      NOT NULL DEFAULT 0 CHECK (vest_days BETWEEN 0 AND 3650),
+	-- when a lot lapses, counted from the local date on which it was earned
+	expiry        text     NOT NULL DEFAULT 'never'
+	              CHECK (expiry IN ('never', 'days', 'months', 'end_of_month', 'end_of_year')),
+	expiry_count  int      CHECK (expiry_count >= 0),
+	-- metric only: how many months, the current one included, balance() adds up; NULL = all
+	window_months int      CHECK (window_months BETWEEN 1 AND 1200),
+	-- 'proportional': a partial refund takes its share; 'whole': only a full refund takes it
+	refund        text     NOT NULL DEFAULT 'proportional'
+	              CHECK (refund IN ('proportional', 'whole')),
+	-- earned value that was already spent when its order is refunded
+	debt_policy   text     NOT NULL DEFAULT 'debt' CHECK (debt_policy IN ('limit', 'debt')),
+	-- spent value that comes back after its lot has lapsed
+	return_policy text     NOT NULL DEFAULT 'expire' CHECK (return_policy IN ('expire', 'grace')),
+	grace_days    int      CHECK (grace_days BETWEEN 1 AND 3650),
+	UNIQUE (program_id, code),
+	UNIQUE (program_id, unit_id),
+	CHECK ((expiry = 'never') = (expiry_count IS NULL)),
+	CHECK (expiry_count <= CASE expiry WHEN 'days' THEN 36500 WHEN 'end_of_year' THEN 100 ELSE 1200 END),
+	CHECK ((return_policy = 'grace') = (grace_days IS NOT NULL)),
+	CHECK (kind = 'metric' OR window_months IS NULL),
+	-- a metric lot is a month of history: it neither vests nor lapses
+	CHECK (kind <> 'metric' OR (vest_days = 0 AND expiry = 'never'))
+);
+
+-- What a unit is worth: `units` minor units of it = `money` minor units of the currency.
+CREATE TABLE loyalty.unit_anchor (
+	program_id int    NOT NULL,
+	unit_id    int    NOT NULL,
+	valid_from date   NOT NULL CHECK (isfinite(valid_from)),
+	units      bigint NOT NULL CHECK (units BETWEEN 1 AND 1000000000000),
+	money      bigint NOT NULL CHECK (money BETWEEN 1 AND 1000000000000),
+	PRIMARY KEY (unit_id, valid_from),
+	FOREIGN KEY (program_id, unit_id) REFERENCES loyalty.unit (program_id, unit_id)
+);

@@ -1,0 +1,54 @@
+/*
+ * account.h
+ *
+ * The hot row of a member, in memory.
+ */
+#ifndef LOYALTY_ACCOUNT_H
+#define LOYALTY_ACCOUNT_H
+
+#include "loyalty.h"
+
+#include "wallet.h"
+
+#pragma GCC visibility push(hidden)
+
+typedef enum AccountStatus
+{
+	STATUS_ACTIVE,
+	STATUS_FROZEN,
+	STATUS_CLOSED,
+	STATUS_MERGED
+} AccountStatus;
+
+/* DT_NOBEGIN stands for a time that has not been, DT_NOEND for none to come. */
+typedef struct Account
+{
+	int64		member_id;
+	int32		program_id;
+	int64		salt;
+	AccountStatus status;
+	TimestampTz first_event_at;
+	TimestampTz last_event_at;
+	TimestampTz first_purchase_at;
+	TimestampTz last_purchase_at;
+	TimestampTz hold_until;		/* no later than the first open hold's end */
+	DateADT		settled_on;
+	DateADT		due_on;
+	LotList		wallet;
+} Account;
+
+typedef enum AccountLock
+{
+	ACCOUNT_READ,				/* with a snapshot of its own */
+	ACCOUNT_READ_STABLE,		/* with the caller's snapshot */
+	ACCOUNT_LOCK
+} AccountLock;
+
+extern bool account_load(int64 member_id, AccountLock lock, Account *account);
+extern void account_update(const Account *account);
+extern void account_insert(const Account *account);
+extern const char *account_status_name(AccountStatus status);
+
+#pragma GCC visibility pop
+
+#endif							/* LOYALTY_ACCOUNT_H */

@@ -1,0 +1,122 @@
+/*
+ * errors.h
+ *
+ * The one vocabulary of refusals: SQLSTATE of class LY, name (the receipt's
+ * reason) and message.  doc/errors.md lists the same set and a test compares
+ * the two.  PostgreSQL's own codes are used where they fit and are not here.
+ *
+ * A code is a promise: the message may change, code and name may not, and a
+ * retired code is never given to something else.
+ */
+#ifndef LOYALTY_ERRORS_H
+#define LOYALTY_ERRORS_H
+
+#define LOYALTY_REFUSALS(X) \
+	/* LY0: calls and idempotency */ \
+	X(KEY_INVALID, "LY001", "idempotency_key_invalid", \
+	  "idempotency key is missing or malformed") \
+	X(KEY_REUSED, "LY002", "idempotency_key_reused", \
+	  "idempotency key was used for another request") \
+	X(REF_DUPLICATE, "LY003", "duplicate_ref", \
+	  "reference was already used") \
+	X(INPUT_TOO_LARGE, "LY004", "input_too_large", \
+	  "input is too large") \
+	X(REF_INVALID, "LY005", "ref_invalid", \
+	  "reference is missing or malformed") \
+	X(ITEMS_INVALID, "LY006", "items_invalid", \
+	  "items are malformed") \
+	X(DATA_INVALID, "LY007", "data_invalid", \
+	  "data is malformed") \
+	/* LY1: ledger */ \
+	X(AMOUNT_NOT_POSITIVE, "LY101", "amount_not_positive", \
+	  "amount must be positive") \
+	X(AMOUNT_TOO_LARGE, "LY102", "amount_too_large", \
+	  "amount is too large") \
+	X(AMOUNT_SCALE, "LY103", "amount_scale", \
+	  "amount has too many decimals") \
+	X(AMOUNT_NOT_FINITE, "LY104", "amount_not_finite", \
+	  "amount must be finite") \
+	X(UNKNOWN_UNIT, "LY105", "unknown_unit", \
+	  "unit does not exist in this programme") \
+	X(UNIT_MISMATCH, "LY106", "unit_mismatch", \
+	  "unit cannot be used in this way") \
+	X(TIME_NOT_FINITE, "LY107", "time_not_finite", \
+	  "time must be finite") \
+	X(TIME_IN_FUTURE, "LY108", "time_in_future", \
+	  "time is too far in the future") \
+	X(PERIOD_CLOSED, "LY109", "period_closed", \
+	  "time lies in a closed period") \
+	X(EXPIRY_IN_PAST, "LY110", "expiry_in_past", \
+	  "expiry date has passed") \
+	X(PERIOD_INVERTED, "LY111", "period_inverted", \
+	  "period ends before it begins") \
+	X(INSUFFICIENT_POINTS, "LY120", "insufficient_points", \
+	  "available balance is too low") \
+	X(ORIGINAL_NOT_FOUND, "LY130", "original_not_found", \
+	  "member has no order with this reference") \
+	X(REFUND_EXCEEDS, "LY131", "refund_exceeds_original", \
+	  "refund exceeds what is left of the order") \
+	X(NOT_REVERSIBLE, "LY132", "reversal_not_reversible", \
+	  "a refund cannot be refunded") \
+	X(HOLD_NOT_FOUND, "LY140", "hold_not_found", \
+	  "member has no such hold") \
+	X(CAPTURE_EXCEEDS, "LY141", "capture_exceeds_hold", \
+	  "capture exceeds the hold") \
+	X(HOLD_CAPTURED, "LY142", "hold_already_captured", \
+	  "hold was already captured") \
+	X(HOLD_RELEASED, "LY143", "hold_already_released", \
+	  "hold was already released") \
+	X(HOLD_EXPIRED, "LY144", "hold_expired", \
+	  "hold has timed out") \
+	X(HOLD_TTL_INVALID, "LY145", "hold_timeout_invalid", \
+	  "time-out of a hold is out of range") \
+	X(TRANSFER_TO_SELF, "LY150", "transfer_to_self", \
+	  "cannot transfer to the same member") \
+	X(REASON_REQUIRED, "LY160", "reason_required", \
+	  "a reason is required") \
+	X(LEDGER_IMMUTABLE, "LY190", "ledger_immutable", \
+	  "the ledger is append-only") \
+	/* LY4: tiers and programmes */ \
+	X(PROGRAM_INACTIVE, "LY402", "program_inactive", \
+	  "programme is not active") \
+	X(PROGRAM_NOT_FOUND, "LY403", "program_not_found", \
+	  "programme does not exist") \
+	X(UNKNOWN_EVENT, "LY404", "unknown_event", \
+	  "event is not known in this programme") \
+	/* LY5: members and identities */ \
+	X(MEMBER_NOT_FOUND, "LY501", "member_not_found", \
+	  "member does not exist") \
+	X(MEMBER_CLOSED, "LY502", "member_closed", \
+	  "member is closed") \
+	X(MEMBER_FROZEN, "LY503", "member_frozen", \
+	  "member is frozen") \
+	X(MEMBER_MERGED, "LY504", "member_merged", \
+	  "member was merged into another") \
+	X(IDENTITY_MALFORMED, "LY505", "identifier_malformed", \
+	  "identity is malformed") \
+	X(IDENTITY_TAKEN, "LY506", "identifier_taken", \
+	  "identities lead to another member") \
+	X(IDENTITY_NOT_FOUND, "LY507", "identifier_not_found", \
+	  "member has no such identity") \
+	X(STATUS_CONFLICT, "LY508", "status_conflict", \
+	  "member is not in a status that allows this") \
+	/* LY8: rules and configuration */ \
+	X(RULE_INVALID, "LY801", "rule_invalid", \
+	  "rule is not valid") \
+	X(CONFIG_FIXED, "LY808", "configuration_fixed", \
+	  "setting cannot change once it has been used") \
+	/* LY9: internal */ \
+	X(INVARIANT_VIOLATED, "LY902", "invariant_violated", \
+	  "the books of this member do not agree") \
+	X(VERSION_MISMATCH, "LY904", "version_mismatch", \
+	  "library and extension differ in version")
+
+typedef enum Refusal
+{
+	REFUSAL_NONE,
+#define REFUSAL_ENUM(name, code, reason, message) REFUSAL_##name,
+	LOYALTY_REFUSALS(REFUSAL_ENUM)
+#undef REFUSAL_ENUM
+} Refusal;
+
+#endif							/* LOYALTY_ERRORS_H */

@@ -1,0 +1,273 @@
+/*
+ * event.c
+ *
+ * Something happened: record, purchase, and goods received.
+ */
+#include "call.h"
+
+#include "utils/builtins.h"
+
+#include "amount.h"
+#include "event.h"
+#include "statement.h"
+
+PG_FUNCTION_INFO_V1(loyalty_event_record);
+PG_FUNCTION_INFO_V1(loyalty_event_purchase);
+PG_FUNCTION_INFO_V1(loyalty_event_vest);
+
+enum record_arg
+{
+	RECORD_MEMBER_ID,
+	RECORD_EVENT,
+	RECORD_AMOUNT,
+	RECORD_REF,
+	RECORD_DATA,
+	RECORD_AT,
+	RECORD_KEY,
+	RECORD_MODE,
+	RECORD_NARGS
+};
+
+static const Verb record_verb = {
+	"record", "event", NULL, FOR_OPEN, false, RECORD_NARGS, {
+		[RECORD_MEMBER_ID] = {"member_id", ARG_MEMBER, true},
+		[RECORD_EVENT] = {"event", ARG_TEXT, true},
+		[RECORD_AMOUNT] = {"amount", ARG_NUMERIC},
+		[RECORD_REF] = {"ref", ARG_REF},
+		[RECORD_DATA] = {"data", ARG_JSONB},
+		[RECORD_AT] = {"at", ARG_AT},
+		[RECORD_KEY] = {"key", ARG_KEY},
+		[RECORD_MODE] = {"mode", ARG_MODE, true}
+	}
+};
+
+enum purchase_arg
+{
+	PURCHASE_MEMBER_ID,
+	PURCHASE_AMOUNT,
+	PURCHASE_REF,
+	PURCHASE_ITEMS,
+	PURCHASE_DATA,
+	PURCHASE_AT,
+	PURCHASE_KEY,
+	PURCHASE_MODE,
+	PURCHASE_NARGS
+};
+
+static const Verb purchase_verb = {
+	"purchase", "event", "purchase", FOR_OPEN, false, PURCHASE_NARGS, {
+		[PURCHASE_MEMBER_ID] = {"member_id", ARG_MEMBER, true},
+		[PURCHASE_AMOUNT] = {"amount", ARG_NUMERIC, true},
+		[PURCHASE_REF] = {"ref", ARG_REF, true},
+		[PURCHASE_ITEMS] = {"items", ARG_JSONB},
+		[PURCHASE_DATA] = {"data", ARG_JSONB},
+		[PURCHASE_AT] = {"at", ARG_AT},
+		[PURCHASE_KEY] = {"key", ARG_KEY},
+		[PURCHASE_MODE] = {"mode", ARG_MODE, true}
+	}
+};
+
+enum vest_arg
+{
+	VEST_MEMBER_ID,
+	VEST_REF,
+	VEST_AT,
+	VEST_KEY,
+	VEST_MODE,
+	VEST_NARGS
+};
+
+static const Verb vest_verb = {
+	"vest", "vest", NULL, FOR_OPEN, false, VEST_NARGS, {
+		[VEST_MEMBER_ID] = {"member_id", ARG_MEMBER, true},
+		[VEST_REF] = {"ref", ARG_REF, true},
+		[VEST_AT] = {"at", ARG_AT},
+		[VEST_KEY] = {"key", ARG_KEY},
+		[VEST_MODE] = {"mode", ARG_MODE, true}
+	}
+};
+
+/* The event row with its amount, which may be zero but not negative. */
+static bool
+event_amount(Call *call, int amount_arg)
+{
+	JournalRow *row = call->row;
+	int			scale = call->decision.program->currency_scale;
+	Numeric		amount;
+	Refusal		refusal;
+
+	if (!call_has(call, amount_arg))
+		return true;
+	amount = DatumGetNumeric(call->fcinfo->args[amount_arg].value);
+	row->has_amount = true;
+	refusal = amount_parse(amount, scale, &row->amount);
+	if (refusal == REFUSAL_NONE && row->amount < 0)
+		refusal = REFUSAL_AMOUNT_NOT_POSITIVE;
+	if (refusal != REFUSAL_NONE)
+		return call_refuse(call, refusal, "amount=%s decimals=%d",
+						   numeric_normalize(amount), scale);
+	return true;
+}
+
+/*
+ * Applies an event whose account is open: the row, its inputs, its awards.
+ * items_arg < 0: the event has no items.
+ */
+bool
+event_apply(Call *call, int amount_arg, int items_arg, int data_arg)
+{
+	Jsonb	   *items = items_arg < 0 ? NULL : call_jsonb(call, items_arg);
+	CartLines	lines;
+
+	call_row(call, call->at);
+	if (!event_amount(call, amount_arg) ||
+		!call_data(call, data_arg, items_arg) ||
+		(items != NULL && !items_parse(call, items, &lines)))
+		return false;
+	decide_awards(&call->decision, call->row);
+	return true;
+}
+
+/* The event is an argument, and part of what makes a reference unique. */
+static bool
+read_event(Call *call)
+{
+	call->event = text_to_cstring(call_text(call, RECORD_EVENT));
+	return true;
+}
+
+static bool
+check_event(Call *call)
+{
+	if (!program_knows_event(call->decision.program, call->event))
+		return call_refuse(call, REFUSAL_UNKNOWN_EVENT, "event=%s",
+						   call->event);
+	return true;
+}
+
+Datum
+loyalty_event_record(PG_FUNCTION_ARGS)
+{
+	Call		call;
+
+	if (call_begin(&call, fcinfo, &record_verb) &&
+		read_event(&call) &&
+		call_open(&call) &&
+		check_event(&call))
+		event_apply(&call, RECORD_AMOUNT, -1, RECORD_DATA);
+	return call_close(&call);
+}
+
+Datum
+loyalty_event_purchase(PG_FUNCTION_ARGS)
+{
+	Call		call;
+
+	if (call_begin(&call, fcinfo, &purchase_verb) &&
+		call_open(&call))
+		event_apply(&call, PURCHASE_AMOUNT, PURCHASE_ITEMS, PURCHASE_DATA);
+	return call_close(&call);
+}
+
+/*
+ * What an order earned and has left on each lot that was to vest later: its
+ * awards, less what refunds took and earlier calls of vest moved.
+ */
+static Statement select_pending = {
+	"SELECT e.unit_id, e.vests_on, e.expires_on, e.origin,"
+	" sum(e.amount)::bigint"
+	" FROM loyalty.journal j"
+	" JOIN loyalty.entry e USING (member_id, journal_id)"
+	" WHERE j.member_id = $1"
+	" AND (j.ref = $2 AND j.kind IN ('event', 'vest') OR j.reverses = $2)"
+	" AND e.vests_on > $3"
+	" GROUP BY e.unit_id, e.vests_on, e.expires_on, e.origin"
+	" HAVING sum(e.amount) > 0",
+	3, {INT8OID, TEXTOID, DATEOID}
+};
+
+static Statement select_order = {
+	"SELECT FROM loyalty.journal"
+	" WHERE member_id = $1 AND ref = $2 AND kind = 'event'",
+	2, {INT8OID, TEXTOID}
+};
+
+static bool
+order_exists(Call *call)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(call->member_id)),
+		ARG(PointerGetDatum(call->ref))
+	};
+
+	if (statement_run(&select_order, args, false) == 0)
+		return call_refuse(call, REFUSAL_ORIGINAL_NOT_FOUND,
+						   "member_id=" INT64_FORMAT, call->member_id);
+	return true;
+}
+
+/* The pending lots of the order. */
+static void
+load_pending(Call *call, LotList *pending)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(call->member_id)),
+		ARG(PointerGetDatum(call->ref)),
+		ARG(DateADTGetDatum(call->decision.today))
+	};
+	uint64		n = statement_run(&select_pending, args, false);
+
+	wallet_init(pending);
+	for (uint64 i = 0; i < n; i++)
+	{
+		Lot			lot = {0};
+		bool		isnull;
+		Datum		expires_on = statement_value(i, 3, &isnull);
+
+		lot.unit_id = DatumGetInt32(statement_notnull(i, 1));
+		lot.vests_on = DatumGetDateADT(statement_notnull(i, 2));
+		lot.expires_on = isnull ? DATEVAL_NOEND : DatumGetDateADT(expires_on);
+		origin_from_letter(DatumGetChar(statement_notnull(i, 4)),
+						   &lot.origin);
+		lot.amount = DatumGetInt64(statement_notnull(i, 5));
+		if (program_unit_by_id(call->decision.program,
+							   lot.unit_id)->kind != UNIT_METRIC)
+			wallet_post(pending, &lot);
+	}
+}
+
+/* Makes pending lots usable, as far as they are still in the wallet. */
+static void
+vest_lots(Decision *decision, JournalRow *row, const LotList *pending)
+{
+	for (int i = 0; i < pending->n; i++)
+	{
+		Lot			lot = pending->lots[i];
+		const Lot  *found = wallet_find(&decision->account->wallet, &lot);
+
+		if (found == NULL)
+			continue;
+		lot.amount = -Min(lot.amount, found->amount);
+		decide_move(decision, row, lot);
+		lot.amount = -lot.amount;
+		lot.vests_on = DATEVAL_NOBEGIN;
+		decide_post(decision, row, lot, 0);
+	}
+}
+
+Datum
+loyalty_event_vest(PG_FUNCTION_ARGS)
+{
+	Call		call;
+
+	if (call_begin(&call, fcinfo, &vest_verb) &&
+		call_open(&call) &&
+		order_exists(&call))
+	{
+		LotList		pending;
+
+		load_pending(&call, &pending);
+		vest_lots(&call.decision, call_row(&call, call.now), &pending);
+	}
+	return call_close(&call);
+}

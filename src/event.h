@@ -1,0 +1,42 @@
+/*
+ * event.h
+ *
+ * What the verbs of events share.
+ */
+#ifndef LOYALTY_EVENT_H
+#define LOYALTY_EVENT_H
+
+#include "loyalty.h"
+
+#include "call.h"
+
+#pragma GCC visibility push(hidden)
+
+/* A cart line: what was bought, how much of it, and what it was worth. */
+typedef struct CartLine
+{
+	char	   *sku;
+	int64		qty;			/* thousandths */
+	int64		gross;			/* price x qty, minor units of the currency */
+} CartLine;
+
+typedef struct CartLines
+{
+	int			n;
+	CartLine   *lines;
+} CartLines;
+
+#define MAX_CART_LINES 5000
+
+extern bool event_apply(Call *call, int amount_arg, int items_arg,
+						int data_arg);
+extern bool items_parse(Call *call, const Jsonb *json, CartLines *list);
+extern int64 *items_nets(const CartLines *list, int64 amount);
+extern bool item_quantity(Call *call, const JsonbValue *value, int line,
+						  int64 *qty);
+extern JsonbValue *item_field(const JsonbValue *item, const char *name,
+							  JsonbValue *buffer);
+
+#pragma GCC visibility pop
+
+#endif							/* LOYALTY_EVENT_H */

@@ -1,0 +1,141 @@
+/*
+ * event_items.c
+ *
+ * Cart lines: their form, their worth, and their share of an order's amount.
+ */
+#include "event.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+#include "amount.h"
+
+#define QTY_SCALE 3
+
+/* A field of a json object, NULL if it has none or it is null. */
+JsonbValue *
+item_field(const JsonbValue *item, const char *name, JsonbValue *buffer)
+{
+	JsonbValue *value = getKeyJsonValueFromContainer(item->val.binary.data,
+													 name, strlen(name),
+													 buffer);
+
+	return value == NULL || value->type == jbvNull ? NULL : value;
+}
+
+/* A quantity in thousandths; one, if it is not given. */
+bool
+item_quantity(Call *call, const JsonbValue *value, int line, int64 *qty)
+{
+	*qty = 1000;
+	if (value == NULL)
+		return true;
+	if (value->type != jbvNumeric ||
+		amount_parse(value->val.numeric, QTY_SCALE, qty) != REFUSAL_NONE ||
+		*qty <= 0)
+		return call_refuse(call, REFUSAL_ITEMS_INVALID,
+						   "line %d: qty must be a positive number with at "
+						   "most %d decimals", line, QTY_SCALE);
+	return true;
+}
+
+/* price x qty, rounded half away from zero to the currency's decimals. */
+static bool
+gross_amount(Call *call, const JsonbValue *price, int64 qty, int line,
+			 int64 *gross)
+{
+	int			scale = call->decision.program->currency_scale;
+	Datum		product;
+
+	if (price == NULL || price->type != jbvNumeric)
+		return call_refuse(call, REFUSAL_ITEMS_INVALID,
+						   "line %d: price must be a number", line);
+	product = DirectFunctionCall2(numeric_mul,
+								  NumericGetDatum(price->val.numeric),
+								  NumericGetDatum(amount_numeric(qty,
+																 QTY_SCALE)));
+	product = DirectFunctionCall2(numeric_round, product,
+								  Int32GetDatum(scale));
+	if (amount_parse(DatumGetNumeric(product), scale, gross) != REFUSAL_NONE ||
+		*gross < 0)
+		return call_refuse(call, REFUSAL_ITEMS_INVALID,
+						   "line %d: price is negative or too large", line);
+	return true;
+}
+
+static bool
+parse_item(Call *call, const JsonbValue *value, int line, CartLine *item)
+{
+	JsonbValue	sku_buffer;
+	JsonbValue	qty_buffer;
+	JsonbValue	price_buffer;
+	JsonbValue *sku;
+
+	if (value->type != jbvBinary ||
+		!JsonContainerIsObject(value->val.binary.data))
+		return call_refuse(call, REFUSAL_ITEMS_INVALID,
+						   "line %d must be a json object", line);
+	sku = item_field(value, "sku", &sku_buffer);
+	if (sku == NULL || sku->type != jbvString || sku->val.string.len == 0)
+		return call_refuse(call, REFUSAL_ITEMS_INVALID,
+						   "line %d: sku must be a string", line);
+	item->sku = pnstrdup(sku->val.string.val, sku->val.string.len);
+	return item_quantity(call, item_field(value, "qty", &qty_buffer), line,
+						 &item->qty) &&
+		gross_amount(call, item_field(value, "price", &price_buffer),
+					 item->qty, line, &item->gross);
+}
+
+/* Reads the lines of a cart, or refuses what is not one. */
+bool
+items_parse(Call *call, const Jsonb *json, CartLines *list)
+{
+	int			n = JB_ROOT_COUNT(json);
+
+	if (!JB_ROOT_IS_ARRAY(json) || JB_ROOT_IS_SCALAR(json) || n == 0)
+		return call_refuse(call, REFUSAL_ITEMS_INVALID,
+						   "items must be a json array of at least one line");
+	if (n > MAX_CART_LINES)
+		return call_refuse(call, REFUSAL_INPUT_TOO_LARGE,
+						   "items has %d lines, at most %d", n, MAX_CART_LINES);
+	list->n = n;
+	list->lines = palloc(sizeof(CartLine) * n);
+	for (int i = 0; i < n; i++)
+	{
+		JsonbValue *value = getIthJsonbValueFromContainer(unconstify(JsonbContainer *, &json->root),
+														  i);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!parse_item(call, value, i + 1, &list->lines[i]))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * What each line contributes to the order's amount: its gross, less its
+ * share of a discount on the order.  One element more than there are lines:
+ * what the order has beyond its lines, such as shipping.
+ */
+int64 *
+items_nets(const CartLines *list, int64 amount)
+{
+	int64	   *gross = palloc(sizeof(int64) * (list->n + 1));
+	int64	   *nets = palloc0(sizeof(int64) * (list->n + 1));
+	int64		total = 0;
+
+	for (int i = 0; i < list->n; i++)
+	{
+		gross[i] = list->lines[i].gross;
+		total = amount_add(total, gross[i]);
+	}
+	if (amount < total)
+	{
+		amount_allocate(amount, gross, list->n, nets);
+		return nets;
+	}
+	memcpy(nets, gross, sizeof(int64) * list->n);
+	nets[list->n] = amount - total;
+	return nets;
+}

@@ -1,0 +1,754 @@
+/*
+ * event_refund.c
+ *
+ * Takes an order back: what it earned is taken, what was spent on it
+ * returns.
+ *
+ * An order is every event, redeem and capture with its reference.  Each
+ * refund moves the refunded amount from `before` to `after` out of the
+ * order's total, and every award and every spend follows with its share,
+ * rounded down, and all of it at the whole.  So any sequence of partial
+ * refunds ends exactly where one full refund does.
+ */
+#include "event.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+#include "amount.h"
+#include "statement.h"
+#include "store.h"
+
+PG_FUNCTION_INFO_V1(loyalty_event_refund);
+
+enum refund_arg
+{
+	REFUND_MEMBER_ID,
+	REFUND_ORDER,
+	REFUND_AMOUNT,
+	REFUND_ITEMS,
+	REFUND_REF,
+	REFUND_DATA,
+	REFUND_AT,
+	REFUND_KEY,
+	REFUND_MODE,
+	REFUND_NARGS
+};
+
+static const Verb refund_verb = {
+	"refund", "refund", NULL, FOR_ANY, false, REFUND_NARGS, {
+		[REFUND_MEMBER_ID] = {"member_id", ARG_MEMBER, true},
+		[REFUND_ORDER] = {"ref", ARG_TEXT, true},
+		[REFUND_AMOUNT] = {"amount", ARG_NUMERIC},
+		[REFUND_ITEMS] = {"items", ARG_JSONB},
+		[REFUND_REF] = {"refund_ref", ARG_REF},
+		[REFUND_DATA] = {"data", ARG_JSONB},
+		[REFUND_AT] = {"at", ARG_AT},
+		[REFUND_KEY] = {"key", ARG_KEY},
+		[REFUND_MODE] = {"mode", ARG_MODE, true}
+	}
+};
+
+/* What was spent on the order: the lots, in spend order. */
+typedef struct Spend
+{
+	int64		amount;
+	LotList		lots;
+} Spend;
+
+typedef struct Order
+{
+	text	   *ref;
+	bool		has_event;
+	int64		amount;			/* of its events; without one, of its spend */
+	int			scale;
+	int			nawards;
+	Award	   *awards;
+	int			nspends;
+	Spend	   *spends;
+
+	CartLines	lines;			/* n = 0: none, or erased */
+	int64	   *nets;			/* one more than lines: the order itself */
+
+	bool		refunded;		/* at least once */
+	int64		before;			/* refunded so far */
+	int64	   *line_qty;		/* the same line by line */
+	int64	   *line_net;
+
+	/* this refund */
+	int64		now;
+	int64	   *now_qty;
+	int64	   *now_net;
+} Order;
+
+static Statement select_order = {
+	"SELECT j.journal_id, j.kind, j.amount, j.unit_id, j.hold_id,"
+	" j.event = 'purchase', d.data -> 'items'"
+	" FROM loyalty.journal j"
+	" LEFT JOIN loyalty.event_data d USING (member_id, journal_id)"
+	" WHERE j.member_id = $1 AND j.ref = $2"
+	" AND j.kind IN ('event', 'redeem', 'capture', 'refund')"
+	" ORDER BY j.journal_id",
+	2, {INT8OID, TEXTOID}
+};
+
+static Statement select_refunds = {
+	"SELECT j.amount, d.data -> 'lines'"
+	" FROM loyalty.journal j"
+	" LEFT JOIN loyalty.event_data d USING (member_id, journal_id)"
+	" WHERE j.member_id = $1 AND j.reverses = $2 AND j.kind = 'refund'"
+	" ORDER BY j.journal_id",
+	2, {INT8OID, TEXTOID}
+};
+
+static Statement select_entries = {
+	"SELECT unit_id, amount, vests_on, expires_on, origin, rule_id"
+	" FROM loyalty.entry WHERE member_id = $1 AND journal_id = $2"
+	" ORDER BY line",
+	2, {INT8OID, INT8OID}
+};
+
+/* One row of the order, as far as it is needed after the next statement. */
+typedef struct OrderRow
+{
+	int64		journal_id;
+	char	   *kind;
+	bool		has_amount;
+	int64		amount;
+	int32		unit_id;
+	int64		hold_id;
+	bool		is_purchase;
+	Jsonb	   *items;
+} OrderRow;
+
+static int64
+int64_or_zero(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = statement_value(row, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt64(value);
+}
+
+static Jsonb *
+jsonb_or_null(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = statement_value(row, column, &isnull);
+
+	return isnull ? NULL : DatumGetJsonbPCopy(value);
+}
+
+static OrderRow *
+load_rows(const Call *call, const Order *order, int *nrows)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(call->member_id)),
+		ARG(PointerGetDatum(order->ref))
+	};
+	OrderRow   *rows;
+
+	*nrows = statement_run(&select_order, args, false);
+	rows = palloc0(sizeof(OrderRow) * Max(*nrows, 1));
+	for (int i = 0; i < *nrows; i++)
+	{
+		OrderRow   *row = &rows[i];
+		bool		isnull;
+		Datum		value;
+
+		row->journal_id = DatumGetInt64(statement_notnull(i, 1));
+		row->kind = statement_text(i, 2);
+		value = statement_value(i, 3, &isnull);
+		row->has_amount = !isnull;
+		row->amount = isnull ? 0 : DatumGetInt64(value);
+		value = statement_value(i, 4, &isnull);
+		row->unit_id = isnull ? 0 : DatumGetInt32(value);
+		row->hold_id = int64_or_zero(i, 5);
+		value = statement_value(i, 6, &isnull);
+		row->is_purchase = !isnull && DatumGetBool(value);
+		row->items = jsonb_or_null(i, 7);
+	}
+	return rows;
+}
+
+/* An entry as a lot, with the rule that awarded it. */
+static Lot
+read_entry(uint64 row, int32 *rule_id)
+{
+	Lot			lot = {0};
+	bool		isnull;
+	Datum		value;
+
+	lot.unit_id = DatumGetInt32(statement_notnull(row, 1));
+	lot.amount = DatumGetInt64(statement_notnull(row, 2));
+	value = statement_value(row, 3, &isnull);
+	lot.vests_on = isnull ? DATEVAL_NOBEGIN : DatumGetDateADT(value);
+	value = statement_value(row, 4, &isnull);
+	lot.expires_on = isnull ? DATEVAL_NOEND : DatumGetDateADT(value);
+	if (!origin_from_letter(DatumGetChar(statement_notnull(row, 5)),
+							&lot.origin))
+		elog(ERROR, "unknown origin of an entry");
+	value = statement_value(row, 6, &isnull);
+	*rule_id = isnull ? 0 : DatumGetInt32(value);
+	return lot;
+}
+
+static uint64
+run_entries(const Call *call, int64 journal_id)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(call->member_id)),
+		ARG(Int64GetDatum(journal_id))
+	};
+
+	return statement_run(&select_entries, args, false);
+}
+
+/* The award of a rule in one event, made if it is not there yet. */
+static Award *
+award_of(const Call *call, Order *order, int first, const Lot *lot,
+		 int32 rule_id)
+{
+	Award	   *award;
+
+	for (int i = first; i < order->nawards; i++)
+	{
+		award = &order->awards[i];
+		if (award->rule_id == rule_id && award->unit->unit_id == lot->unit_id)
+			return award;
+	}
+	order->awards = order->awards == NULL ?
+		palloc(sizeof(Award)) :
+		repalloc(order->awards, sizeof(Award) * (order->nawards + 1));
+	award = &order->awards[order->nawards++];
+	award->unit = program_unit_by_id(call->decision.program, lot->unit_id);
+	award->rule_id = rule_id;
+	award->amount = 0;
+	award->nlots = 0;
+	award->lots = NULL;
+	return award;
+}
+
+static void
+load_awards(const Call *call, Order *order, int64 journal_id)
+{
+	uint64		n = run_entries(call, journal_id);
+	int			first = order->nawards;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		int32		rule_id;
+		Lot			lot = read_entry(i, &rule_id);
+		Award	   *award = award_of(call, order, first, &lot, rule_id);
+
+		award->amount = amount_add(award->amount, lot.amount);
+		award->lots = award->lots == NULL ?
+			palloc(sizeof(Lot)) :
+			repalloc(award->lots, sizeof(Lot) * (award->nlots + 1));
+		award->lots[award->nlots++] = lot;
+	}
+}
+
+/* What a redeem took, or what a capture kept of its hold's lots. */
+static void
+load_spend(const Call *call, Order *order, const OrderRow *row)
+{
+	Spend	   *spend;
+	LotList		lots;
+
+	wallet_init(&lots);
+	if (strcmp(row->kind, "capture") == 0)
+		lots = store_load_hold(call->member_id, row->hold_id)->lots;
+	else
+	{
+		uint64		n = run_entries(call, row->journal_id);
+
+		for (uint64 i = 0; i < n; i++)
+		{
+			int32		rule_id;
+			Lot			lot = read_entry(i, &rule_id);
+
+			lot.amount = -lot.amount;
+			wallet_post(&lots, &lot);
+		}
+	}
+	order->spends = order->spends == NULL ?
+		palloc(sizeof(Spend)) :
+		repalloc(order->spends, sizeof(Spend) * (order->nspends + 1));
+	spend = &order->spends[order->nspends++];
+	spend->amount = row->amount;
+	spend->lots = lots;
+}
+
+/* The cart lines of the purchase and what each contributed. */
+static bool
+load_lines(Call *call, Order *order, const OrderRow *row)
+{
+	if (row->items == NULL)
+		return true;
+	if (!items_parse(call, row->items, &order->lines))
+		return false;
+	order->nets = items_nets(&order->lines, row->amount);
+	order->line_qty = palloc0(sizeof(int64) * (order->lines.n + 1));
+	order->line_net = palloc0(sizeof(int64) * (order->lines.n + 1));
+	order->now_qty = palloc0(sizeof(int64) * (order->lines.n + 1));
+	order->now_net = palloc0(sizeof(int64) * (order->lines.n + 1));
+	return true;
+}
+
+/* Loads events, awards, spends and lines of the order. */
+static bool
+load_order(Call *call, Order *order)
+{
+	int			nrows;
+	OrderRow   *rows = load_rows(call, order, &nrows);
+	bool		is_refund = false;
+
+	order->scale = call->decision.program->currency_scale;
+	for (int i = 0; i < nrows; i++)
+	{
+		OrderRow   *row = &rows[i];
+
+		if (strcmp(row->kind, "refund") == 0)
+			is_refund = true;
+		else if (strcmp(row->kind, "event") == 0)
+		{
+			order->has_event = true;
+			order->amount = amount_add(order->amount, row->amount);
+			load_awards(call, order, row->journal_id);
+			if (row->is_purchase && !load_lines(call, order, row))
+				return false;
+		}
+		else
+			load_spend(call, order, row);
+	}
+	if (order->has_event)
+		return true;
+	if (order->nspends == 0)
+		return is_refund ?
+			call_refuse(call, REFUSAL_NOT_REVERSIBLE,
+						"member_id=" INT64_FORMAT, call->member_id) :
+			call_refuse(call, REFUSAL_ORIGINAL_NOT_FOUND,
+						"member_id=" INT64_FORMAT, call->member_id);
+
+	/* nothing but spends: amounts are in the terms of their unit */
+	for (int i = 0; i < order->nspends; i++)
+		order->amount = amount_add(order->amount, order->spends[i].amount);
+	for (int i = 0; i < nrows; i++)
+		if (rows[i].unit_id != 0)
+			order->scale = program_unit_by_id(call->decision.program,
+											  rows[i].unit_id)->scale;
+	return true;
+}
+
+/* An integer in a document that only this file writes. */
+static int64
+line_integer(const JsonbValue *line, const char *name)
+{
+	JsonbValue	buffer;
+	JsonbValue *value = item_field(line, name, &buffer);
+	int64		result;
+
+	if (value == NULL || value->type != jbvNumeric ||
+		amount_parse(value->val.numeric, 0, &result) != REFUSAL_NONE)
+		elog(ERROR, "refund lines are damaged");
+	return result;
+}
+
+static void
+add_refunded_lines(Order *order, const Jsonb *lines)
+{
+	int			n = JB_ROOT_COUNT(unconstify(Jsonb *, lines));
+
+	for (int i = 0; i < n; i++)
+	{
+		JsonbValue *line =
+			getIthJsonbValueFromContainer(unconstify(JsonbContainer *,
+													 &lines->root), i);
+		int64		number = line_integer(line, "line");
+
+		if (number < 0 || number > order->lines.n)
+			elog(ERROR, "refund lines are damaged");
+		/* the order itself is line 0 */
+		number = number == 0 ? order->lines.n : number - 1;
+		order->line_qty[number] += line_integer(line, "qty");
+		order->line_net[number] += line_integer(line, "net");
+	}
+}
+
+/* What earlier refunds took of the order. */
+static void
+load_refunds(const Call *call, Order *order)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(call->member_id)),
+		ARG(PointerGetDatum(order->ref))
+	};
+	uint64		n = statement_run(&select_refunds, args, false);
+
+	order->refunded = n > 0;
+	for (uint64 i = 0; i < n; i++)
+	{
+		Jsonb	   *lines = jsonb_or_null(i, 2);
+
+		order->before = amount_add(order->before, int64_or_zero(i, 1));
+		if (lines != NULL && order->lines.n > 0)
+			add_refunded_lines(order, lines);
+	}
+}
+
+static bool
+exceeds(Call *call, const Order *order, int64 amount)
+{
+	return call_refuse(call, REFUSAL_REFUND_EXCEEDS,
+					   "amount=%s refunded=%s requested=%s",
+					   amount_text(order->amount, order->scale),
+					   amount_text(order->before, order->scale),
+					   amount_text(amount, order->scale));
+}
+
+/* Spreads an amount over what the lines have left. */
+static void
+spread(Order *order, int64 amount)
+{
+	int			n = order->lines.n;
+	int64	   *left;
+
+	order->now = amount;
+	if (n == 0)
+		return;
+	left = palloc(sizeof(int64) * (n + 1));
+	for (int i = 0; i <= n; i++)
+		left[i] = order->nets[i] - order->line_net[i];
+	amount_allocate(amount, left, n + 1, order->now_net);
+}
+
+/* All that is left of the order. */
+static bool
+refund_whole(Call *call, Order *order)
+{
+	if (order->refunded && order->before >= order->amount)
+		return exceeds(call, order, 0);
+	spread(order, order->amount - order->before);
+	for (int i = 0; i < order->lines.n; i++)
+		order->now_qty[i] = order->lines.lines[i].qty - order->line_qty[i];
+	return true;
+}
+
+static bool
+refund_amount(Call *call, Order *order)
+{
+	int64		amount;
+
+	if (!call_amount(call, REFUND_AMOUNT, order->scale, &amount))
+		return false;
+	if (amount > order->amount - order->before)
+		return exceeds(call, order, amount);
+	spread(order, amount);
+	return true;
+}
+
+/* Takes a quantity from one line; returns how much it had left. */
+static int64
+take_quantity(Order *order, int line, int64 qty)
+{
+	int64		left = order->lines.lines[line].qty -
+		order->line_qty[line] - order->now_qty[line];
+
+	qty = Min(qty, left);
+	order->now_qty[line] += qty;
+	return qty;
+}
+
+/* The lines that an item of the refund names: by number, or by sku. */
+static bool
+names_line(const Order *order, int line, const JsonbValue *number,
+		   const JsonbValue *sku)
+{
+	const char *name = order->lines.lines[line].sku;
+	int64		value;
+
+	if (number != NULL)
+		return amount_parse(number->val.numeric, 0,
+							&value) == REFUSAL_NONE && value == line + 1;
+	return strlen(name) == sku->val.string.len &&
+		memcmp(name, sku->val.string.val, sku->val.string.len) == 0;
+}
+
+/* {"line": n} or {"sku": "..."}, with a qty or for all that is left. */
+static bool
+refund_item(Call *call, Order *order, const JsonbValue *item, int position)
+{
+	JsonbValue	buffers[3];
+	JsonbValue *number;
+	JsonbValue *sku;
+	JsonbValue *qty_value;
+	int64		qty = PG_INT64_MAX;
+	int64		taken = 0;
+
+	if (item->type != jbvBinary ||
+		!JsonContainerIsObject(item->val.binary.data))
+		return call_refuse(call, REFUSAL_ITEMS_INVALID,
+						   "item %d must be a json object", position);
+	number = item_field(item, "line", &buffers[0]);
+	sku = item_field(item, "sku", &buffers[1]);
+	qty_value = item_field(item, "qty", &buffers[2]);
+	if ((number == NULL) == (sku == NULL) ||
+		(number != NULL && number->type != jbvNumeric) ||
+		(sku != NULL && sku->type != jbvString))
+		return call_refuse(call, REFUSAL_ITEMS_INVALID,
+						   "item %d must have a line number or a sku",
+						   position);
+	if (qty_value != NULL &&
+		!item_quantity(call, qty_value, position, &qty))
+		return false;
+
+	for (int i = 0; i < order->lines.n && taken < qty; i++)
+		if (names_line(order, i, number, sku))
+			taken += take_quantity(order, i, qty - taken);
+	if (taken == 0 || (qty_value != NULL && taken < qty))
+		return call_refuse(call, REFUSAL_REFUND_EXCEEDS,
+						   "item %d: the order has less than this left",
+						   position);
+	return true;
+}
+
+/* Turns quantities into money: cumulative, so that the last one is exact. */
+static void
+price_items(Order *order)
+{
+	order->now = 0;
+	for (int i = 0; i < order->lines.n; i++)
+	{
+		int64		qty = order->line_qty[i] + order->now_qty[i];
+		int64		target = amount_share(order->nets[i], qty,
+										  order->lines.lines[i].qty);
+
+		if (order->now_qty[i] == 0)
+			continue;
+		order->now_net[i] = Max(target - order->line_net[i], 0);
+		order->now = amount_add(order->now, order->now_net[i]);
+	}
+}
+
+static bool
+refund_items(Call *call, Order *order)
+{
+	Jsonb	   *items = call_jsonb(call, REFUND_ITEMS);
+	int			n = JB_ROOT_COUNT(items);
+
+	if (!JB_ROOT_IS_ARRAY(items) || JB_ROOT_IS_SCALAR(items) || n == 0)
+		return call_refuse(call, REFUSAL_ITEMS_INVALID,
+						   "items must be a json array of at least one item");
+	if (n > MAX_CART_LINES)
+		return call_refuse(call, REFUSAL_INPUT_TOO_LARGE,
+						   "items has %d lines, at most %d", n,
+						   MAX_CART_LINES);
+	if (order->lines.n == 0)
+		return call_refuse(call, REFUSAL_ITEMS_INVALID,
+						   "the order has no lines; refund it by amount");
+	for (int i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!refund_item(call, order,
+						 getIthJsonbValueFromContainer(&items->root, i),
+						 i + 1))
+			return false;
+	}
+	price_items(order);
+	return true;
+}
+
+/* How much of the order this refund takes, line by line. */
+static bool
+measure(Call *call, Order *order)
+{
+	if (call_has(call, REFUND_ITEMS))
+		return refund_items(call, order);
+	if (call_has(call, REFUND_AMOUNT))
+		return refund_amount(call, order);
+	return refund_whole(call, order);
+}
+
+/* The share of a value that so much of the order stands for. */
+static int64
+share_at(const Order *order, int64 value, int64 refunded, bool whole)
+{
+	if (whole)
+		return value;
+	return order->amount == 0 ? 0 :
+		amount_share(value, refunded, order->amount);
+}
+
+/* Is the order refunded wholly?  One of no amount is by its first refund. */
+static bool
+is_whole(const Order *order, int64 refunded, bool any)
+{
+	return any && refunded >= order->amount;
+}
+
+static void
+take_back_awards(Call *call, const Order *order, JournalRow *row)
+{
+	int64	   *from = palloc(sizeof(int64) * Max(order->nawards, 1));
+	int64	   *until = palloc(sizeof(int64) * Max(order->nawards, 1));
+	bool		whole_before = is_whole(order, order->before,
+										order->refunded);
+	bool		whole_after = is_whole(order, order->before + order->now,
+									   true);
+
+	for (int i = 0; i < order->nawards; i++)
+	{
+		const Award *award = &order->awards[i];
+
+		from[i] = until[i] = 0;
+		if (!award->unit->refund_whole || whole_before)
+			from[i] = share_at(order, award->amount, order->before,
+							   whole_before);
+		if (!award->unit->refund_whole || whole_after)
+			until[i] = share_at(order, award->amount,
+								order->before + order->now, whole_after);
+	}
+	decide_take_back(&call->decision, row, order->awards, order->nawards,
+					 from, until);
+}
+
+/* The part [from, until) of the lots that were spent. */
+static void
+lots_between(const LotList *lots, int64 from, int64 until, LotList *part)
+{
+	int64		start = 0;
+
+	wallet_init(part);
+	for (int i = 0; i < lots->n; i++)
+	{
+		Lot			lot = lots->lots[i];
+		int64		end = start + lot.amount;
+
+		lot.amount = Min(end, until) - Max(start, from);
+		start = end;
+		if (lot.amount > 0)
+			wallet_post(part, &lot);
+	}
+}
+
+static void
+give_back_spends(Call *call, const Order *order, JournalRow *row)
+{
+	int64		after = order->before + order->now;
+
+	for (int i = 0; i < order->nspends; i++)
+	{
+		const Spend *spend = &order->spends[i];
+		LotList		part;
+
+		lots_between(&spend->lots,
+					 share_at(order, spend->amount, order->before,
+							  is_whole(order, order->before,
+									   order->refunded)),
+					 share_at(order, spend->amount, after,
+							  is_whole(order, after, true)),
+					 &part);
+		decide_give_back(&call->decision, row, &part, call->decision.today);
+	}
+}
+
+/* What this refund took of each line, for the next one. */
+static char *
+lines_text(const Order *order)
+{
+	StringInfoData text;
+	int			n = order->lines.n;
+
+	initStringInfo(&text);
+	appendStringInfoChar(&text, '[');
+	for (int i = 0; i <= n; i++)
+	{
+		if (order->now_net[i] == 0 && order->now_qty[i] == 0)
+			continue;
+		if (text.len > 1)
+			appendStringInfoChar(&text, ',');
+		appendStringInfo(&text,
+						 "{\"line\":%d,\"qty\":" INT64_FORMAT
+						 ",\"net\":" INT64_FORMAT "}",
+						 i == n ? 0 : i + 1, order->now_qty[i],
+						 order->now_net[i]);
+	}
+	appendStringInfoChar(&text, ']');
+	return text.data;
+}
+
+/* Adds the lines to what call_data() has put into the row. */
+static void
+keep_lines(const Order *order, JournalRow *row)
+{
+	Datum		document;
+	char	   *json;
+
+	if (order->lines.n == 0)
+		return;
+	json = psprintf("{\"lines\":%s}", lines_text(order));
+	document = DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
+	if (row->data != NULL)
+		document = DirectFunctionCall2(jsonb_concat,
+									   JsonbPGetDatum(row->data), document);
+	row->data = DatumGetJsonbP(document);
+}
+
+/*
+ * Reads which order, and settles how the call is recognised when it comes
+ * again: a full refund without a reference of its own has the order's.
+ */
+static bool
+read_order(Call *call, Order *order)
+{
+	bool		partial = call_has(call, REFUND_AMOUNT) ||
+		call_has(call, REFUND_ITEMS);
+
+	memset(order, 0, sizeof(Order));
+	order->ref = call_text(call, REFUND_ORDER);
+	if (!call_check_text(call, order->ref, REFUSAL_REF_INVALID, "ref"))
+		return false;
+	if (call_has(call, REFUND_AMOUNT) && call_has(call, REFUND_ITEMS))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("amount and items cannot both be given")));
+	if (partial && call->key == NULL && call->ref == NULL)
+		return call_refuse(call, REFUSAL_KEY_INVALID,
+						   "a partial refund needs a key or a refund_ref, "
+						   "so that it can be repeated safely");
+	if (!partial && call->ref == NULL)
+		call->ref = order->ref;
+	return true;
+}
+
+Datum
+loyalty_event_refund(PG_FUNCTION_ARGS)
+{
+	Call		call;
+	Order		order;
+
+	if (call_begin(&call, fcinfo, &refund_verb) &&
+		read_order(&call, &order) &&
+		call_open(&call) &&
+		load_order(&call, &order))
+	{
+		load_refunds(&call, &order);
+		if (measure(&call, &order))
+		{
+			JournalRow *row = call_row(&call, call.now);
+
+			row->reverses = order.ref;
+			row->has_amount = true;
+			row->amount = order.now;
+			if (call_data(&call, REFUND_DATA, REFUND_ITEMS))
+			{
+				keep_lines(&order, row);
+				take_back_awards(&call, &order, row);
+				give_back_spends(&call, &order, row);
+			}
+		}
+	}
+	return call_close(&call);
+}

@@ -1,0 +1,457 @@
+/*
+ * journal.c
+ *
+ * The ledger: the only statements that write journal, entry, event_data and
+ * journal_ref, and the receipt.
+ */
+#include "journal.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/typcache.h"
+
+#include "amount.h"
+#include "statement.h"
+
+PG_FUNCTION_INFO_V1(loyalty_journal_immutable);
+
+static Statement select_match = {
+	"SELECT true, journal_id, request_hash FROM loyalty.journal"
+	" WHERE member_id = $1 AND key = $2"
+	" UNION ALL"
+	" SELECT false, journal_id, request_hash FROM loyalty.journal"
+	" WHERE member_id = $1 AND ref = $3 AND kind = $4"
+	" AND event IS NOT DISTINCT FROM $5",
+	5, {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+};
+
+static Statement select_row = {
+	"SELECT kind, hold_id, outcome FROM loyalty.journal"
+	" WHERE member_id = $1 AND journal_id = $2",
+	2, {INT8OID, INT8OID}
+};
+
+static Statement select_entries = {
+	"SELECT unit_id, amount, balance_after, vests_on, expires_on"
+	" FROM loyalty.entry WHERE member_id = $1 AND journal_id = $2"
+	" ORDER BY line",
+	2, {INT8OID, INT8OID}
+};
+
+static Statement insert_row = {
+	"INSERT INTO loyalty.journal (member_id, journal_id, effective_at,"
+	" recorded_at, amount, hold_id, other_member_id, program_id, unit_id,"
+	" kind, event, key, ref, reverses, channel, store, staff, actor, reason,"
+	" request_hash, outcome)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
+	" $15, $16, $17, $18, $19, $20, $21)",
+	21, {INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID,
+		INT8OID, INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
+		TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID,
+	JSONBOID}
+};
+
+static Statement insert_entry = {
+	"INSERT INTO loyalty.entry (member_id, journal_id, amount, balance_after,"
+	" program_id, unit_id, vests_on, expires_on, rule_id, line, origin)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+	11, {INT8OID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, DATEOID,
+	DATEOID, INT4OID, INT2OID, CHAROID}
+};
+
+static Statement insert_data = {
+	"INSERT INTO loyalty.event_data (member_id, journal_id, program_id, data)"
+	" VALUES ($1, $2, $3, $4)",
+	4, {INT8OID, INT8OID, INT4OID, JSONBOID}
+};
+
+static Statement claim_ref = {
+	"INSERT INTO loyalty.journal_ref (program_id, ref, event, member_id,"
+	" journal_id) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+	5, {INT4OID, TEXTOID, TEXTOID, INT8OID, INT8OID}
+};
+
+/* An empty row in the current context. */
+JournalRow *
+journal_row_make(int64 member_id, const char *kind, TimestampTz effective_at)
+{
+	JournalRow *row = palloc0(sizeof(JournalRow));
+
+	row->member_id = member_id;
+	row->kind = kind;
+	row->effective_at = effective_at;
+	return row;
+}
+
+/* Appends a posting of a lot and returns it. */
+Posting *
+journal_row_post(JournalRow *row, const Lot *lot)
+{
+	Posting    *posting;
+
+	if (row->npostings == row->capacity)
+	{
+		row->capacity = Max(4, row->capacity * 2);
+		row->postings = row->postings == NULL ?
+			palloc(sizeof(Posting) * row->capacity) :
+			repalloc(row->postings, sizeof(Posting) * row->capacity);
+	}
+	posting = &row->postings[row->npostings++];
+	posting->lot = *lot;
+	posting->balance_after = 0;
+	posting->rule_id = 0;
+	return posting;
+}
+
+/* Notes what moved no lot but must be told. */
+void
+journal_row_message(JournalRow *row, const char *code, const Unit *unit,
+					int64 amount)
+{
+	if (row->messages == NULL)
+		row->messages = makeStringInfo();
+	else
+		appendStringInfoChar(row->messages, ',');
+	appendStringInfo(row->messages, "{\"code\":\"%s\",\"unit\":", code);
+	escape_json(row->messages, unit->code);
+	appendStringInfo(row->messages, ",\"amount\":%s}",
+					 amount_text(amount, unit->scale));
+}
+
+static bytea *
+column_bytea(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = statement_value(row, column, &isnull);
+
+	return isnull ? NULL : DatumGetByteaPCopy(value);
+}
+
+/*
+ * Looks a request up by its key, and by kind and ref.  True if one is known;
+ * the key decides.
+ */
+bool
+journal_match(int64 member_id, const text *key, const text *ref,
+			  const char *kind, const char *event, JournalMatch *match)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(member_id)),
+		POINTER_ARG(key),
+		POINTER_ARG(ref),
+		ARG(CStringGetTextDatum(kind)),
+		event ? ARG(CStringGetTextDatum(event)) : NULL_ARG
+	};
+	uint64		n;
+
+	if (key == NULL && ref == NULL)
+		return false;
+	n = statement_run(&select_match, args, false);
+	for (uint64 i = 0; i < n; i++)
+	{
+		match->by_key = DatumGetBool(statement_notnull(i, 1));
+		match->journal_id = DatumGetInt64(statement_notnull(i, 2));
+		match->request_hash = column_bytea(i, 3);
+		if (match->by_key)
+			break;
+	}
+	return n > 0;
+}
+
+/* Reads a row and its entries, as much as a receipt shows. */
+JournalRow *
+journal_read(int64 member_id, int64 journal_id)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(member_id)),
+		ARG(Int64GetDatum(journal_id))
+	};
+	JournalRow *row;
+	bool		isnull;
+	Datum		value;
+	uint64		n;
+
+	if (statement_run(&select_row, args, false) != 1)
+		elog(ERROR, "journal row " INT64_FORMAT " was not found", journal_id);
+	row = journal_row_make(member_id, statement_text(0, 1), 0);
+	row->journal_id = journal_id;
+	value = statement_value(0, 2, &isnull);
+	row->hold_id = isnull ? 0 : DatumGetInt64(value);
+	value = statement_value(0, 3, &isnull);
+	row->outcome = isnull ? NULL : DatumGetJsonbPCopy(value);
+
+	n = statement_run(&select_entries, args, false);
+	for (uint64 i = 0; i < n; i++)
+	{
+		Lot			lot = {0};
+		int64		balance_after;
+
+		lot.unit_id = DatumGetInt32(statement_notnull(i, 1));
+		lot.amount = DatumGetInt64(statement_notnull(i, 2));
+		balance_after = DatumGetInt64(statement_notnull(i, 3));
+		value = statement_value(i, 4, &isnull);
+		lot.vests_on = isnull ? DATEVAL_NOBEGIN : DatumGetDateADT(value);
+		value = statement_value(i, 5, &isnull);
+		lot.expires_on = isnull ? DATEVAL_NOEND : DatumGetDateADT(value);
+		journal_row_post(row, &lot)->balance_after = balance_after;
+	}
+	return row;
+}
+
+static void
+write_row(const JournalRow *row, const Program *program)
+{
+#define ID_ARG(id) ARG_OR_NULL(Int64GetDatum(id), (id) != 0)
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(row->member_id)),
+		ARG(Int64GetDatum(row->journal_id)),
+		ARG(TimestampTzGetDatum(row->effective_at)),
+		ARG(TimestampTzGetDatum(GetCurrentTimestamp())),
+		ARG_OR_NULL(Int64GetDatum(row->amount), row->has_amount),
+		ID_ARG(row->hold_id),
+		ID_ARG(row->other_member_id),
+		ARG(Int32GetDatum(program->program_id)),
+		ARG_OR_NULL(Int32GetDatum(row->unit_id), row->unit_id != 0),
+		ARG(CStringGetTextDatum(row->kind)),
+		row->event ? ARG(CStringGetTextDatum(row->event)) : NULL_ARG,
+		POINTER_ARG(row->key),
+		POINTER_ARG(row->ref),
+		POINTER_ARG(row->reverses),
+		POINTER_ARG(row->channel),
+		POINTER_ARG(row->store),
+		POINTER_ARG(row->staff),
+		ARG(CStringGetTextDatum(GetUserNameFromId(GetOuterUserId(), false))),
+		POINTER_ARG(row->reason),
+		POINTER_ARG(row->request_hash),
+		POINTER_ARG(row->outcome)
+	};
+#undef ID_ARG
+
+	statement_run(&insert_row, args, false);
+}
+
+static void
+write_entry(const JournalRow *row, int line, const Program *program)
+{
+	const Posting *posting = &row->postings[line];
+	const Lot  *lot = &posting->lot;
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(row->member_id)),
+		ARG(Int64GetDatum(row->journal_id)),
+		ARG(Int64GetDatum(lot->amount)),
+		ARG(Int64GetDatum(posting->balance_after)),
+		ARG(Int32GetDatum(program->program_id)),
+		ARG(Int32GetDatum(lot->unit_id)),
+		ARG_OR_NULL(DateADTGetDatum(lot->vests_on),
+					lot->vests_on != DATEVAL_NOBEGIN),
+		ARG_OR_NULL(DateADTGetDatum(lot->expires_on),
+					lot->expires_on != DATEVAL_NOEND),
+		ARG_OR_NULL(Int32GetDatum(posting->rule_id), posting->rule_id != 0),
+		ARG(Int16GetDatum(line + 1)),
+		ARG(CharGetDatum(origin_letter(lot->origin)))
+	};
+
+	statement_run(&insert_entry, args, false);
+}
+
+/* Turns the messages into what is stored and shown. */
+static void
+make_outcome(JournalRow *row)
+{
+	char	   *json;
+
+	if (row->messages == NULL || row->outcome != NULL)
+		return;
+	json = psprintf("[%s]", row->messages->data);
+	row->outcome = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+													  CStringGetDatum(json)));
+}
+
+/*
+ * Writes a row, its entries and its data.  Assumes that the account is
+ * locked; gives the row its id, which is thus in the member's order.
+ */
+void
+journal_insert(JournalRow *row, const Program *program)
+{
+	if (row->journal_id == 0)
+		row->journal_id = loyalty_new_id();
+	make_outcome(row);
+	write_row(row, program);
+	for (int line = 0; line < row->npostings; line++)
+		write_entry(row, line, program);
+	if (row->data != NULL)
+	{
+		NullableDatum args[] = {
+			ARG(Int64GetDatum(row->member_id)),
+			ARG(Int64GetDatum(row->journal_id)),
+			ARG(Int32GetDatum(program->program_id)),
+			ARG(JsonbPGetDatum(row->data))
+		};
+
+		statement_run(&insert_data, args, false);
+	}
+}
+
+/*
+ * Claims the reference of an event for this member in the whole programme.
+ * False if another member has it; waits for a transaction that may.
+ */
+bool
+journal_claim_ref(const JournalRow *row, const Program *program)
+{
+	NullableDatum args[] = {
+		ARG(Int32GetDatum(program->program_id)),
+		POINTER_ARG(row->ref),
+		ARG(CStringGetTextDatum(row->event)),
+		ARG(Int64GetDatum(row->member_id)),
+		ARG(Int64GetDatum(row->journal_id))
+	};
+
+	return statement_run(&claim_ref, args, false) == 1;
+}
+
+/* Forms a composite of one of the extension's types. */
+static Datum
+make_composite(Oid type, Datum *values, bool *nulls)
+{
+	TupleDesc	tupdesc = lookup_rowtype_tupdesc(type, -1);
+	HeapTuple	tuple = heap_form_tuple(tupdesc, values, nulls);
+	Datum		result = HeapTupleGetDatum(tuple);
+
+	ReleaseTupleDesc(tupdesc);
+	return result;
+}
+
+static Datum
+make_posting(const Posting *posting, const Program *program)
+{
+	const Unit *unit = program_unit_by_id(program, posting->lot.unit_id);
+	Datum		values[5];
+	bool		nulls[5] = {false};
+
+	values[0] = CStringGetTextDatum(unit->code);
+	values[1] = NumericGetDatum(amount_numeric(posting->lot.amount,
+											   unit->scale));
+	values[2] = NumericGetDatum(amount_numeric(posting->balance_after,
+											   unit->scale));
+	values[3] = DateADTGetDatum(posting->lot.vests_on);
+	nulls[3] = posting->lot.vests_on == DATEVAL_NOBEGIN;
+	values[4] = DateADTGetDatum(posting->lot.expires_on);
+	nulls[4] = posting->lot.expires_on == DATEVAL_NOEND;
+	return make_composite(loyalty_types()->posting, values, nulls);
+}
+
+static Datum
+make_postings(const JournalRow *row, const Program *program)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(row->npostings, 1));
+
+	for (int i = 0; i < row->npostings; i++)
+		elements[i] = make_posting(&row->postings[i], program);
+	return PointerGetDatum(construct_array(elements, row->npostings,
+										   loyalty_types()->posting,
+										   -1, false, TYPALIGN_DOUBLE));
+}
+
+enum receipt_column
+{
+	RECEIPT_STATUS,
+	RECEIPT_REASON,
+	RECEIPT_MEMBER_ID,
+	RECEIPT_JOURNAL_ID,
+	RECEIPT_HOLD_ID,
+	RECEIPT_REPLAYED,
+	RECEIPT_POSTINGS,
+	RECEIPT_TIER_BEFORE,
+	RECEIPT_TIER_AFTER,
+	RECEIPT_MESSAGES,
+	RECEIPT_NCOLUMNS
+};
+
+static Datum
+make_receipt(Datum *values, bool *nulls)
+{
+	return make_composite(loyalty_types()->receipt, values, nulls);
+}
+
+/* The receipt of a row, as it was decided or as it was read back. */
+Datum
+journal_receipt(const JournalRow *row, const Program *program,
+				const char *status, bool replayed)
+{
+	Datum		values[RECEIPT_NCOLUMNS] = {0};
+	bool		nulls[RECEIPT_NCOLUMNS];
+
+	make_outcome(unconstify(JournalRow *, row));
+	memset(nulls, true, sizeof(nulls));
+#define SET(column, datum, present) \
+	(values[column] = (datum), nulls[column] = !(present))
+	SET(RECEIPT_STATUS, CStringGetTextDatum(status), true);
+	SET(RECEIPT_MEMBER_ID, Int64GetDatum(row->member_id),
+		row->member_id != 0);
+	SET(RECEIPT_JOURNAL_ID, Int64GetDatum(row->journal_id),
+		row->journal_id != 0);
+	SET(RECEIPT_HOLD_ID, Int64GetDatum(row->hold_id), row->hold_id != 0);
+	SET(RECEIPT_REPLAYED, BoolGetDatum(replayed), true);
+	SET(RECEIPT_POSTINGS, make_postings(row, program), true);
+	SET(RECEIPT_MESSAGES, PointerGetDatum(row->outcome),
+		row->outcome != NULL);
+#undef SET
+	return make_receipt(values, nulls);
+}
+
+/* The receipt of a call that was refused; its detail is a message. */
+Datum
+journal_refusal_receipt(int64 member_id, Refusal refusal, const char *detail)
+{
+	const char *reason = refusal_text(refusal)->reason;
+	Datum		values[RECEIPT_NCOLUMNS] = {0};
+	bool		nulls[RECEIPT_NCOLUMNS];
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfo(&json, "[{\"code\":\"%s\"", reason);
+	if (detail != NULL)
+	{
+		appendStringInfoString(&json, ",\"detail\":");
+		escape_json(&json, detail);
+	}
+	appendStringInfoString(&json, "}]");
+
+	memset(nulls, true, sizeof(nulls));
+	values[RECEIPT_STATUS] = CStringGetTextDatum("refused");
+	nulls[RECEIPT_STATUS] = false;
+	values[RECEIPT_REASON] = CStringGetTextDatum(reason);
+	nulls[RECEIPT_REASON] = false;
+	values[RECEIPT_MEMBER_ID] = Int64GetDatum(member_id);
+	nulls[RECEIPT_MEMBER_ID] = member_id == 0;
+	values[RECEIPT_REPLAYED] = BoolGetDatum(false);
+	nulls[RECEIPT_REPLAYED] = false;
+	values[RECEIPT_POSTINGS] =
+		PointerGetDatum(construct_empty_array(loyalty_types()->posting));
+	nulls[RECEIPT_POSTINGS] = false;
+	values[RECEIPT_MESSAGES] = DirectFunctionCall1(jsonb_in,
+												   CStringGetDatum(json.data));
+	nulls[RECEIPT_MESSAGES] = false;
+	return make_receipt(values, nulls);
+}
+
+/* The ledger is append-only, even for its owner. */
+Datum
+loyalty_journal_immutable(PG_FUNCTION_ARGS)
+{
+	const RefusalText *text = refusal_text(REFUSAL_LEDGER_IMMUTABLE);
+
+	ereport(ERROR,
+			(errcode(refusal_sqlstate(REFUSAL_LEDGER_IMMUTABLE)),
+			 errmsg("%s", text->message),
+			 errhint("Correct the books with adjust or refund.")));
+}

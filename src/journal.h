@@ -1,0 +1,84 @@
+/*
+ * journal.h
+ *
+ * Journal rows and their entries: decided in memory, written once, read back
+ * for a replay; and the receipt, which both make in the same way.
+ */
+#ifndef LOYALTY_JOURNAL_H
+#define LOYALTY_JOURNAL_H
+
+#include "loyalty.h"
+
+#include "lib/stringinfo.h"
+#include "utils/jsonb.h"
+
+#include "program.h"
+#include "wallet.h"
+
+#pragma GCC visibility push(hidden)
+
+/* One entry: lot.amount is signed. */
+typedef struct Posting
+{
+	Lot			lot;
+	int64		balance_after;
+	int32		rule_id;		/* 0: none */
+} Posting;
+
+typedef struct JournalRow
+{
+	int64		member_id;
+	int64		journal_id;		/* 0: not stored */
+	const char *kind;
+	const char *event;			/* NULL unless kind is event */
+	TimestampTz effective_at;
+	bool		has_amount;
+	int64		amount;
+	int64		hold_id;		/* 0: none */
+	int64		other_member_id;	/* 0: none */
+	int32		unit_id;		/* 0: none */
+	text	   *key;
+	text	   *ref;
+	text	   *reverses;
+	text	   *channel;
+	text	   *store;
+	text	   *staff;
+	text	   *reason;
+	bytea	   *request_hash;
+	StringInfo	messages;		/* elements of a json array, or NULL */
+	Jsonb	   *outcome;		/* the same, as stored */
+	Jsonb	   *data;			/* goes to event_data */
+	int			npostings;
+	int			capacity;
+	Posting    *postings;
+} JournalRow;
+
+/* What is already known of a request. */
+typedef struct JournalMatch
+{
+	bool		by_key;			/* else by kind and ref */
+	int64		journal_id;
+	bytea	   *request_hash;	/* NULL: none */
+} JournalMatch;
+
+extern JournalRow *journal_row_make(int64 member_id, const char *kind,
+									TimestampTz effective_at);
+extern Posting *journal_row_post(JournalRow *row, const Lot *lot);
+extern void journal_row_message(JournalRow *row, const char *code,
+								const Unit *unit, int64 amount);
+
+extern bool journal_match(int64 member_id, const text *key, const text *ref,
+						  const char *kind, const char *event,
+						  JournalMatch *match);
+extern JournalRow *journal_read(int64 member_id, int64 journal_id);
+extern void journal_insert(JournalRow *row, const Program *program);
+extern bool journal_claim_ref(const JournalRow *row, const Program *program);
+
+extern Datum journal_receipt(const JournalRow *row, const Program *program,
+							 const char *status, bool replayed);
+extern Datum journal_refusal_receipt(int64 member_id, Refusal refusal,
+									 const char *detail);
+
+#pragma GCC visibility pop
+
+#endif							/* LOYALTY_JOURNAL_H */

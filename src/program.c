@@ -1,0 +1,476 @@
+/*
+ * program.c
+ *
+ * The compiled programmes of this session.
+ *
+ * A statement trigger on each configuration table sends a relcache
+ * invalidation of that table; here it moves `generation`.  A programme is
+ * compiled under the latest snapshot, not the transaction's, and counts as
+ * valid only if the generation did not move meanwhile: otherwise an old
+ * REPEATABLE READ snapshot would make a stale programme permanent.
+ *
+ * A transaction keeps the programme of its first call, so that one order is
+ * judged by one set of rules.  The exception is a transaction that changes
+ * the configuration itself: it sees its own changes at once, and compiles
+ * again whenever the generation moves, which a rolled-back change does too.
+ */
+#include "program.h"
+
+#include "catalog/namespace.h"
+#include "commands/trigger.h"
+#include "datatype/timestamp.h"
+#include "miscadmin.h"
+#include "storage/proc.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "amount.h"
+#include "statement.h"
+
+PG_FUNCTION_INFO_V1(loyalty_config_changed);
+
+#define MAX_CONFIG_TABLES 4
+
+static const char *const config_tables[MAX_CONFIG_TABLES] = {
+	"program", "program_event", "unit", "rule"
+};
+
+static Oid	config_oids[MAX_CONFIG_TABLES];
+static uint64 generation = 1;
+static LocalTransactionId changed_lxid = InvalidLocalTransactionId;
+
+static int	nprograms = 0;
+static Program **programs = NULL;
+
+static Statement select_program_id = {
+	"SELECT program_id FROM loyalty.program WHERE name = $1",
+	1, {TEXTOID}
+};
+static Statement select_program = {
+	"SELECT name, currency_scale, time_zone, status = 'active',"
+	" ref_scope = 'program', closed_until"
+	" FROM loyalty.program WHERE program_id = $1",
+	1, {INT4OID}
+};
+static Statement select_units = {
+	"SELECT unit_id, code, kind, scale, vest_days, expiry, expiry_count,"
+	" window_months, refund = 'whole', debt_policy = 'debt', grace_days"
+	" FROM loyalty.unit WHERE program_id = $1 ORDER BY unit_id",
+	1, {INT4OID}
+};
+static Statement select_rules = {
+	"SELECT rule_id, event, unit_id, kind, award, per, proportional,"
+	" valid_from, valid_until"
+	" FROM loyalty.rule WHERE program_id = $1 AND status = 'active'"
+	" ORDER BY rule_id",
+	1, {INT4OID}
+};
+static Statement select_events = {
+	"SELECT event FROM loyalty.program_event WHERE program_id = $1",
+	1, {INT4OID}
+};
+
+static LocalTransactionId
+current_lxid(void)
+{
+#if PG_VERSION_NUM >= 170000
+	return MyProc->vxid.lxid;
+#else
+	return MyProc->lxid;
+#endif
+}
+
+/* Relcache callback: may a configuration table have changed? */
+static void
+forget_programs(Datum arg, Oid relid)
+{
+	bool		ours = !OidIsValid(relid);
+
+	for (int i = 0; i < MAX_CONFIG_TABLES; i++)
+		ours |= config_oids[i] == relid;
+	if (ours)
+		generation++;
+}
+
+void
+program_init(void)
+{
+	CacheRegisterRelcacheCallback(forget_programs, (Datum) 0);
+}
+
+/* Statement trigger of the configuration tables. */
+Datum
+loyalty_config_changed(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("must be called as a trigger")));
+	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
+	changed_lxid = current_lxid();
+	return PointerGetDatum(NULL);
+}
+
+static int
+int_or_zero(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = statement_value(row, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
+}
+
+static TimestampTz
+timestamp_or(uint64 row, int column, TimestampTz otherwise)
+{
+	bool		isnull;
+	Datum		value = statement_value(row, column, &isnull);
+
+	return isnull ? otherwise : DatumGetTimestampTz(value);
+}
+
+static UnitKind
+unit_kind(const char *kind)
+{
+	if (strcmp(kind, "metric") == 0)
+		return UNIT_METRIC;
+	return strcmp(kind, "money") == 0 ? UNIT_MONEY : UNIT_POINTS;
+}
+
+static ExpiryPolicy
+expiry_policy(const char *expiry)
+{
+	static const char *const names[] = {
+		[EXPIRY_NEVER] = "never",
+		[EXPIRY_DAYS] = "days",
+		[EXPIRY_MONTHS] = "months",
+		[EXPIRY_END_OF_MONTH] = "end_of_month",
+		[EXPIRY_END_OF_YEAR] = "end_of_year"
+	};
+
+	for (int i = 0; i < lengthof(names); i++)
+		if (strcmp(expiry, names[i]) == 0)
+			return i;
+	elog(ERROR, "unknown expiry policy \"%s\"", expiry);
+}
+
+static void
+load_units(Program *program, const NullableDatum *args)
+{
+	program->nunits = statement_run(&select_units, args, true);
+	program->units = palloc0(sizeof(Unit) * Max(program->nunits, 1));
+	for (int i = 0; i < program->nunits; i++)
+	{
+		Unit	   *unit = &program->units[i];
+
+		unit->unit_id = DatumGetInt32(statement_notnull(i, 1));
+		unit->code = statement_text(i, 2);
+		unit->kind = unit_kind(statement_text(i, 3));
+		unit->scale = DatumGetInt16(statement_notnull(i, 4));
+		unit->vest_days = DatumGetInt32(statement_notnull(i, 5));
+		unit->expiry = expiry_policy(statement_text(i, 6));
+		unit->expiry_count = int_or_zero(i, 7);
+		unit->window_months = int_or_zero(i, 8);
+		unit->refund_whole = DatumGetBool(statement_notnull(i, 9));
+		unit->debt = DatumGetBool(statement_notnull(i, 10));
+		unit->grace_days = int_or_zero(i, 11);
+	}
+}
+
+static void
+load_rules(Program *program, const NullableDatum *args)
+{
+	program->nrules = statement_run(&select_rules, args, true);
+	program->rules = palloc0(sizeof(Rule) * Max(program->nrules, 1));
+	for (int i = 0; i < program->nrules; i++)
+	{
+		Rule	   *rule = &program->rules[i];
+		int32		unit_id = DatumGetInt32(statement_notnull(i, 3));
+		bool		isnull;
+		Datum		per;
+
+		rule->rule_id = DatumGetInt32(statement_notnull(i, 1));
+		rule->event = statement_text(i, 2);
+		rule->unit = program_unit_by_id(program, unit_id);
+		rule->kind = strcmp(statement_text(i, 4), "fixed") == 0 ?
+			RULE_FIXED : RULE_PER_AMOUNT;
+		rule->proportional = DatumGetBool(statement_notnull(i, 7));
+		rule->valid_from = timestamp_or(i, 8, DT_NOBEGIN);
+		rule->valid_until = timestamp_or(i, 9, DT_NOEND);
+
+		/* rule_check() has seen to it that both convert */
+		amount_parse(DatumGetNumeric(statement_notnull(i, 5)),
+					 rule->unit->scale, &rule->award);
+		per = statement_value(i, 6, &isnull);
+		if (!isnull)
+			amount_parse(DatumGetNumeric(per), program->currency_scale,
+						 &rule->per);
+	}
+}
+
+static void
+load_events(Program *program, const NullableDatum *args)
+{
+	program->nevents = statement_run(&select_events, args, true);
+	program->events = palloc0(sizeof(char *) * Max(program->nevents, 1));
+	for (int i = 0; i < program->nevents; i++)
+		program->events[i] = statement_text(i, 1);
+}
+
+/* Compiles into the current context; false if there is no such programme. */
+static bool
+load_program(Program *program)
+{
+	NullableDatum args[] = {ARG(Int32GetDatum(program->program_id))};
+	char	   *zone;
+
+	if (statement_run(&select_program, args, true) == 0)
+		return false;
+	program->name = statement_text(0, 1);
+	program->currency_scale = DatumGetInt16(statement_notnull(0, 2));
+	zone = statement_text(0, 3);
+	program->zone = pg_tzset(zone);
+	if (program->zone == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("time zone \"%s\" not recognized", zone)));
+	program->active = DatumGetBool(statement_notnull(0, 4));
+	program->ref_in_program = DatumGetBool(statement_notnull(0, 5));
+	program->closed_until = timestamp_or(0, 6, DT_NOBEGIN);
+	load_units(program, args);
+	load_rules(program, args);
+	load_events(program, args);
+	return true;
+}
+
+static void
+find_config_oids(void)
+{
+	Oid			namespace_oid = get_namespace_oid("loyalty", false);
+
+	for (int i = 0; i < MAX_CONFIG_TABLES; i++)
+		config_oids[i] = get_relname_relid(config_tables[i], namespace_oid);
+}
+
+/*
+ * Compiles a programme under the latest snapshot, in a context of its own.
+ * NULL if there is none.
+ */
+static Program *
+compile(int32 program_id)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "loyalty programme",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	Program    *program = palloc0(sizeof(Program));
+	bool		found;
+
+	find_config_oids();
+	program->program_id = program_id;
+	program->context = context;
+	program->generation = generation;
+	PushActiveSnapshot(GetLatestSnapshot());
+	found = load_program(program);
+	PopActiveSnapshot();
+	if (program->generation != generation)
+		program->generation = 0;	/* good for this transaction only */
+
+	MemoryContextSwitchTo(caller);
+	if (!found)
+	{
+		MemoryContextDelete(context);
+		return NULL;
+	}
+	MemoryContextSetParent(context, TopMemoryContext);
+	return program;
+}
+
+/* The slot of a programme in the cache, made if needed. */
+static Program **
+slot_of(int32 program_id)
+{
+	for (int i = 0; i < nprograms; i++)
+		if (programs[i] != NULL && programs[i]->program_id == program_id)
+			return &programs[i];
+	for (int i = 0; i < nprograms; i++)
+		if (programs[i] == NULL)
+			return &programs[i];
+
+	if (programs == NULL)
+		programs = MemoryContextAllocZero(TopMemoryContext,
+										  sizeof(Program *));
+	else
+		programs = repalloc(programs, sizeof(Program *) * (nprograms + 1));
+	programs[nprograms] = NULL;
+	return &programs[nprograms++];
+}
+
+/* May this transaction use what was compiled? */
+static bool
+usable(const Program *program)
+{
+	LocalTransactionId lxid = current_lxid();
+
+	if (program->lxid == lxid && changed_lxid != lxid)
+		return true;
+	return program->generation == generation;
+}
+
+/*
+ * The compiled programme, valid until the next call of program_get; NULL if
+ * there is none.  Needs SPI.
+ */
+const Program *
+program_get(int32 program_id)
+{
+	Program   **slot = slot_of(program_id);
+
+	if (*slot == NULL || !usable(*slot))
+	{
+		Program    *compiled = compile(program_id);
+
+		if (*slot != NULL)
+			MemoryContextDelete((*slot)->context);
+		*slot = compiled;
+	}
+	if (*slot != NULL)
+		(*slot)->lxid = current_lxid();
+	return *slot;
+}
+
+/* The same by name. */
+const Program *
+program_find(const char *name)
+{
+	NullableDatum args[1];
+
+	for (int i = 0; i < nprograms; i++)
+		if (programs[i] != NULL && strcmp(programs[i]->name, name) == 0 &&
+			usable(programs[i]))
+			return program_get(programs[i]->program_id);
+
+	args[0] = ARG(CStringGetTextDatum(name));
+	if (statement_run(&select_program_id, args, true) == 0)
+		return NULL;
+	return program_get(DatumGetInt32(statement_notnull(0, 1)));
+}
+
+/* The unit with this code, NULL if the programme has none. */
+const Unit *
+program_unit(const Program *program, const char *code)
+{
+	for (int i = 0; i < program->nunits; i++)
+		if (strcmp(program->units[i].code, code) == 0)
+			return &program->units[i];
+	return NULL;
+}
+
+const Unit *
+program_unit_by_id(const Program *program, int32 unit_id)
+{
+	for (int i = 0; i < program->nunits; i++)
+		if (program->units[i].unit_id == unit_id)
+			return &program->units[i];
+	elog(ERROR, "unit %d is not of programme %d", unit_id,
+		 program->program_id);
+}
+
+bool
+program_knows_event(const Program *program, const char *event)
+{
+	for (int i = 0; i < program->nevents; i++)
+		if (strcmp(program->events[i], event) == 0)
+			return true;
+	return false;
+}
+
+/* The local date of a finite point in time. */
+DateADT
+program_date(const Program *program, TimestampTz at)
+{
+	struct pg_tm tm;
+	fsec_t		fsec;
+	int			tz;
+
+	if (timestamp2tm(at, &tz, &tm, &fsec, NULL, program->zone) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("timestamp out of range")));
+	return date2j(tm.tm_year, tm.tm_mon, tm.tm_mday) - POSTGRES_EPOCH_JDATE;
+}
+
+/* The first moment of a local date. */
+TimestampTz
+program_midnight(const Program *program, DateADT date)
+{
+	struct pg_tm tm = {0};
+	int			tz;
+	TimestampTz result;
+
+	j2date(date + POSTGRES_EPOCH_JDATE, &tm.tm_year, &tm.tm_mon, &tm.tm_mday);
+	tz = DetermineTimeZoneOffset(&tm, program->zone);
+	if (tm2timestamp(&tm, 0, &tz, &result) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("timestamp out of range")));
+	return result;
+}
+
+/* The same day of a later month, or that month's last day if it has none. */
+DateADT
+date_add_months(DateADT date, int months)
+{
+	int			year;
+	int			month;
+	int			day;
+
+	j2date(date + POSTGRES_EPOCH_JDATE, &year, &month, &day);
+	months += (year * MONTHS_PER_YEAR) + month - 1;
+	year = months / MONTHS_PER_YEAR;
+	month = months % MONTHS_PER_YEAR + 1;
+	day = Min(day, day_tab[isleap(year)][month - 1]);
+	return date2j(year, month, day) - POSTGRES_EPOCH_JDATE;
+}
+
+DateADT
+date_month_start(DateADT date)
+{
+	int			year;
+	int			month;
+	int			day;
+
+	j2date(date + POSTGRES_EPOCH_JDATE, &year, &month, &day);
+	return date - day + 1;
+}
+
+/* The last day of use of what is earned on a date. */
+DateADT
+unit_expiry(const Unit *unit, DateADT earned_on)
+{
+	int			count = unit->expiry_count;
+	int			year;
+	int			month;
+	int			day;
+
+	switch (unit->expiry)
+	{
+		case EXPIRY_NEVER:
+			return DATEVAL_NOEND;
+		case EXPIRY_DAYS:
+			return earned_on + count;
+		case EXPIRY_MONTHS:
+			return date_add_months(earned_on, count);
+		case EXPIRY_END_OF_MONTH:
+			return date_add_months(date_month_start(earned_on), count + 1) - 1;
+		case EXPIRY_END_OF_YEAR:
+			j2date(earned_on + POSTGRES_EPOCH_JDATE, &year, &month, &day);
+			return date2j(year + count, 12, 31) - POSTGRES_EPOCH_JDATE;
+	}
+	elog(ERROR, "unknown expiry policy %d", unit->expiry);
+}

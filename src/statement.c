@@ -1,0 +1,100 @@
+/*
+ * statement.c
+ *
+ * Runs constant SQL through plans that are kept for the session.  The text
+ * never changes, so PostgreSQL's plan cache alone keeps the plans valid;
+ * only the oid of loyalty.wallet, a parameter type, has to be watched.
+ */
+#include "statement.h"
+
+#include "utils/builtins.h"
+
+/*
+ * Plans the statement if this session has not done so, or not since the
+ * extension was last created.  A generic plan, because every hot statement
+ * finds its rows by primary key.
+ */
+static void
+prepare(Statement *statement)
+{
+	Oid			argtypes[STATEMENT_MAX_ARGS];
+	bool		has_wallet = false;
+	Oid			wallet_type = InvalidOid;
+
+	for (int i = 0; i < statement->nargs; i++)
+		has_wallet |= statement->argtypes[i] == WALLET_TYPE;
+	if (has_wallet)
+		wallet_type = loyalty_types()->wallet;
+	if (statement->plan != NULL && statement->wallet_type == wallet_type)
+		return;
+
+	if (statement->plan != NULL)
+	{
+		SPI_freeplan(statement->plan);
+		statement->plan = NULL;
+	}
+	for (int i = 0; i < statement->nargs; i++)
+		argtypes[i] = statement->argtypes[i] == WALLET_TYPE ?
+			wallet_type : statement->argtypes[i];
+
+	statement->plan = SPI_prepare_cursor(statement->sql, statement->nargs,
+										 argtypes, CURSOR_OPT_GENERIC_PLAN);
+	if (statement->plan == NULL || SPI_keepplan(statement->plan) != 0)
+		elog(ERROR, "could not prepare \"%s\"", statement->sql);
+	statement->wallet_type = wallet_type;
+}
+
+/*
+ * Runs a statement and returns the number of rows; they are in SPI_tuptable
+ * until the next statement.  read_only: with the caller's snapshot, for
+ * STABLE functions; otherwise with a new one.
+ */
+uint64
+statement_run(Statement *statement, const NullableDatum *args, bool read_only)
+{
+	Datum		values[STATEMENT_MAX_ARGS];
+	char		nulls[STATEMENT_MAX_ARGS];
+	int			result;
+
+	prepare(statement);
+	for (int i = 0; i < statement->nargs; i++)
+	{
+		values[i] = args[i].value;
+		nulls[i] = args[i].isnull ? 'n' : ' ';
+	}
+	result = SPI_execute_plan(statement->plan, values, nulls, read_only, 0);
+	if (result < 0)
+		elog(ERROR, "could not run \"%s\": %s", statement->sql,
+			 SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/* A column (from 1) of a row (from 0) of the last result. */
+Datum
+statement_value(uint64 row, int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+						 column, isnull);
+}
+
+/* The same for a column that cannot be NULL. */
+Datum
+statement_notnull(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = statement_value(row, column, &isnull);
+
+	if (isnull)
+		elog(ERROR, "unexpected NULL in column %d", column);
+	return value;
+}
+
+/* A column as a C string in the current context, NULL for NULL. */
+char *
+statement_text(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = statement_value(row, column, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}

@@ -1,0 +1,48 @@
+/*
+ * statement.h
+ *
+ * The one way to run SQL: constant text beside the function that uses it,
+ * planned once per session.
+ */
+#ifndef LOYALTY_STATEMENT_H
+#define LOYALTY_STATEMENT_H
+
+#include "loyalty.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+
+#pragma GCC visibility push(hidden)
+
+#define STATEMENT_MAX_ARGS 24
+
+/* In argtypes: loyalty.wallet, whose oid is not known when C is compiled. */
+#define WALLET_TYPE InvalidOid
+
+typedef struct Statement
+{
+	const char *sql;
+	int			nargs;
+	Oid			argtypes[STATEMENT_MAX_ARGS];
+	/* filled in by statement_run */
+	SPIPlanPtr	plan;
+	Oid			wallet_type;
+} Statement;
+
+/* Arguments, in the layout of fcinfo->args. */
+#define ARG(datum) ((NullableDatum) {.value = (datum), .isnull = false})
+#define NULL_ARG ((NullableDatum) {.value = (Datum) 0, .isnull = true})
+#define ARG_OR_NULL(datum, present) \
+	((present) ? ARG(datum) : NULL_ARG)
+#define POINTER_ARG(pointer) \
+	ARG_OR_NULL(PointerGetDatum(pointer), (pointer) != NULL)
+
+extern uint64 statement_run(Statement *statement, const NullableDatum *args,
+							bool read_only);
+extern Datum statement_value(uint64 row, int column, bool *isnull);
+extern Datum statement_notnull(uint64 row, int column);
+extern char *statement_text(uint64 row, int column);
+
+#pragma GCC visibility pop
+
+#endif							/* LOYALTY_STATEMENT_H */

@@ -1,0 +1,116 @@
+/*
+ * unit.c
+ *
+ * What of a programme and its units is fixed once they have been used: the
+ * ledger is written in terms of them.
+ */
+#include "loyalty.h"
+
+#include "commands/trigger.h"
+#include "pgtime.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+
+#include "statement.h"
+
+PG_FUNCTION_INFO_V1(loyalty_program_check);
+PG_FUNCTION_INFO_V1(loyalty_unit_check);
+
+static Statement select_used = {
+	"SELECT FROM loyalty.journal WHERE program_id = $1 LIMIT 1",
+	1, {INT4OID}
+};
+
+static bool
+program_is_used(int32 program_id)
+{
+	NullableDatum args[] = {ARG(Int32GetDatum(program_id))};
+	bool		used;
+
+	SPI_connect();
+	used = statement_run(&select_used, args, false) > 0;
+	SPI_finish();
+	return used;
+}
+
+static char *
+column_text(HeapTuple tuple, TupleDesc tupdesc, const char *name)
+{
+	return SPI_getvalue(tuple, tupdesc, SPI_fnumber(tupdesc, name));
+}
+
+/* The id of the programme that a row belongs to. */
+static int32
+program_of(HeapTuple tuple, TupleDesc tupdesc)
+{
+	return pg_strtoint32(column_text(tuple, tupdesc, "program_id"));
+}
+
+/* Refuses an update that changes one of these columns of a used programme. */
+static void
+check_fixed(TriggerData *trigger, const char *const *columns, int ncolumns)
+{
+	TupleDesc	tupdesc = trigger->tg_relation->rd_att;
+	const RefusalText *text = refusal_text(REFUSAL_CONFIG_FIXED);
+
+	for (int i = 0; i < ncolumns; i++)
+	{
+		char	   *before = column_text(trigger->tg_trigtuple, tupdesc,
+										 columns[i]);
+		char	   *after = column_text(trigger->tg_newtuple, tupdesc,
+										columns[i]);
+
+		if (strcmp(before, after) != 0 &&
+			program_is_used(program_of(trigger->tg_trigtuple, tupdesc)))
+			ereport(ERROR,
+					(errcode(refusal_sqlstate(REFUSAL_CONFIG_FIXED)),
+					 errmsg("%s", text->message),
+					 errdetail("column=%s", columns[i])));
+	}
+}
+
+static TriggerData *
+row_trigger(FunctionCallInfo fcinfo)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_FOR_ROW(((TriggerData *) fcinfo->context)->tg_event) ||
+		!TRIGGER_FIRED_BEFORE(((TriggerData *) fcinfo->context)->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("must be called as a trigger before each row")));
+	return (TriggerData *) fcinfo->context;
+}
+
+/* Trigger of program. */
+Datum
+loyalty_program_check(PG_FUNCTION_ARGS)
+{
+	static const char *const fixed[] = {
+		"time_zone", "currency", "currency_scale"
+	};
+	TriggerData *trigger = row_trigger(fcinfo);
+	bool		update = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
+	HeapTuple	tuple = update ? trigger->tg_newtuple : trigger->tg_trigtuple;
+	char	   *zone = column_text(tuple, trigger->tg_relation->rd_att,
+								   "time_zone");
+
+	if (zone != NULL && pg_tzset(zone) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("time zone \"%s\" not recognized", zone),
+				 errhint("Use a name such as Europe/London.")));
+	if (update && zone != NULL)
+		check_fixed(trigger, fixed, lengthof(fixed));
+	return PointerGetDatum(tuple);
+}
+
+/* Trigger of unit. */
+Datum
+loyalty_unit_check(PG_FUNCTION_ARGS)
+{
+	static const char *const fixed[] = {"scale", "kind", "program_id"};
+	TriggerData *trigger = row_trigger(fcinfo);
+
+	check_fixed(trigger, fixed, lengthof(fixed));
+	return PointerGetDatum(trigger->tg_newtuple);
+}

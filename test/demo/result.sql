@@ -1,0 +1,136 @@
+-- What the replay came to on its last day, from the views that a report would use.
+CREATE TABLE demo.balance_at_end AS
+SELECT i.value::int AS customer_no, b.unit, b.available, b.pending, b.held, b.debt, b.next_expiry,
+	b.next_expiry_amount
+FROM loyalty.identity i, LATERAL loyalty.balance(i.member_id) b
+WHERE i.kind = 'customer_no';
+
+INSERT INTO demo.figure
+SELECT 'members', count(*) FROM loyalty.report_member
+UNION ALL
+SELECT 'lines', count(*) FROM demo.line
+UNION ALL
+SELECT name, value
+FROM (
+	SELECT count(*) AS events,
+		count(*) FILTER (WHERE event = 'purchase') AS orders,
+		sum(amount) FILTER (WHERE event = 'purchase') AS order_amount,
+		count(*) FILTER (WHERE kind = 'refund') AS refunds,
+		sum(amount) FILTER (WHERE kind = 'refund') AS refund_amount,
+		count(*) FILTER (WHERE kind = 'redeem') AS redemptions,
+		count(DISTINCT member_id) FILTER (WHERE kind = 'redeem') AS members_redeemed
+	FROM loyalty.report_event
+) e, LATERAL (VALUES ('events', events), ('orders', orders), ('order_amount', order_amount),
+	('refunds', refunds), ('refund_amount', refund_amount), ('redemptions', redemptions),
+	('members_redeemed', members_redeemed)) f(name, value)
+UNION ALL
+SELECT name, value
+FROM (
+	SELECT count(*) AS cancelled_lines,
+		count(*) FILTER (WHERE unmatched > 0) AS unmatched_lines,
+		coalesce(sum(unmatched), 0) AS unmatched_quantity,
+		coalesce(sum(unmatched * unit_price), 0) AS unmatched_amount
+	FROM demo.cancelled_line
+) c, LATERAL (VALUES ('cancelled_lines', cancelled_lines), ('unmatched_lines', unmatched_lines),
+	('unmatched_quantity', unmatched_quantity), ('unmatched_amount', unmatched_amount)) f(name, value)
+UNION ALL
+SELECT name, coalesce(value, 0)
+FROM (
+	SELECT sum(amount) FILTER (WHERE event = 'purchase') AS issued,
+		-- what leaves the pending lots when their day has come
+		-sum(amount) FILTER (WHERE kind = 'vest' AND vests_on IS NOT NULL) AS vested,
+		-sum(amount) FILTER (WHERE kind = 'refund') AS taken_back,
+		-sum(amount) FILTER (WHERE kind = 'redeem') AS spent,
+		-sum(amount) FILTER (WHERE kind = 'expire') AS expired
+	FROM loyalty.report_ledger WHERE unit = 'points'
+) l, LATERAL (VALUES ('issued', issued), ('vested', vested), ('taken_back', taken_back),
+	('spent', spent), ('expired', expired)) f(name, value)
+UNION ALL
+SELECT name, value
+FROM (
+	SELECT sum(available) AS available, sum(pending) AS pending, sum(debt) AS debt,
+		count(*) FILTER (WHERE debt > 0) AS members_in_debt
+	FROM loyalty.report_balance WHERE unit = 'points'
+) b, LATERAL (VALUES ('available', available), ('pending', pending), ('debt', debt),
+	('members_in_debt', members_in_debt)) f(name, value)
+UNION ALL
+SELECT 'money_per_point', a.money::numeric / a.units / 100
+FROM loyalty.unit_anchor a JOIN loyalty.unit u USING (unit_id) WHERE u.code = 'points';
+
+CREATE FUNCTION demo.figure(name text) RETURNS numeric LANGUAGE sql STABLE
+RETURN (SELECT f.value FROM demo.figure f WHERE f.name = figure.name);
+
+CREATE FUNCTION demo.count_of(amount numeric) RETURNS text LANGUAGE sql STABLE
+RETURN lpad(to_char(amount, 'FM999,999,999,990'), 12);
+
+CREATE FUNCTION demo.money_of(amount numeric) RETURNS text LANGUAGE sql STABLE
+RETURN lpad(to_char(amount, 'FM999,999,990.00'), 14);
+
+CREATE FUNCTION demo.points_line(label text, points numeric, note text DEFAULT '')
+RETURNS text LANGUAGE sql STABLE
+RETURN rpad('  ' || label, 30) || demo.count_of(points)
+	|| demo.money_of(points * demo.figure('money_per_point')) || note;
+
+\pset format unaligned
+\pset tuples_only on
+SELECT format(E'%s: %s lines, %s to %s\n', :'source', to_char(count(*), 'FM999,999,999'),
+	to_char(min(invoice_ts), 'FMDD Month YYYY'), to_char(max(invoice_ts), 'FMDD Month YYYY'))
+FROM demo.line;
+
+SELECT concat_ws(E'\n',
+	rpad('Replay', 30) || lpad('number', 12) || lpad('GBP', 14),
+	rpad('  members enrolled', 30) || demo.count_of(demo.figure('members')),
+	rpad('  orders', 30) || demo.count_of(demo.figure('orders')) || demo.money_of(demo.figure('order_amount')),
+	rpad('  refunds', 30) || demo.count_of(demo.figure('refunds')) || demo.money_of(demo.figure('refund_amount')),
+	rpad('  cancelled lines', 30) || demo.count_of(demo.figure('cancelled_lines')),
+	rpad('    not or not all matched', 30) || demo.count_of(demo.figure('unmatched_lines'))
+		|| demo.money_of(demo.figure('unmatched_amount'))
+		|| format('   %s pieces', to_char(demo.figure('unmatched_quantity'), 'FM999,999,990')),
+	rpad('  vouchers', 30) || demo.count_of(demo.figure('redemptions'))
+		|| demo.money_of(demo.figure('spent') * demo.figure('money_per_point'))
+		|| format('   to %s members', to_char(demo.figure('members_redeemed'), 'FM999,999,990')),
+	rpad('  events', 30) || demo.count_of(demo.figure('events'))
+		|| format('   in %s s: %s per second', round(demo.figure('seconds'), 1),
+			to_char(demo.figure('events') / demo.figure('seconds'), 'FM999,999,990')),
+	'',
+	rpad('Points on ' || to_char(loyalty.now(), 'FMDD Month YYYY'), 30) || lpad('points', 12) || lpad('worth GBP', 14),
+	demo.points_line('issued', demo.figure('issued')),
+	demo.points_line('taken back by refunds', -demo.figure('taken_back')),
+	demo.points_line('spent', -demo.figure('spent')),
+	demo.points_line('expired', -demo.figure('expired')),
+	demo.points_line('outstanding', demo.figure('available') + demo.figure('pending') - demo.figure('debt')),
+	demo.points_line('  available', demo.figure('available')),
+	demo.points_line('  pending', demo.figure('pending')),
+	demo.points_line('  debt', -demo.figure('debt'),
+		format('   %s members', demo.figure('members_in_debt'))),
+	demo.points_line('vested so far', demo.figure('vested')),
+	'');
+
+\pset format aligned
+\pset tuples_only off
+\pset border 0
+\pset footer off
+\pset null ''
+\echo Points month by month
+WITH month AS (
+	SELECT date_trunc('month', day)::date AS month,
+		sum(net) FILTER (WHERE kind = 'event') AS issued,
+		-- credited, not net: a debt that is paid comes out of it
+		sum(credited) FILTER (WHERE kind = 'vest') AS vested,
+		sum(net) FILTER (WHERE kind = 'refund') AS taken_back,
+		sum(net) FILTER (WHERE kind = 'redeem') AS spent,
+		sum(net) FILTER (WHERE kind = 'expire') AS expired,
+		sum(net) AS change
+	FROM loyalty.report_daily
+	WHERE program = 'demo' AND unit = 'points'
+	GROUP BY 1
+)
+SELECT to_char(month, '  YYYY-MM') AS "  month",
+	to_char(coalesce(issued, 0), '99,999,999') AS "     issued",
+	to_char(coalesce(vested, 0), '99,999,999') AS "     vested",
+	to_char(coalesce(taken_back, 0), '99,999,999') AS " taken back",
+	to_char(coalesce(spent, 0), '99,999,999') AS "      spent",
+	to_char(coalesce(expired, 0), '99,999,999') AS "    expired",
+	to_char(sum(change) OVER (ORDER BY month), '99,999,999') AS "outstanding"
+FROM month
+ORDER BY month;

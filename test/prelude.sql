@@ -1,0 +1,115 @@
+-- The first lines of every file in test/sql, read from the top directory:
+--     \set ECHO none
+--     \i test/prelude.sql
+-- One transaction, a fixed clock, and a few words to speak about members with.
+\set QUIET 1
+\pset format unaligned
+\pset tuples_only true
+\pset pager off
+BEGIN;
+SET LOCAL client_min_messages = warning;
+SET LOCAL TimeZone = 'UTC';
+SET LOCAL DateStyle = 'ISO, YMD';
+CREATE EXTENSION IF NOT EXISTS pgtap;
+CREATE EXTENSION loyalty;
+SET loyalty.now = '2026-03-15 12:00+00';
+
+-- Names and defaults of the arguments, and what comes back.
+CREATE FUNCTION pg_temp.signature(name text) RETURNS text
+LANGUAGE sql AS $$
+	SELECT format('(%s) -> %s', pg_get_function_arguments(f), pg_get_function_result(f))
+	FROM (SELECT ('loyalty.' || name)::regproc::oid AS f) f
+$$;
+
+CREATE PROCEDURE pg_temp.enroll(program text, VARIADIC names text[])
+LANGUAGE plpgsql AS $$
+DECLARE
+	name text;
+BEGIN
+	FOREACH name IN ARRAY names LOOP
+		PERFORM loyalty.enroll(program, jsonb_build_object('customer_no', name));
+	END LOOP;
+END
+$$;
+
+-- The member with this identity, in whichever programme.
+CREATE FUNCTION pg_temp.id(name text) RETURNS bigint
+LANGUAGE sql STABLE AS $$ SELECT member_id FROM loyalty.identity WHERE value = name $$;
+
+-- '70 available, 30 held': what is not zero of a member's balance in a unit.
+CREATE FUNCTION pg_temp.balance(name text, unit text DEFAULT 'points', as_of date DEFAULT NULL)
+RETURNS text LANGUAGE sql STABLE AS $$
+	SELECT coalesce(nullif(concat_ws(', ',
+		trim_scale(nullif(available, 0)) || ' available',
+		trim_scale(nullif(pending, 0)) || ' pending',
+		trim_scale(nullif(held, 0)) || ' held',
+		trim_scale(nullif(debt, 0)) || ' debt'), ''), 'nothing')
+	FROM loyalty.balance(pg_temp.id($1), $2, $3)
+$$;
+
+-- '30 e until 2027-01-31, 70 e from 2026-04-01': the lots of a unit, folded from
+-- the ledger and not from the wallet.
+CREATE FUNCTION pg_temp.lots(name text, unit text DEFAULT 'points') RETURNS text
+LANGUAGE sql STABLE AS $$
+	SELECT coalesce(string_agg(concat_ws(' ', trim_scale(amount), origin,
+		'from ' || to_char(vests_on, 'YYYY-MM-DD'), 'until ' || to_char(expires_on, 'YYYY-MM-DD')),
+		', ' ORDER BY expires_on, strpos('ebatpd', origin), vests_on NULLS FIRST), 'none')
+	FROM (SELECT e.vests_on, e.expires_on, e.origin::text, sum(e.amount) / 10.0 ^ u.scale AS amount
+		FROM loyalty.entry e JOIN loyalty.unit u USING (unit_id)
+		WHERE e.member_id = pg_temp.id($1) AND u.code = $2
+		GROUP BY e.vests_on, e.expires_on, e.origin, u.scale
+		HAVING sum(e.amount) <> 0) lot
+$$;
+
+-- '-33 points, -33.33 spend': what a call moved in all, by unit.
+CREATE FUNCTION pg_temp.moved(r loyalty.receipt) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+	SELECT coalesce(string_agg(trim_scale(amount) || ' ' || unit, ', ' ORDER BY unit), 'nothing')
+	FROM (SELECT unit, sum(amount) AS amount FROM unnest((r).postings) GROUP BY unit) posting
+$$;
+
+-- 'event purchase o1, redeem': the journal of a member, in order.
+CREATE FUNCTION pg_temp.journal(name text) RETURNS text
+LANGUAGE sql STABLE AS $$
+	SELECT coalesce(string_agg(concat_ws(' ', kind, event, ref), ', ' ORDER BY journal_id), 'empty')
+	FROM loyalty.journal WHERE member_id = pg_temp.id(name)
+$$;
+
+-- What a replay must repeat.
+CREATE FUNCTION pg_temp.told(r loyalty.receipt) RETURNS jsonb
+LANGUAGE sql IMMUTABLE AS $$ SELECT to_jsonb(r) - 'replayed' $$;
+
+-- 'LY120 available=120 requested=150': code and detail of the error that it raises.
+CREATE FUNCTION pg_temp.raised(statement text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+	code text;
+	detail text;
+BEGIN
+	EXECUTE statement;
+	RETURN 'no error';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, detail = PG_EXCEPTION_DETAIL;
+	RETURN rtrim(code || ' ' || detail);
+END
+$$;
+
+-- A digest of every row of every table; equal when nothing was written.
+CREATE FUNCTION pg_temp.state() RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+	name regclass;
+	digest text;
+	digests text = '';
+BEGIN
+	FOR name IN
+		SELECT oid FROM pg_class
+		WHERE relnamespace = 'loyalty'::regnamespace AND relkind = 'r' ORDER BY relname
+	LOOP
+		EXECUTE format('SELECT md5(coalesce(string_agg(t::text, E''\n'' ORDER BY t::text), '''')) FROM %s t', name)
+		INTO digest;
+		digests := digests || digest;
+	END LOOP;
+	RETURN md5(digests);
+END
+$$;

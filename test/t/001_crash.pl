@@ -1,0 +1,211 @@
+# A server that dies under load: afterwards the books agree, what was
+# acknowledged is there and replays, what was not is there once or not at all.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::Bin;
+use LoyaltyTest;
+use IPC::Run;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+use constant CLIENTS => 4;
+use constant MEMBERS => 10;
+
+my $files = PostgreSQL::Test::Utils::tempdir();
+my $node = new_node('main', conf => <<'CONF');
+restart_after_crash = on
+checkpoint_timeout = 1h
+CONF
+
+$node->safe_psql('postgres', <<'SQL');
+CREATE EXTENSION loyalty;
+CREATE EXTENSION amcheck;
+CREATE FUNCTION m(no int) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT loyalty.find('shop', 'customer_no', no::text)
+$$;
+SELECT loyalty.program_create('shop', 'EUR', 'UTC');
+SELECT count(r) FROM generate_series(1, 10) no, loyalty.enroll('shop', jsonb_build_object('customer_no', no::text)) r;
+SQL
+
+# The calls of one client in one round, as [key, call]: of every ten six
+# purchases of 7, two redemptions of 3, one transfer of 2 and one adjustment
+# by 1. Nothing else moves points, so the totals below follow.
+sub calls
+{
+    my ($round, $client) = @_;
+    my @calls;
+
+    for my $n (1 .. 20_000)
+    {
+        my $key = "$round-$client-$n";
+        my $member = 1 + ($n * 7 + $client * 3) % MEMBERS;
+        my $other = 1 + $member % MEMBERS;
+        my $step = $n % 10;
+        my $call =
+            $step < 6 ? "purchase(m($member), 7, '$key', key => '$key')"
+          : $step < 8 ? "redeem(m($member), 3, key => '$key')"
+          : $step < 9 ? "transfer(m($member), m($other), 2, key => '$key')"
+          :             "adjust(m($member), 1, 'points', 'load', key => '$key')";
+        push @calls, [ $key, $call ];
+    }
+    return \@calls;
+}
+
+# Sends the calls one by one and keeps what comes back: the key of each
+# acknowledged call.
+sub start_client
+{
+    my ($calls) = @_;
+    my $base = "$files/$calls->[0][0]";
+
+    append_to_file("$base.sql", join '', map {
+        "SELECT '$_->[0]' || ' ' || status FROM loyalty.$_->[1];\n"
+    } @$calls);
+    my $run = IPC::Run::start(
+        [ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', "$base.sql" ],
+        '>', "$base.out", '2>', "$base.err");
+    return { calls => $calls, run => $run, base => $base };
+}
+
+# Repeats everything that was sent and a little more. Returns how many were
+# acknowledged but did not replay, and how many of the others had been stored.
+sub repeat
+{
+    my ($client) = @_;
+    my %acknowledged;
+    my ($lost, $stored, $last) = (0, 0, 0);
+
+    for (split /\n/, slurp_file("$client->{base}.out"))
+    {
+        $acknowledged{$1} = 1 if /^(\S+) done$/;
+    }
+    my @calls = @{ $client->{calls} };
+    for my $n (0 .. $#calls)
+    {
+        $last = $n if $acknowledged{ $calls[$n][0] };
+    }
+    # one call can have been under way
+    my @sent = grep { defined } @calls[ 0 .. $last + 1 ];
+    my $script = join '', map {
+        "SELECT '$_->[0]' || ' ' || status || ' ' || replayed FROM loyalty.$_->[1];\n"
+    } @sent;
+    my %result = map { my ($key, @rest) = split / /; $key => "@rest" }
+      split /\n/, $node->safe_psql('postgres', $script);
+
+    for my $key (map { $_->[0] } @sent)
+    {
+        my $result = $result{$key} // 'nothing';
+        if ($acknowledged{$key})
+        {
+            $lost++ unless $result eq 'done true';
+        }
+        else
+        {
+            $stored++ if $result eq 'done true';
+            $lost++ unless $result =~ /^done/;
+        }
+    }
+    $client->{sent} = [ map { $_->[1] } @sent ];
+    return (scalar(keys %acknowledged), $lost, $stored);
+}
+
+# What all that was ever sent must add up to, worked out from the calls.
+my %expected = map { $_ => 0 } 1 .. MEMBERS;
+my $sent = 0;
+
+sub expect
+{
+    for my $call (map { @{ $_->{sent} } } @_)
+    {
+        my ($member) = $call =~ /m\((\d+)\)/;
+
+        $sent++;
+        $expected{$member} += 7 if $call =~ /^purchase/;
+        $expected{$member} -= 3 if $call =~ /^redeem/;
+        $expected{$member} += 1 if $call =~ /^adjust/;
+        if ($call =~ /^transfer\(m\(\d+\), m\((\d+)\)/)
+        {
+            $expected{$member} -= 2;
+            $expected{$1} += 2;
+        }
+    }
+    return;
+}
+
+sub journal_rows
+{
+    return $node->safe_psql('postgres',
+        'SELECT count(*) FROM loyalty.journal');
+}
+
+my %crash = (
+    'kill -9 of a backend' => sub {
+        my $pid = $node->safe_psql('postgres', <<'SQL');
+SELECT pid FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND query LIKE '%loyalty.%' AND pid <> pg_backend_pid()
+ORDER BY pid LIMIT 1
+SQL
+        kill 'KILL', $pid;
+        return;
+    },
+    'immediate stop' => sub {
+        $node->stop('immediate');
+        return;
+    },
+    'kill -9 of a backend after a checkpoint' => sub {
+        $node->safe_psql('postgres', 'CHECKPOINT');
+        my $pid = $node->safe_psql('postgres',
+            q{SELECT max(pid) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() AND backend_type = 'client backend'}
+        );
+        kill 'KILL', $pid;
+        return;
+    });
+
+# purchases first, or there is nothing to redeem
+$node->safe_psql('postgres',
+    q{SELECT count(r) FROM generate_series(1, 10) no, loyalty.adjust(m(no), 100000, 'points', 'float', key => 'float') r});
+$expected{$_} += 100_000 for 1 .. MEMBERS;
+
+for my $how (sort keys %crash)
+{
+    (my $round = $how) =~ s/\W+/_/g;
+    my $rows = journal_rows();
+    my @clients = map { start_client(calls($round, $_)) } 1 .. CLIENTS;
+
+    $node->poll_query_until('postgres',
+        "SELECT count(*) >= $rows + 1000 FROM loyalty.journal")
+      or die 'no load';
+    $crash{$how}->();
+    $_->{run}->finish for @clients;
+    like(slurp_file("$_->{base}.err"), qr/server closed the connection|terminating connection|connection to server was lost|the database system is/,
+        "$how: a client lost its connection") for @clients;
+
+    $node->start if $how =~ /stop/;
+    $node->poll_query_until('postgres', 'SELECT true') or die 'no restart';
+
+    books_agree($node, 'postgres', "after $how");
+    for my $client (@clients)
+    {
+        my ($acknowledged, $lost, $stored) = repeat($client);
+
+        cmp_ok($acknowledged, '>', 0, "$how: $acknowledged calls were acknowledged");
+        is($lost, 0, "$how: each of them replays");
+        cmp_ok($stored, '<=', 1, "$how: at most the one under way was stored without an answer");
+    }
+    expect(@clients);
+    is( $node->safe_psql('postgres', 'SELECT string_agg(available::text, \' \' ORDER BY no) FROM generate_series(1, 10) no, loyalty.balance(m(no), \'points\')'),
+        join(' ', map { $expected{$_} } 1 .. MEMBERS),
+        "$how: after the repetition each call counts once");
+    books_agree($node, 'postgres', "after the repetition");
+}
+
+is($node->safe_psql('postgres', q{SELECT count(*) FROM loyalty.journal WHERE key ~ '_'}),
+    $sent, 'one journal row per call');
+$node->command_ok([ 'pg_amcheck', '--heapallindexed', '--parent-check', '--schema=loyalty', 'postgres' ],
+    'tables and indexes are whole');
+
+$node->stop;
+done_testing();

@@ -1,0 +1,191 @@
+package LoyaltyTest;
+
+# What the TAP files share: a server with a shop on it, calls that are all
+# valid there, and the questions that every test asks.
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+our @EXPORT = qw(new_node create_shop shop_verbs shop_reads shop_clock
+  sqlstate books_agree state_hash);
+
+# A server that runs, with nothing in it.
+sub new_node
+{
+    my ($name, %params) = @_;
+    my $conf = delete $params{conf} // '';
+    my $node = PostgreSQL::Test::Cluster->new($name);
+
+    $node->init(extra => [ '--locale=C', '--encoding=UTF8' ], %params);
+    $node->append_conf('postgresql.conf', "log_statement = none\n$conf");
+    $node->start;
+    return $node;
+}
+
+# A database with two programmes, in which a year has passed: members with
+# every status, vested, pending and lapsed value, debt, holds in every state.
+sub create_shop
+{
+    my ($node, $db) = @_;
+
+    $node->safe_psql('postgres', "CREATE DATABASE $db");
+    $node->safe_psql($db, 'CREATE EXTENSION loyalty');
+    $node->safe_psql($db, <<'SQL');
+CREATE FUNCTION clock(days int) RETURNS text LANGUAGE sql AS $$
+    SELECT set_config('loyalty.now', (timestamptz '2025-01-10 09:00+00' + days * interval '1 day')::text, false)
+$$;
+CREATE FUNCTION m(no int) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT loyalty.find('shop', 'customer_no', no::text)
+$$;
+CREATE FUNCTION hold_of(hold_ref text) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT hold_id FROM loyalty.hold WHERE ref = hold_ref
+$$;
+CREATE FUNCTION balance_of(no int) RETURNS numeric LANGUAGE sql STABLE AS $$
+    SELECT available FROM loyalty.balance(m(no), 'points')
+$$;
+
+SELECT clock(0);
+SELECT loyalty.program_create('shop', 'EUR', 'Europe/Berlin', vest_days => 7);
+SELECT loyalty.program_create('cafe', 'JPY', 'Asia/Tokyo');
+
+SELECT count(r) FROM generate_series(1, 20) no, loyalty.enroll('shop',
+    jsonb_build_object('customer_no', no::text, 'email', 'c' || no || '@example.com'),
+    profile => '{"name": "Ada"}') r;
+SELECT count(r) FROM generate_series(1, 3) no, loyalty.enroll('cafe',
+    jsonb_build_object('customer_no', no::text)) r;
+
+DO $$
+BEGIN
+    FOR week IN 0..54 LOOP
+        PERFORM clock(week * 7);
+        PERFORM * FROM generate_series(1, 20) no, loyalty.purchase(m(no),
+            10.50 * no + week, 'order-' || week,
+            jsonb_build_array(jsonb_build_object('sku', 'A', 'qty', 2, 'price', 4.25),
+                              jsonb_build_object('sku', 'B', 'price', 10.50 * no + week - 8.50)),
+            '{"channel": "web", "store": "S1", "device": "phone"}')
+        WHERE no % 5 <> week % 5;
+        IF week % 6 = 5 THEN
+            PERFORM * FROM generate_series(1, 20) no,
+                loyalty.redeem(m(no), 20 + no, ref => 'order-' || week, mode => 'try');
+            PERFORM * FROM generate_series(1, 20, 3) no, loyalty.refund(m(no),
+                'order-' || week - 1, items => '[{"sku": "A", "qty": 1}]', refund_ref => 'r' || week, mode => 'try');
+        END IF;
+    END LOOP;
+END
+$$;
+
+SELECT clock(385);
+SELECT count(r) FROM loyalty.purchase(loyalty.find('cafe', 'customer_no', '1'), 5000, 'order-1') r;
+SELECT count(r) FROM loyalty.transfer(m(5), m(6), 25, key => 't1') r;
+SELECT count(r) FROM loyalty.adjust(m(7), 500, 'points', 'goodwill', expires_on => '2027-12-31', key => 'a1') r;
+-- spent, then returned: a debt
+SELECT count(r) FROM loyalty.purchase(m(8), 4000, 'big', at => '2026-01-02 09:00+00') r;
+SELECT count(r) FROM balance_of(8) b, loyalty.redeem(m(8), b, key => 'all') r;
+SELECT count(r) FROM loyalty.refund(m(8), 'big', key => 'back') r;
+-- a hold of each kind; the open ones outlast the test
+SELECT count(r) FROM loyalty.hold(m(9), 10, key => 'h1', ref => 'h1') r;
+SELECT count(r) FROM loyalty.hold(m(9), 11, key => 'h2', ref => 'h2') r;
+SELECT count(r) FROM loyalty.hold(m(9), 12, key => 'h3', ref => 'h3') r;
+SELECT count(r) FROM loyalty.hold(m(9), 13, key => 'h4', ref => 'h4') r;
+SELECT count(r) FROM loyalty.capture(m(9), hold_of('h1'), 4, key => 'h1c') r;
+SELECT count(r) FROM loyalty.release(m(9), hold_of('h2'), key => 'h2r') r;
+SELECT clock(386);
+SELECT loyalty.account_settle(m(9));
+SELECT count(r) FROM loyalty.hold(m(1), 15, ttl => '10 days', key => 'h5', ref => 'h5') r;
+SELECT count(r) FROM loyalty.purchase(m(1), 30, 'fresh') r;
+SELECT count(r) FROM loyalty.member_freeze(m(3), 'card reported stolen') r;
+SELECT count(r) FROM loyalty.member_close(m(4), 'on request') r;
+SQL
+    return;
+}
+
+# Calls that would each be done in the shop under shop_clock, by function.
+sub shop_verbs
+{
+    return (
+        enroll => q{loyalty.enroll('shop', '{"customer_no": "new"}')},
+        record => q{loyalty.record(m(1), 'check_in')},
+        purchase => q{loyalty.purchase(m(1), 10, 'new')},
+        sale => q{loyalty.sale('shop', '{"customer_no": "1"}', 10, 'new')},
+        vest => q{loyalty.vest(m(1), 'fresh')},
+        redeem => q{loyalty.redeem(m(1), 10, key => 'new')},
+        hold => q{loyalty.hold(m(1), 10, key => 'new')},
+        capture => q{loyalty.capture(m(1), hold_of('h5'))},
+        release => q{loyalty.release(m(1), hold_of('h5'))},
+        refund => q{loyalty.refund(m(1), 'order-54')},
+        transfer => q{loyalty.transfer(m(1), m(2), 10, key => 'new')},
+        adjust => q{loyalty.adjust(m(1), 10, 'points', 'gift', key => 'new')},
+        identity_add => q{loyalty.identity_add(m(1), 'card', '1234')},
+        identity_remove => q{loyalty.identity_remove(m(1), 'email', 'c1@example.com')},
+        member_freeze => q{loyalty.member_freeze(m(1), 'test')},
+        member_thaw => q{loyalty.member_thaw(m(3), 'test')},
+        member_close => q{loyalty.member_close(m(1), 'test')},
+        member_reopen => q{loyalty.member_reopen(m(4), 'test')},
+    );
+}
+
+# Queries that write nothing and whose answers depend on the shop alone.
+sub shop_reads
+{
+    my ($node, $db) = @_;
+    my @views = split /\n/, $node->safe_psql($db,
+        q{SELECT oid::regclass FROM pg_class WHERE relnamespace = 'loyalty'::regnamespace AND relkind = 'v' ORDER BY 1::text});
+
+    return (
+        q{loyalty.find('shop', 'email', 'C2@example.com')},
+        q{loyalty.identity_canonical('phone', '00 49 (30) 12-34')},
+        q{loyalty.member_get('shop', 'customer_no', '1')},
+        q{loyalty.balance(m(1))},
+        q{loyalty.balance(m(8), 'points')},
+        q{loyalty.balance(m(2), 'spend', '2025-12-31')},
+        q{loyalty.statement(m(1))},
+        q{loyalty.statement(m(9), '2026-01-01', '2026-12-31', 'points')},
+        q{loyalty.verify()},
+        q{loyalty.verify('shop')},
+        @views);
+}
+
+# A session setting that puts the clock where create_shop left it.
+sub shop_clock { return q{SET loyalty.now = '2026-01-31 09:00+00'} }
+
+# Runs SQL until its first error and returns that one's SQLSTATE, '' if none.
+sub sqlstate
+{
+    my ($node, $db, $sql) = @_;
+    my ($status, $out, $err) = $node->psql($db, $sql,
+        extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
+
+    return '' if $status == 0;
+    return $1 if $err =~ /(?:ERROR|FATAL):\s+(\w{5})/;
+    return $err;
+}
+
+sub books_agree
+{
+    my ($node, $db, $name) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    return is($node->safe_psql($db, 'SELECT * FROM loyalty.verify()'), '',
+        "the books agree $name");
+}
+
+# Everything in the extension's tables, in one value.
+sub state_hash
+{
+    my ($node, $db) = @_;
+    my $tables = $node->safe_psql($db, <<'SQL');
+SELECT string_agg(format('SELECT %L, count(*), md5(string_agg(t::text, E''\n'' ORDER BY t::text)) FROM %s t', c.oid::regclass, c.oid::regclass),
+                  ' UNION ALL ' ORDER BY c.oid::regclass::text)
+FROM pg_extension e, unnest(e.extconfig) AS x(relation)
+JOIN pg_class c ON c.oid = x.relation AND c.relkind = 'r'
+WHERE e.extname = 'loyalty'
+SQL
+    return $node->safe_psql($db, "$tables ORDER BY 1");
+}
+
+1;
