@@ -745,8 +745,9 @@ loyalty_event_refund(PG_FUNCTION_ARGS)
 			if (call_data(&call, REFUND_DATA, REFUND_ITEMS))
 			{
 				keep_lines(&order, row);
-				take_back_awards(&call, &order, row);
+				/* in this order, or what returns could be forgiven first */
 				give_back_spends(&call, &order, row);
+				take_back_awards(&call, &order, row);
 			}
 		}
 	}

@@ -52,6 +52,8 @@ prepare(Statement *statement)
 uint64
 statement_run(Statement *statement, const NullableDatum *args, bool read_only)
 {
+	/* SPI leaves its own context current, which SPI_finish() frees */
+	MemoryContext caller = CurrentMemoryContext;
 	Datum		values[STATEMENT_MAX_ARGS];
 	char		nulls[STATEMENT_MAX_ARGS];
 	int			result;
@@ -63,6 +65,7 @@ statement_run(Statement *statement, const NullableDatum *args, bool read_only)
 		nulls[i] = args[i].isnull ? 'n' : ' ';
 	}
 	result = SPI_execute_plan(statement->plan, values, nulls, read_only, 0);
+	MemoryContextSwitchTo(caller);
 	if (result < 0)
 		elog(ERROR, "could not run \"%s\": %s", statement->sql,
 			 SPI_result_code_string(result));

@@ -1,0 +1,273 @@
+\set ECHO none
+\i test/prelude.sql
+SELECT plan(69);
+
+-- Books with something of everything, of which verify() finds nothing to say.
+SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', vest_days => 7) AS shop \gset
+SELECT loyalty.program_create('Other', 'GBP', 'Europe/London') AS other \gset
+UPDATE loyalty.program SET ref_scope = 'program' WHERE program_id = :other;
+SELECT unit_id AS points FROM loyalty.unit WHERE program_id = :shop AND code = 'points' \gset
+SELECT unit_id AS foreign_points FROM loyalty.unit WHERE program_id = :other AND code = 'points' \gset
+CALL pg_temp.enroll('Shop', 'ann', 'bob', 'cat');
+CALL pg_temp.enroll('Other', 'yui');
+SELECT FROM loyalty.purchase(pg_temp.id('ann'), 1000, 'o1', '[{"sku": "A", "price": 1000}]');
+SELECT FROM loyalty.purchase(pg_temp.id('bob'), 500, 'o1');
+SELECT FROM loyalty.purchase(pg_temp.id('cat'), 200, 'c1');
+SELECT FROM loyalty.purchase(pg_temp.id('yui'), 10, 'y1');
+SET loyalty.now = '2026-03-22 12:00+00';
+SELECT FROM loyalty.purchase(pg_temp.id('ann'), 300, 'o2');
+SELECT FROM loyalty.redeem(pg_temp.id('ann'), 100, ref => 'o3', key => 'k1');
+SELECT hold_id AS open_hold FROM loyalty.hold(pg_temp.id('ann'), 30, ttl => '10 days', ref => 'h1') \gset
+SELECT hold_id AS captured_hold FROM loyalty.hold(pg_temp.id('ann'), 30, ref => 'h2') \gset
+SELECT hold_id AS released_hold FROM loyalty.hold(pg_temp.id('ann'), 40, ttl => '20 days', ref => 'h3') \gset
+SELECT FROM loyalty.hold(pg_temp.id('ann'), 50, ttl => '1 minute', ref => 'h4');
+SELECT FROM loyalty.capture(pg_temp.id('ann'), :captured_hold, 20);
+SELECT FROM loyalty.release(pg_temp.id('ann'), :released_hold);
+SELECT FROM loyalty.refund(pg_temp.id('ann'), 'o1', 250, refund_ref => 'b1');
+SELECT FROM loyalty.refund(pg_temp.id('ann'), 'o3', 40, refund_ref => 'b2');
+SELECT FROM loyalty.refund(pg_temp.id('ann'), 'h2', 5, refund_ref => 'b3');
+SELECT FROM loyalty.transfer(pg_temp.id('ann'), pg_temp.id('bob'), 50, ref => 't1', key => 'k2');
+SELECT FROM loyalty.redeem(pg_temp.id('cat'), 200, key => 'k1');
+SELECT FROM loyalty.refund(pg_temp.id('cat'), 'c1');
+SELECT FROM loyalty.member_freeze(pg_temp.id('bob'), 'lost card');
+SET loyalty.now = '2026-03-22 13:00+00';
+SELECT is(loyalty.account_settle(pg_temp.id('ann')), 1, 'one hold has timed out');
+
+SELECT is(pg_temp.signature('verify'),
+	'(program text DEFAULT NULL::text) -> TABLE(invariant text, member_id bigint, detail text)', 'verify(): arguments');
+SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
+SELECT is_empty($$SELECT * FROM loyalty.verify('Shop')$$, 'those of one programme too');
+SELECT throws_ok($$SELECT * FROM loyalty.verify('Nowhere')$$, 'LY403', NULL, 'verify: unknown programme');
+SELECT volatility_is('loyalty', 'verify', '{text}'::name[], 'stable', 'verify() is STABLE');
+
+-- What verify() finds after a change that goes around every guard, and is then
+-- undone.
+CREATE FUNCTION pg_temp.found(change text, program text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+	codes text;
+BEGIN
+	SET LOCAL session_replication_role = replica;
+	EXECUTE change;
+	SELECT coalesce(string_agg(DISTINCT invariant, ' ' ORDER BY invariant), 'nothing')
+	INTO codes FROM loyalty.verify(program);
+	RAISE EXCEPTION USING ERRCODE = 'UNDO1';
+EXCEPTION WHEN SQLSTATE 'UNDO1' THEN
+	RETURN codes;
+END
+$$;
+
+-- One more entry in the member's last journal row, and a wallet to match: books
+-- that agree with each other and are wrong all the same.
+CREATE PROCEDURE pg_temp.book(name text, unit_id int, vests_on date, expires_on date, origin "char", amount bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO loyalty.entry (member_id, journal_id, line, program_id, unit_id, vests_on, expires_on, origin, amount, balance_after)
+	SELECT a.member_id, (SELECT max(j.journal_id) FROM loyalty.journal j WHERE j.member_id = a.member_id),
+		(SELECT coalesce(max(e.line), 0) + 100 FROM loyalty.entry e WHERE e.member_id = a.member_id),
+		a.program_id, book.unit_id, book.vests_on, book.expires_on, book.origin, book.amount,
+		loyalty.wallet_total(a.wallet, book.unit_id) + book.amount
+	FROM loyalty.account a WHERE a.member_id = pg_temp.id(name);
+	PERFORM loyalty.rebuild(pg_temp.id(name));
+END
+$$;
+
+CREATE FUNCTION pg_temp.unit(code text) RETURNS int LANGUAGE sql STABLE AS $$
+	SELECT u.unit_id FROM loyalty.unit u JOIN loyalty.program p USING (program_id) WHERE p.name = 'Shop' AND u.code = $1
+$$;
+
+CREATE TEMP TABLE change (no int GENERATED ALWAYS AS IDENTITY, codes text, what text, sql text);
+INSERT INTO change (codes, what, sql) VALUES
+	('nothing', 'no change', 'SELECT'),
+	('nothing', 'entries that are booked well', $$CALL pg_temp.book('bob', pg_temp.unit('points'), NULL, '2027-05-31', 'a', 7)$$),
+
+	-- wallet and ledger
+	('wallet_is_fold', 'value in another lot',
+	 $$UPDATE loyalty.account SET wallet = loyalty.wallet_post(loyalty.wallet_post(wallet,
+		pg_temp.unit('points'), NULL, '2027-03-31', 'e', -1), pg_temp.unit('points'), NULL, '2027-04-30', 'e', 1)
+	   WHERE member_id = pg_temp.id('bob')$$),
+	('balance_is_sum wallet_is_fold', 'a point more in the wallet',
+	 $$UPDATE loyalty.account SET wallet = loyalty.wallet_post(wallet, pg_temp.unit('points'), NULL, '2027-03-31', 'e', 1)
+	   WHERE member_id = pg_temp.id('bob')$$),
+	('balance_is_sum wallet_is_fold', 'an empty wallet',
+	 $$UPDATE loyalty.account SET wallet = '{}' WHERE member_id = pg_temp.id('cat')$$),
+	('balance_after_chain', 'another balance after an entry',
+	 $$UPDATE loyalty.entry e SET balance_after = balance_after + 1 FROM loyalty.journal j
+	   WHERE j.member_id = e.member_id AND j.journal_id = e.journal_id AND j.ref = 'o3' AND j.kind = 'redeem'$$),
+	('balance_after_chain balance_is_sum wallet_is_fold', 'another amount of an entry',
+	 $$UPDATE loyalty.entry e SET amount = amount - 1 FROM loyalty.journal j
+	   WHERE j.member_id = e.member_id AND j.journal_id = e.journal_id AND j.kind = 'hold' AND j.ref = 'h4'$$),
+	('balance_after_chain balance_is_sum wallet_is_fold', 'an entry that is gone',
+	 $$DELETE FROM loyalty.entry e USING loyalty.journal j
+	   WHERE j.member_id = e.member_id AND j.journal_id = e.journal_id AND j.kind = 'vest'
+	   AND e.member_id = pg_temp.id('ann') AND e.amount < 0$$),
+
+	-- lots
+	('lot_negative', 'a lot below zero',
+	 $$CALL pg_temp.book('bob', pg_temp.unit('points'), NULL, '2027-03-31', 'e', -1000);
+	   CALL pg_temp.book('bob', pg_temp.unit('points'), NULL, '2027-04-30', 'e', 1000)$$),
+	('lot_negative', 'debt above zero',
+	 $$CALL pg_temp.book('cat', pg_temp.unit('points'), NULL, NULL, 'd', 201)$$),
+	('debt_lot_shape', 'debt that lapses',
+	 $$CALL pg_temp.book('cat', pg_temp.unit('points'), NULL, '2027-03-31', 'd', -5)$$),
+	('metric_lot_shape', 'a metric on the fifth of the month',
+	 $$CALL pg_temp.book('bob', pg_temp.unit('spend'), '2026-03-05', NULL, 'e', 100)$$),
+	('metric_lot_shape', 'a metric that lapses',
+	 $$CALL pg_temp.book('bob', pg_temp.unit('spend'), '2026-03-01', '2027-03-01', 'e', 100)$$),
+	('metric_lot_shape', 'a metric of no month',
+	 $$CALL pg_temp.book('bob', pg_temp.unit('spend'), NULL, NULL, 'e', 100)$$),
+	('debt_beside_value', 'points that did not repay the debt',
+	 $$CALL pg_temp.book('cat', pg_temp.unit('points'), NULL, '2027-03-31', 'e', 10)$$),
+
+	-- dates
+	('due_lot_left', 'a lapsed lot in a settled wallet',
+	 $$CALL pg_temp.book('bob', pg_temp.unit('points'), NULL, '2026-03-01', 'e', 5)$$),
+	('due_lot_left', 'a pending lot in a settled wallet whose day has come',
+	 $$CALL pg_temp.book('bob', pg_temp.unit('points'), '2026-03-22', '2027-03-31', 'e', 5)$$),
+	('due_on_late', 'due the day after points vest',
+	 $$UPDATE loyalty.account SET due_on = '2026-03-30' WHERE member_id = pg_temp.id('ann')$$),
+	('due_on_late', 'never due',
+	 $$UPDATE loyalty.account SET due_on = 'infinity' WHERE member_id = pg_temp.id('bob')$$),
+	('hold_until_late', 'an open hold that is not waited for',
+	 $$UPDATE loyalty.account SET hold_until = NULL WHERE member_id = pg_temp.id('ann')$$),
+	('hold_until_late', 'an open hold that is waited for too long',
+	 $$UPDATE loyalty.account SET hold_until = hold_until + interval '1 second' WHERE member_id = pg_temp.id('ann')$$),
+
+	-- account and journal
+	('status_history', 'thawed by nobody',
+	 $$UPDATE loyalty.account SET status = 'active' WHERE member_id = pg_temp.id('bob')$$),
+	('status_history', 'closed by nobody',
+	 $$UPDATE loyalty.account SET status = 'closed' WHERE member_id = pg_temp.id('yui')$$),
+	('account_times', 'another last purchase',
+	 $$UPDATE loyalty.account SET last_purchase_at = last_purchase_at - interval '1 day' WHERE member_id = pg_temp.id('ann')$$),
+	('account_times', 'no first event',
+	 $$UPDATE loyalty.account SET first_event_at = NULL WHERE member_id = pg_temp.id('yui')$$),
+	('key_unique', 'a key used twice',
+	 $$DROP INDEX loyalty.journal_key_idx; UPDATE loyalty.journal SET key = 'k1' WHERE member_id = pg_temp.id('ann') AND key = 'k2'$$),
+	('ref_unique', 'a reference used twice',
+	 $$DROP INDEX loyalty.journal_ref_idx; UPDATE loyalty.journal SET ref = 'h3' WHERE kind = 'hold' AND ref = 'h4'$$),
+
+	-- refunds and transfers
+	('refund_exceeds_original', 'more refunded than the order',
+	 $$UPDATE loyalty.journal SET amount = 100001 WHERE kind = 'refund' AND ref = 'b1'$$),
+	('refund_exceeds_original', 'more refunded than the redemption',
+	 $$UPDATE loyalty.journal SET amount = 101 WHERE kind = 'refund' AND ref = 'b2'$$),
+	('refund_exceeds_award refund_exceeds_original', 'a refund of no order',
+	 $$UPDATE loyalty.journal SET reverses = 'o9' WHERE kind = 'refund' AND ref = 'b1'$$),
+	('refund_exceeds_award', 'an award that was less',
+	 $$UPDATE loyalty.entry e SET rule_id = 1000000 FROM loyalty.journal j
+	   WHERE j.member_id = e.member_id AND j.journal_id = e.journal_id AND j.ref = 'o1' AND j.kind = 'event'
+	   AND e.member_id = pg_temp.id('ann') AND e.unit_id = pg_temp.unit('points')$$),
+	('refund_exceeds_spent', 'a redemption that was less',
+	 $$UPDATE loyalty.entry e SET rule_id = 1000000 FROM loyalty.journal j
+	   WHERE j.member_id = e.member_id AND j.journal_id = e.journal_id AND j.ref = 'o3' AND j.kind = 'redeem'$$),
+	('transfer_unbalanced', 'a transfer that nobody received',
+	 $$UPDATE loyalty.journal SET ref = 'transfer:1' WHERE kind = 'receive'$$),
+	('transfer_unbalanced', 'a receiver who got it from another',
+	 $$UPDATE loyalty.journal SET other_member_id = pg_temp.id('cat') WHERE kind = 'receive'$$),
+	('transfer_unbalanced', 'more received than sent',
+	 $$INSERT INTO loyalty.entry SELECT e.member_id, e.journal_id, 1, e.balance_after + 1, e.program_id, e.unit_id,
+		e.vests_on, e.expires_on, NULL, 99, e.origin
+	   FROM loyalty.entry e JOIN loyalty.journal j USING (member_id, journal_id) WHERE j.kind = 'receive';
+	   SELECT loyalty.rebuild(pg_temp.id('bob'))$$),
+
+	-- holds
+	('hold_without_journal', 'a hold that nobody called for',
+	 $$UPDATE loyalty.journal SET kind = 'adjust' WHERE kind = 'hold' AND ref = 'h3'$$),
+	('held_is_open_holds', 'more held than taken',
+	 $$UPDATE loyalty.hold SET amount = amount + 1 WHERE ref = 'h1'$$),
+	('hold_lots', 'other lots held than taken',
+	 $$UPDATE loyalty.hold SET lots = loyalty.wallet_post(loyalty.wallet_post(lots,
+		unit_id, NULL, '2027-03-31', 'e', -1), unit_id, NULL, '2027-04-30', 'e', 1) WHERE ref = 'h1'$$),
+	('hold_state', 'released, and held again', $$UPDATE loyalty.hold SET status = 'held' WHERE ref = 'h3'$$),
+	('hold_state', 'released by nobody',
+	 $$UPDATE loyalty.hold SET status = 'timed_out' WHERE ref = 'h3'$$),
+	('hold_returned hold_state', 'more captured than the call did', $$UPDATE loyalty.hold SET captured = 21 WHERE ref = 'h2'$$),
+	('hold_returned', 'less returned than was held', $$UPDATE loyalty.hold SET amount = amount + 1 WHERE ref = 'h3'$$),
+
+	-- rows that belong to others
+	('entry_without_journal', 'a journal row that is gone',
+	 $$DELETE FROM loyalty.journal WHERE kind = 'vest' AND member_id = pg_temp.id('ann')$$),
+	('event_data_without_journal', 'inputs of no call',
+	 $$INSERT INTO loyalty.event_data SELECT member_id, 1, program_id, '{}' FROM loyalty.account WHERE member_id = pg_temp.id('ann')$$),
+	('journal_ref_without_journal', 'a reference to no order', $$UPDATE loyalty.journal_ref SET ref = 'y2'$$),
+	('journal_without_account', 'a member who is gone altogether',
+	 $$DELETE FROM loyalty.account WHERE member_id = pg_temp.id('cat'); DELETE FROM loyalty.member WHERE member_id = pg_temp.id('cat');
+	   DELETE FROM loyalty.identity WHERE value = 'cat'$$),
+	('account_without_member', 'a member who is gone but for the account',
+	 $$DELETE FROM loyalty.member WHERE member_id = pg_temp.id('cat'); DELETE FROM loyalty.identity WHERE value = 'cat'$$),
+	('member_without_account', 'a member without an account',
+	 format('INSERT INTO loyalty.member (member_id, joined_at, program_id) VALUES (1, now(), %s)', :shop)),
+	('identity_without_member', 'an identity of nobody', $$UPDATE loyalty.identity SET member_id = 1 WHERE value = 'yui'$$),
+	('entry_unit', 'a unit of another programme',
+	 format($$CALL pg_temp.book('bob', %s, NULL, '2027-03-31', 'e', 5)$$, :foreign_points)),
+	('program_mismatch', 'a journal row of another programme',
+	 format($$UPDATE loyalty.journal SET program_id = %s WHERE event = 'signup' AND member_id = pg_temp.id('cat')$$, :other)),
+	('program_mismatch', 'an entry of another programme',
+	 format($$UPDATE loyalty.entry SET program_id = %s WHERE member_id = pg_temp.id('cat') AND unit_id = pg_temp.unit('orders')$$, :other)),
+	('program_mismatch', 'a hold of another programme',
+	 format($$UPDATE loyalty.hold SET program_id = %s WHERE ref = 'h1'$$, :other)),
+
+	-- the installation
+	('sequence_behind', 'ids that will come again', 'ALTER SEQUENCE loyalty.id_seq RESTART'),
+	('sequence_behind', 'unit ids that will come again', 'ALTER SEQUENCE loyalty.unit_id_seq RESTART'),
+	('nothing', 'roles as they should be', $$SELECT loyalty.setup_roles('loyalty_test_verify')$$),
+	('definer_owned_by_superuser', 'a function that a superuser owns again',
+	 $$SELECT loyalty.setup_roles('loyalty_test_verify'); ALTER FUNCTION loyalty.balance OWNER TO CURRENT_USER$$),
+	('nothing', 'grants without those roles',
+	 $$CREATE ROLE loyalty_test_app; GRANT EXECUTE ON FUNCTION loyalty.balance TO loyalty_test_app$$);
+
+SELECT is(pg_temp.found(sql), codes, codes || ': ' || what) FROM change ORDER BY no;
+
+-- A code that no change above brings up would be a check that cannot fail.
+SELECT set_eq(
+	$$SELECT DISTINCT (regexp_matches(pg_get_function_sqlbody('loyalty.verify(text)'::regprocedure),
+		'SELECT ''([a-z_]+)''::text', 'g'))[1] EXCEPT SELECT unnest('{id_seq,program_id_seq,unit_id_seq,rule_id_seq}'::text[])$$,
+	$$SELECT DISTINCT unnest(string_to_array(codes, ' ')) FROM change WHERE codes <> 'nothing'$$,
+	'every check of verify() can fail');
+
+-- One programme
+SELECT is(pg_temp.found(sql, 'Shop'), codes, 'verify(Shop): ' || what) FROM change WHERE what = 'value in another lot';
+SELECT is(pg_temp.found(sql, 'Other'), 'nothing', 'verify(Other): ' || what) FROM change WHERE what = 'value in another lot';
+
+-- What is told of it, which is never personal
+CREATE FUNCTION pg_temp.detail(change text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+	told text;
+BEGIN
+	SET LOCAL session_replication_role = replica;
+	EXECUTE change;
+	SELECT string_agg(format('%s %s', member_id = pg_temp.id('bob'), detail), '; ') INTO told FROM loyalty.verify();
+	RAISE EXCEPTION USING ERRCODE = 'UNDO1';
+EXCEPTION WHEN SQLSTATE 'UNDO1' THEN
+	RETURN told;
+END
+$$;
+SELECT is(pg_temp.detail(sql), format('t unit=%1$s vests=- expires=2027-03-31 origin=e wallet=499 ledger=500, '
+	'unit=%1$s vests=- expires=2027-04-30 origin=e wallet=1 ledger=0', :points), 'the lots in which a wallet differs')
+FROM change WHERE what = 'value in another lot';
+SELECT is(pg_temp.detail($$UPDATE loyalty.identity SET member_id = 1 WHERE value = 'bob'$$), ' kind=customer_no',
+	'the kind of an identity, not its value');
+
+-- Rebuild
+SELECT is(pg_temp.signature('rebuild'), '(member_id bigint) -> boolean', 'rebuild(): arguments');
+SELECT is(pg_temp.raised('SELECT loyalty.rebuild(1)'), 'LY501 member_id=1', 'rebuild: unknown member');
+SELECT throws_ok('SELECT loyalty.rebuild(NULL)', '22004', NULL, 'rebuild: no member');
+CREATE TEMP TABLE account_before AS SELECT * FROM loyalty.account;
+SELECT is(loyalty.rebuild(member_id), false, 'rebuild: nothing to do') FROM loyalty.account WHERE member_id = pg_temp.id('ann');
+UPDATE loyalty.account SET wallet = '{}', due_on = 'infinity', hold_until = NULL;
+SELECT bag_eq('SELECT loyalty.rebuild(member_id) FROM loyalty.account', 'VALUES (true), (true), (true), (true)', 'rebuild: emptied wallets');
+SELECT is_empty('SELECT * FROM loyalty.verify()', 'rebuild: the books are right again');
+SELECT set_eq('SELECT member_id, wallet::text, hold_until FROM loyalty.account',
+	'SELECT member_id, wallet::text, hold_until FROM account_before', 'rebuild: as they were');
+SELECT results_eq($$SELECT due_on FROM loyalty.account WHERE member_id IN (pg_temp.id('ann'), pg_temp.id('cat')) ORDER BY member_id$$,
+	$$VALUES (date '2026-03-29'), ('infinity')$$, 'rebuild: due when the next points vest, or never');
+UPDATE loyalty.account SET due_on = 'infinity';
+SELECT is(loyalty.rebuild(pg_temp.id('ann')), false, 'rebuild: a date is put right though the wallet was');
+SELECT is((SELECT due_on FROM loyalty.account WHERE member_id = pg_temp.id('ann')), '2026-03-29', 'rebuild: it is');
+SELECT count(loyalty.rebuild(member_id)) AS rebuilt FROM loyalty.account \gset
+
+SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
+SELECT * FROM finish();
+ROLLBACK;
