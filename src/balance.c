@@ -227,11 +227,7 @@ loyalty_account_balance(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("member_id must not be null")));
-#if PG_VERSION_NUM >= 160000
 	InitMaterializedSRF(fcinfo, 0);
-#else
-	SetSingleFuncCall(fcinfo, 0);
-#endif
 	SPI_connect();
 	MemoryContextSwitchTo(caller);
 	loyalty_check_version();

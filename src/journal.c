@@ -58,12 +58,35 @@ static Statement insert_row = {
 	JSONBOID}
 };
 
-static Statement insert_entry = {
-	"INSERT INTO loyalty.entry (member_id, journal_id, amount, balance_after,"
-	" program_id, unit_id, vests_on, expires_on, rule_id, line, origin)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-	11, {INT8OID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, DATEOID,
-	DATEOID, INT4OID, INT2OID, CHAROID}
+/*
+ * Entries are inserted up to four in a statement: starting the executor costs
+ * as much as a row does.
+ */
+#define ENTRIES_PER_STATEMENT 4
+#define ENTRY_COLUMNS 8
+
+#define INSERT_ENTRIES \
+	"INSERT INTO loyalty.entry (member_id, journal_id, program_id, amount," \
+	" balance_after, unit_id, vests_on, expires_on, rule_id, line, origin)" \
+	" VALUES "
+#define ENTRY_1 "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+#define ENTRY_2 "($1, $2, $3, $12, $13, $14, $15, $16, $17, $18, $19)"
+#define ENTRY_3 "($1, $2, $3, $20, $21, $22, $23, $24, $25, $26, $27)"
+#define ENTRY_4 "($1, $2, $3, $28, $29, $30, $31, $32, $33, $34, $35)"
+#define ENTRY_TYPES \
+	INT8OID, INT8OID, INT4OID, DATEOID, DATEOID, INT4OID, INT2OID, CHAROID
+
+static Statement insert_entries[ENTRIES_PER_STATEMENT] = {
+	{INSERT_ENTRIES ENTRY_1, 3 + ENTRY_COLUMNS,
+	{INT8OID, INT8OID, INT4OID, ENTRY_TYPES}},
+	{INSERT_ENTRIES ENTRY_1 ", " ENTRY_2, 3 + ENTRY_COLUMNS * 2,
+	{INT8OID, INT8OID, INT4OID, ENTRY_TYPES, ENTRY_TYPES}},
+	{INSERT_ENTRIES ENTRY_1 ", " ENTRY_2 ", " ENTRY_3, 3 + ENTRY_COLUMNS * 3,
+	{INT8OID, INT8OID, INT4OID, ENTRY_TYPES, ENTRY_TYPES, ENTRY_TYPES}},
+	{INSERT_ENTRIES ENTRY_1 ", " ENTRY_2 ", " ENTRY_3 ", " ENTRY_4,
+		3 + ENTRY_COLUMNS * 4,
+		{INT8OID, INT8OID, INT4OID, ENTRY_TYPES, ENTRY_TYPES, ENTRY_TYPES,
+	ENTRY_TYPES}}
 };
 
 static Statement insert_data = {
@@ -237,28 +260,44 @@ write_row(const JournalRow *row, const Program *program)
 	statement_run(&insert_row, args, false);
 }
 
+/* The arguments of one entry; its line counts from 1. */
 static void
-write_entry(const JournalRow *row, int line, const Program *program)
+entry_args(const Posting *posting, int line, NullableDatum *args)
 {
-	const Posting *posting = &row->postings[line];
 	const Lot  *lot = &posting->lot;
-	NullableDatum args[] = {
+
+	*args++ = ARG(Int64GetDatum(lot->amount));
+	*args++ = ARG(Int64GetDatum(posting->balance_after));
+	*args++ = ARG(Int32GetDatum(lot->unit_id));
+	*args++ = ARG_OR_NULL(DateADTGetDatum(lot->vests_on),
+						  lot->vests_on != DATEVAL_NOBEGIN);
+	*args++ = ARG_OR_NULL(DateADTGetDatum(lot->expires_on),
+						  lot->expires_on != DATEVAL_NOEND);
+	*args++ = ARG_OR_NULL(Int32GetDatum(posting->rule_id),
+						  posting->rule_id != 0);
+	*args++ = ARG(Int16GetDatum(line));
+	*args++ = ARG(CharGetDatum(origin_letter(lot->origin)));
+}
+
+static void
+write_entries(const JournalRow *row, const Program *program)
+{
+	NullableDatum args[3 + ENTRY_COLUMNS * ENTRIES_PER_STATEMENT] = {
 		ARG(Int64GetDatum(row->member_id)),
 		ARG(Int64GetDatum(row->journal_id)),
-		ARG(Int64GetDatum(lot->amount)),
-		ARG(Int64GetDatum(posting->balance_after)),
-		ARG(Int32GetDatum(program->program_id)),
-		ARG(Int32GetDatum(lot->unit_id)),
-		ARG_OR_NULL(DateADTGetDatum(lot->vests_on),
-					lot->vests_on != DATEVAL_NOBEGIN),
-		ARG_OR_NULL(DateADTGetDatum(lot->expires_on),
-					lot->expires_on != DATEVAL_NOEND),
-		ARG_OR_NULL(Int32GetDatum(posting->rule_id), posting->rule_id != 0),
-		ARG(Int16GetDatum(line + 1)),
-		ARG(CharGetDatum(origin_letter(lot->origin)))
+		ARG(Int32GetDatum(program->program_id))
 	};
 
-	statement_run(&insert_entry, args, false);
+	for (int done = 0; done < row->npostings;)
+	{
+		int			n = Min(row->npostings - done, ENTRIES_PER_STATEMENT);
+
+		for (int i = 0; i < n; i++)
+			entry_args(&row->postings[done + i], done + i + 1,
+					   &args[3 + ENTRY_COLUMNS * i]);
+		statement_run(&insert_entries[n - 1], args, false);
+		done += n;
+	}
 }
 
 /* Turns the messages into what is stored and shown. */
@@ -285,8 +324,7 @@ journal_insert(JournalRow *row, const Program *program)
 		row->journal_id = loyalty_new_id();
 	make_outcome(row);
 	write_row(row, program);
-	for (int line = 0; line < row->npostings; line++)
-		write_entry(row, line, program);
+	write_entries(row, program);
 	if (row->data != NULL)
 	{
 		NullableDatum args[] = {

@@ -31,6 +31,9 @@
 #include "fmgr.h"
 #include "utils/date.h"
 #include "utils/timestamp.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
 
 #include "errors.h"
 

@@ -143,7 +143,8 @@ BEGIN ATOMIC
 	SELECT 'wallet_is_fold', a.member_id, (
 		SELECT string_agg(format('unit=%s vests=%s expires=%s origin=%s wallet=%s ledger=%s', d.unit_id,
 			coalesce(to_char(d.vests_on, 'YYYY-MM-DD'), '-'), coalesce(to_char(d.expires_on, 'YYYY-MM-DD'), '-'),
-			d.origin, d.wallet, d.ledger), ', ')
+			d.origin, d.wallet, d.ledger), ', '
+			ORDER BY d.unit_id, d.expires_on, d.origin, d.vests_on)
 		FROM (
 			SELECT x.unit_id, x.vests_on, x.expires_on, x.origin, sum(x.wallet) AS wallet, sum(x.ledger) AS ledger
 			FROM (

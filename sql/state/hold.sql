@@ -3,18 +3,17 @@ CREATE TABLE loyalty.hold (
 	member_id  bigint         NOT NULL,
 	hold_id    bigint         NOT NULL,
 	journal_id bigint         NOT NULL,
-	amount     bigint         NOT NULL CHECK (amount > 0),
-	captured   bigint         NOT NULL DEFAULT 0 CHECK (captured BETWEEN 0 AND amount),
+	amount     bigint         NOT NULL,
+	captured   bigint         NOT NULL DEFAULT 0,
 	expires_at timestamptz    NOT NULL,
 	program_id int            NOT NULL,
 	unit_id    int            NOT NULL,
-	status     text           NOT NULL DEFAULT 'held'
-	           CHECK (status IN ('held', 'captured', 'released', 'timed_out')),
+	-- held, captured, released, timed_out
+	status     text           NOT NULL DEFAULT 'held',
 	ref        text,
 	-- the lots it was taken from, in spend order
 	lots       loyalty.wallet NOT NULL,
-	PRIMARY KEY (member_id, hold_id),
-	CHECK ((status = 'captured') = (captured > 0))
+	PRIMARY KEY (member_id, hold_id)
 );
 CREATE INDEX hold_expires_at_idx ON loyalty.hold (expires_at) WHERE status = 'held';
 CREATE INDEX hold_open_idx ON loyalty.hold (member_id) WHERE status = 'held';

@@ -14,6 +14,7 @@ CREATE TABLE loyalty.journal (
 	tier_before     int,
 	tier_after      int,
 	kind            text        NOT NULL,
+	-- of kind event only: purchase, signup, ...
 	event           text,
 	key             text,
 	ref             text,
@@ -28,8 +29,7 @@ CREATE TABLE loyalty.journal (
 	request_hash    bytea,
 	-- what moved no lot but must be told: lapsed, forgiven
 	outcome         jsonb,
-	PRIMARY KEY (member_id, journal_id),
-	CHECK ((kind = 'event') = (event IS NOT NULL))
+	PRIMARY KEY (member_id, journal_id)
 );
 CREATE UNIQUE INDEX journal_key_idx ON loyalty.journal (member_id, key)
 	WHERE key IS NOT NULL;
@@ -51,7 +51,7 @@ CREATE TABLE loyalty.event_data (
 CREATE TABLE loyalty.entry (
 	member_id     bigint   NOT NULL,
 	journal_id    bigint   NOT NULL,
-	amount        bigint   NOT NULL CHECK (amount <> 0),
+	amount        bigint   NOT NULL,
 	-- sum of the member's entries of this unit up to here
 	balance_after bigint   NOT NULL,
 	program_id    int      NOT NULL,
@@ -64,7 +64,7 @@ CREATE TABLE loyalty.entry (
 	rule_id       int,
 	line          smallint NOT NULL,
 	-- e earned, b bonus, a adjusted, t transferred, p principal, d debt
-	origin        "char"   NOT NULL CHECK (origin IN ('e', 'b', 'a', 't', 'p', 'd')),
+	origin        "char"   NOT NULL,
 	PRIMARY KEY (member_id, journal_id, line)
 );
 

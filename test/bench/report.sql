@@ -23,8 +23,9 @@ CREATE FUNCTION bench.missed() RETURNS bigint LANGUAGE sql
 RETURN (SELECT count(*) FROM (SELECT met FROM bench.target UNION ALL SELECT met FROM bench.measure) AS t WHERE NOT met);
 
 CREATE FUNCTION bench.ratio(ratio float8, low float8, high float8, target numeric) RETURNS text LANGUAGE sql
-RETURN coalesce(format('%s x [%s, %s]', round(ratio::numeric, 2), round(low::numeric, 2), round(high::numeric, 2))
-	|| coalesce(format(', target %s', target), ''), '');
+RETURN CASE WHEN ratio IS NULL THEN '' ELSE
+	format('%s x [%s, %s]', round(ratio::numeric, 2), round(low::numeric, 2), round(high::numeric, 2))
+	|| coalesce(', target ' || target, '') END;
 
 CREATE FUNCTION bench.verdict(met boolean) RETURNS text LANGUAGE sql
 RETURN CASE met WHEN true THEN 'ok' WHEN false THEN '**missed**' ELSE '' END;

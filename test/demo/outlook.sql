@@ -35,7 +35,7 @@ END $$;
 CALL demo.run_on();
 
 \echo Outlook, if nobody bought anything more
-SELECT to_char(at AT TIME ZONE 'Europe/London', '  YYYY-MM-DD') AS "  until",
+SELECT to_char(at AT TIME ZONE 'Europe/London', '  YYYY-MM-DD') AS "  until     ",
 	to_char(coalesce(vested, 0), '99,999,999') AS "     vested",
 	to_char(coalesce(expired, 0), '99,999,999') AS "    expired",
 	to_char(outstanding, '99,999,999') AS "outstanding"
@@ -50,6 +50,6 @@ GROUP BY member_id, i.value
 ORDER BY count(DISTINCT report_ledger.kind) DESC, count(*), i.value
 LIMIT 1 \gset
 \echo The statement of customer :customer_no
-SELECT to_char(at, '  YYYY-MM-DD') AS "  date", coalesce(event, kind) AS what, ref,
+SELECT to_char(at, '  YYYY-MM-DD') AS "  date      ", coalesce(event, kind) AS what, ref,
 	amount AS points, nullif(pending, 0) AS "of it pending", balance_after AS balance, expires_on AS "good until"
 FROM loyalty.statement(:example, unit => 'points');

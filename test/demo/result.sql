@@ -74,7 +74,7 @@ RETURN rpad('  ' || label, 30) || demo.count_of(points)
 \pset format unaligned
 \pset tuples_only on
 SELECT format(E'%s: %s lines, %s to %s\n', :'source', to_char(count(*), 'FM999,999,999'),
-	to_char(min(invoice_ts), 'FMDD Month YYYY'), to_char(max(invoice_ts), 'FMDD Month YYYY'))
+	to_char(min(invoice_ts), 'FMDD FMMonth YYYY'), to_char(max(invoice_ts), 'FMDD FMMonth YYYY'))
 FROM demo.line;
 
 SELECT concat_ws(E'\n',
@@ -93,7 +93,7 @@ SELECT concat_ws(E'\n',
 		|| format('   in %s s: %s per second', round(demo.figure('seconds'), 1),
 			to_char(demo.figure('events') / demo.figure('seconds'), 'FM999,999,990')),
 	'',
-	rpad('Points on ' || to_char(loyalty.now(), 'FMDD Month YYYY'), 30) || lpad('points', 12) || lpad('worth GBP', 14),
+	rpad('Points on ' || to_char(loyalty.now(), 'FMDD FMMonth YYYY'), 30) || lpad('points', 12) || lpad('worth GBP', 14),
 	demo.points_line('issued', demo.figure('issued')),
 	demo.points_line('taken back by refunds', -demo.figure('taken_back')),
 	demo.points_line('spent', -demo.figure('spent')),
@@ -125,7 +125,7 @@ WITH month AS (
 	WHERE program = 'demo' AND unit = 'points'
 	GROUP BY 1
 )
-SELECT to_char(month, '  YYYY-MM') AS "  month",
+SELECT to_char(month, '  YYYY-MM') AS "  month  ",
 	to_char(coalesce(issued, 0), '99,999,999') AS "     issued",
 	to_char(coalesce(vested, 0), '99,999,999') AS "     vested",
 	to_char(coalesce(taken_back, 0), '99,999,999') AS " taken back",

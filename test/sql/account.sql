@@ -14,8 +14,9 @@ SELECT program_id, 'purchase', unit_id, 'per_amount', 1, 1, true FROM loyalty.un
 
 SELECT is(pg_temp.signature('balance'),
 	'(member_id bigint, unit text DEFAULT NULL::text, as_of date DEFAULT NULL::date) -> '
-	'TABLE(unit text, available numeric, pending numeric, held numeric, debt numeric, next_expiry date, next_expiry_amount numeric)',
-	'balance(): arguments');
+	'SETOF loyalty.account_balance', 'balance(): arguments');
+SELECT is((SELECT string_agg(attname || ' ' || atttypid::regtype, ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'loyalty.account_balance'::regclass),
+	'unit text, available numeric, pending numeric, held numeric, debt numeric, next_expiry date, next_expiry_amount numeric', 'balance(): result');
 SELECT is(pg_temp.signature('account_settle'), '(member_id bigint) -> integer', 'account_settle(): arguments');
 
 -- A new account
@@ -221,10 +222,10 @@ SELECT is((SELECT count(*) FROM told), 16::bigint, '4 time zones, 4 date styles'
 SELECT is((SELECT count(DISTINCT what) FROM told), 1::bigint, 'the session''s TimeZone, DateStyle and IntervalStyle do not matter');
 
 -- Refused
-SELECT throws_ok('SELECT * FROM loyalty.balance(1)', 'LY501', NULL, 'an unknown member');
+SELECT throws_ok('SELECT * FROM loyalty.balance(0)', 'LY501', NULL, 'an unknown member');
 SELECT throws_ok('SELECT * FROM loyalty.balance(NULL)', '22004', NULL, 'no member');
 SELECT throws_ok($$SELECT * FROM loyalty.balance(pg_temp.id('ann'), 'gold')$$, 'LY105', NULL, 'an unknown unit');
-SELECT throws_ok('SELECT loyalty.account_settle(1)', 'LY501', NULL, 'an unknown member is not settled');
+SELECT throws_ok('SELECT loyalty.account_settle(0)', 'LY501', NULL, 'an unknown member is not settled');
 SELECT throws_ok('SELECT loyalty.account_settle(NULL)', '22004', NULL, 'nor is none');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');

@@ -29,7 +29,7 @@ FROM (VALUES
 SELECT * FROM loyalty.enroll('Shop', '{"phone":"0044 20 7946-0000","email":" Ann@Example.com"}',
 	'{"name":"Ann","city":"Leeds"}', '{"channel":"web","campaign":"spring"}', key => 'k1') \gset ann_
 SELECT is(format('%s %s', :'ann_status', :'ann_replayed'), 'done f', 'enroll: a new member');
-SELECT is(pg_temp.id('ann@example.com'), :ann_member_id, 'enroll: the receipt names the member');
+SELECT is(pg_temp.id('ann@example.com'), :ann_member_id::bigint, 'enroll: the receipt names the member');
 SELECT results_eq(
 	format($$SELECT kind, value FROM loyalty.identity WHERE member_id = %s ORDER BY kind$$, :ann_member_id),
 	$$VALUES ('email', 'ann@example.com'), ('phone', '+442079460000')$$, 'rule 18: enroll: identities are stored in canonical form');
@@ -44,8 +44,8 @@ SELECT results_eq(
 -- enroll(): a known member
 SET loyalty.now = '2026-03-16 12:00+00';
 SELECT * FROM loyalty.enroll('Shop', '{"email":"ANN@example.com","card":"4000-1234"}', '{"city":"York","size":"M"}') \gset again_
-SELECT is(:again_member_id, :ann_member_id, 'rule 18: enroll: a known identity finds the member');
-SELECT is(loyalty.find('Shop', 'card', '40001234'), :ann_member_id, 'rule 18: and the new one is attached');
+SELECT is(:again_member_id::bigint, :ann_member_id::bigint, 'rule 18: enroll: a known identity finds the member');
+SELECT is(loyalty.find('Shop', 'card', '40001234'), :ann_member_id::bigint, 'rule 18: and the new one is attached');
 SELECT is(pg_temp.journal('ann@example.com'), 'event signup, identity_add', 'enroll: which is not a signup');
 SELECT results_eq(
 	format($$SELECT profile, joined_at FROM loyalty.member WHERE member_id = %s$$, :ann_member_id),
@@ -54,9 +54,9 @@ SELECT results_eq(
 CREATE TEMP TABLE state AS SELECT pg_temp.state() AS before;
 SELECT is((SELECT format('%s %s %s', status, replayed, journal_id IS NULL) FROM loyalty.enroll('Shop', '[{"kind":"card","value":"4000 1234"}]')),
 	'done t t', 'enroll: nothing new, no journal row');
-SELECT is((SELECT member_id FROM loyalty.enroll('Shop', '{"phone":"+442079460000"}')), :ann_member_id, 'enroll: but the member');
+SELECT is((SELECT member_id FROM loyalty.enroll('Shop', '{"phone":"+442079460000"}')), :ann_member_id::bigint, 'enroll: but the member');
 SELECT is((SELECT journal_id FROM loyalty.enroll('Shop', '{"phone":"0044 20 7946-0000","email":" Ann@Example.com"}',
-	'{"name":"Ann","city":"Leeds"}', '{"channel":"web","campaign":"spring"}', key => 'k1')), :ann_journal_id, 'rule 1: enroll: a known key replays');
+	'{"name":"Ann","city":"Leeds"}', '{"channel":"web","campaign":"spring"}', key => 'k1')), :ann_journal_id::bigint, 'rule 1: enroll: a known key replays');
 SELECT is(pg_temp.state(), (SELECT before FROM state), 'enroll: nothing new, nothing written');
 
 -- enroll(): several identities of a kind, the same twice, two owners, other programmes
@@ -69,7 +69,7 @@ SELECT throws_ok($$SELECT * FROM loyalty.enroll('Shop', '{"card":"9","email":"bo
 	'rule 18: enroll: with a new one, too');
 SELECT is(loyalty.find('Shop', 'card', '9'), NULL, 'rule 18: which is not attached');
 SELECT FROM loyalty.enroll('Club', '{"card":"40001234"}');
-SELECT isnt(loyalty.find('Club', 'card', '40001234'), :ann_member_id, 'enroll: another programme, another member');
+SELECT isnt(loyalty.find('Club', 'card', '40001234'), :ann_member_id::bigint, 'enroll: another programme, another member');
 SELECT is((SELECT pg_temp.moved(r) FROM loyalty.enroll('Club', '{"customer_no":"cat"}', at => '2026-03-10 09:00+00') r), '50 points',
 	'enroll: what signup earns');
 SELECT results_eq($$SELECT joined_at, effective_at FROM loyalty.member JOIN loyalty.journal USING (member_id) WHERE member_id = pg_temp.id('cat')$$,

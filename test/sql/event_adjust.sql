@@ -18,7 +18,7 @@ SELECT results_eq(
 	  FROM loyalty.adjust(pg_temp.id('ann'), 100, 'points', 'goodwill', expires_on => '2026-06-30', ref => 'c-1') r, unnest(r.postings) p$$,
 	$$VALUES ('points', 100::numeric, 100::numeric, NULL::date, '2026-06-30'::date)$$, 'a positive one posts a lot');
 SELECT is(pg_temp.lots('ann'), '100 a until 2026-06-30', 'origin adjusted');
-SELECT results_eq($$SELECT kind, ref, amount, reason, code FROM loyalty.journal JOIN loyalty.unit USING (unit_id)
+SELECT results_eq($$SELECT j.kind, ref, amount, reason, code FROM loyalty.journal j JOIN loyalty.unit USING (unit_id)
 	WHERE member_id = pg_temp.id('ann') ORDER BY journal_id DESC LIMIT 1$$,
 	$$VALUES ('adjust', 'c-1', 100::bigint, 'goodwill', 'points')$$, 'in the journal, with the reason');
 SELECT FROM loyalty.adjust(pg_temp.id('ann'), 20, 'points', 'promise', '2026-04-01', '2026-12-31', key => 'k1');
@@ -33,7 +33,7 @@ SELECT results_eq(
 	$$SELECT p.amount, p.expires_on FROM loyalty.adjust(pg_temp.id('ann'), -50, 'points', 'mistake', key => 'k3') r, unnest(r.postings) p$$,
 	$$VALUES (-7::numeric, '2026-03-15'::date), (-43, '2026-06-30')$$, 'a negative one takes usable lots in spend order');
 SELECT is((SELECT amount FROM loyalty.journal WHERE member_id = pg_temp.id('ann') AND key = 'k3'), -50::bigint, 'the journal keeps the sign');
-SELECT is(pg_temp.raised($$SELECT * FROM loyalty.adjust(pg_temp.id('ann'), -58, 'points', 'mistake', key => 'k4')$$), 'LY120 available=57 requested=58',
+SELECT is(pg_temp.raised($$SELECT * FROM loyalty.adjust(pg_temp.id('ann'), -58, 'points', 'mistake', key => 'k4')$$), 'LY120 available=57 requested=58 unit=points',
 	'not more than is available');
 SELECT is(pg_temp.balance('ann'), '57 available, 20 pending', 'a refused one takes nothing');
 
@@ -64,7 +64,7 @@ FROM (VALUES ('2027-01-31'::date, '130 available'),
 	('2028-06-30', '50 available'),
 	('2028-07-01', 'nothing')) v(as_of, expected);
 SELECT is(pg_temp.raised($$SELECT * FROM loyalty.adjust(pg_temp.id('cat'), 131, 'points', 'sorry', expires_on => '2028-06-30', key => 'k2', extend => true)$$),
-	'LY120 available=130 requested=131', 'extend: not more than is available');
+	'LY120 available=130 requested=131 unit=points', 'extend: not more than is available');
 
 -- Reinstate
 SELECT FROM loyalty.purchase(pg_temp.id('dan'), 40, 'o1', at => '2025-02-15 12:00+00');

@@ -176,9 +176,13 @@ SELECT is((SELECT replayed FROM loyalty.record(pg_temp.id('bob'), 'review', ref 
 SELECT is(pg_temp.journal('bob'), 'event signup, receive transfer:' || (SELECT (done).journal_id FROM replay WHERE verb = 'transfer')
 	|| ', expire, event check_in, event review x1, event share x1, redeem x1', 'the journal of it');
 -- Without key and ref each call counts
-SELECT FROM generate_series(1, 3), loyalty.record(pg_temp.id('cat'), 'check_in');
+SELECT FROM loyalty.record(pg_temp.id('cat'), 'check_in');
+SELECT FROM loyalty.record(pg_temp.id('cat'), 'check_in');
+SELECT FROM loyalty.record(pg_temp.id('cat'), 'check_in');
 SELECT is(pg_temp.balance('cat'), '30 available', 'without key and ref each call counts');
-SELECT FROM generate_series(1, 3), loyalty.purchase(pg_temp.id('cat'), 10, 'o1');
+SELECT FROM loyalty.purchase(pg_temp.id('cat'), 10, 'o1');
+SELECT FROM loyalty.purchase(pg_temp.id('cat'), 10, 'o1');
+SELECT FROM loyalty.purchase(pg_temp.id('cat'), 10, 'o1');
 SELECT is(pg_temp.balance('cat'), '40 available', 'rule 1: an order posted three times counts once');
 
 -- A refusal is not stored: the same key is judged again
@@ -217,10 +221,10 @@ SET loyalty.now = '2027-06-02 12:00+00';
 SELECT FROM loyalty.purchase(pg_temp.id('eve'), 12.34, 'o2', '[{"sku":"A","price":12.34,"colour":"red"}]',
 	'{"channel":"web","store":"S2","staff":"Jo","payment_method":"card","note":{"a":[1,2]}}', at => '2027-06-01 09:00+00');
 SELECT results_eq(
-	$$SELECT kind, event, ref, key, amount, channel, store, staff, effective_at, actor, reverses, hold_id, other_member_id, unit_id
+	$$SELECT kind, event, ref, key, amount, channel, store, staff, effective_at, actor = session_user, reverses, hold_id, other_member_id, unit_id
 	  FROM loyalty.journal WHERE member_id = pg_temp.id('eve') AND ref = 'o2'$$,
 	$$VALUES ('event', 'purchase', 'o2', NULL::text, 1234::bigint, 'web', 'S2', 'Jo', '2027-06-01 09:00+00'::timestamptz,
-	          session_user::text, NULL::text, NULL::bigint, NULL::bigint, NULL::int)$$, 'a purchase in the journal');
+	          true, NULL::text, NULL::bigint, NULL::bigint, NULL::int)$$, 'a purchase in the journal');
 SELECT is((SELECT data FROM loyalty.event_data JOIN loyalty.journal USING (member_id, journal_id) WHERE ref = 'o2' AND member_id = pg_temp.id('eve')),
 	'{"items": [{"sku":"A","price":12.34,"colour":"red"}],
 	  "data": {"channel":"web","store":"S2","staff":"Jo","payment_method":"card","note":{"a":[1,2]}}}'::jsonb,

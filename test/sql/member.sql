@@ -12,7 +12,7 @@ SELECT is(pg_temp.signature('member_' || verb),
 FROM unnest('{freeze,thaw,close,reopen}'::text[]) verb;
 
 -- What all can use later: 100 points, an order, a hold
-SELECT FROM loyalty.purchase(pg_temp.id(name), 100, 'o1') FROM unnest('{ann,bob,cat,dan}'::text[]) name;
+SELECT FROM unnest('{ann,bob,cat,dan}'::text[]) name, loyalty.purchase(pg_temp.id(name), 100, 'o1');
 CREATE TEMP TABLE held AS
 	SELECT name, hold_id FROM unnest('{ann,bob,cat,dan}'::text[]) name, loyalty.hold(pg_temp.id(name), 40, ref => 'h1');
 

@@ -32,8 +32,8 @@ SELECT throws_ok($$EXECUTE rule('dance', 'points', 'fixed', 1, NULL, false)$$, '
 SELECT throws_ok($$EXECUTE rule('purchase', 'points', 'fixed', 0.5, NULL, false)$$, 'LY801', NULL, 'half a point');
 SELECT throws_ok($$EXECUTE rule('purchase', 'cash', 'fixed', 0.001, NULL, false)$$, 'LY801', NULL, 'a tenth of a penny');
 SELECT throws_ok($$EXECUTE rule('purchase', 'points', 'per_amount', 1, 0.001, false)$$, 'LY801', NULL, 'per a tenth of a penny');
-SELECT throws_ok($$EXECUTE rule('purchase', 'points', 'fixed', 'NaN', NULL, false)$$, '23514', NULL, 'an award of NaN');
-SELECT throws_ok($$EXECUTE rule('purchase', 'points', 'fixed', 'Infinity', NULL, false)$$, '23514', NULL, 'an award without end');
+SELECT throws_ok($$EXECUTE rule('purchase', 'points', 'fixed', 'NaN', NULL, false)$$, 'LY801', NULL, 'an award of NaN');
+SELECT throws_ok($$EXECUTE rule('purchase', 'points', 'fixed', 'Infinity', NULL, false)$$, 'LY801', NULL, 'an award without end');
 SELECT throws_ok($$UPDATE loyalty.rule SET award = 0.5 WHERE event = 'review'$$, 'LY801', NULL, 'a change to half a star');
 SELECT throws_ok($$UPDATE loyalty.rule SET status = 'paused'$$, '23514', NULL, 'an unknown status');
 SELECT throws_ok($$UPDATE loyalty.rule SET valid_from = '2026-02-01', valid_until = '2026-01-01'$$, '23514', NULL, 'valid until before from');

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(69);
+SELECT plan(80);
 
 -- Books with something of everything, of which verify() finds nothing to say.
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', vest_days => 7) AS shop \gset
@@ -29,6 +29,7 @@ SELECT FROM loyalty.refund(pg_temp.id('ann'), 'h2', 5, refund_ref => 'b3');
 SELECT FROM loyalty.transfer(pg_temp.id('ann'), pg_temp.id('bob'), 50, ref => 't1', key => 'k2');
 SELECT FROM loyalty.redeem(pg_temp.id('cat'), 200, key => 'k1');
 SELECT FROM loyalty.refund(pg_temp.id('cat'), 'c1');
+SELECT FROM loyalty.record(pg_temp.id('cat'), 'check_in');
 SELECT FROM loyalty.member_freeze(pg_temp.id('bob'), 'lost card');
 SET loyalty.now = '2026-03-22 13:00+00';
 SELECT is(loyalty.account_settle(pg_temp.id('ann')), 1, 'one hold has timed out');
@@ -92,11 +93,11 @@ INSERT INTO change (codes, what, sql) VALUES
 	('balance_is_sum wallet_is_fold', 'an empty wallet',
 	 $$UPDATE loyalty.account SET wallet = '{}' WHERE member_id = pg_temp.id('cat')$$),
 	('balance_after_chain', 'another balance after an entry',
-	 $$UPDATE loyalty.entry e SET balance_after = balance_after + 1 FROM loyalty.journal j
+	 $$UPDATE loyalty.entry e SET balance_after = e.balance_after + 1 FROM loyalty.journal j
 	   WHERE j.member_id = e.member_id AND j.journal_id = e.journal_id AND j.ref = 'o3' AND j.kind = 'redeem'$$),
 	('balance_after_chain balance_is_sum wallet_is_fold', 'another amount of an entry',
-	 $$UPDATE loyalty.entry e SET amount = amount - 1 FROM loyalty.journal j
-	   WHERE j.member_id = e.member_id AND j.journal_id = e.journal_id AND j.kind = 'hold' AND j.ref = 'h4'$$),
+	 $$UPDATE loyalty.entry e SET amount = e.amount + 1 FROM loyalty.journal j
+	   WHERE j.member_id = e.member_id AND j.journal_id = e.journal_id AND j.ref = 'y1' AND e.unit_id <> pg_temp.unit('points')$$),
 	('balance_after_chain balance_is_sum wallet_is_fold', 'an entry that is gone',
 	 $$DELETE FROM loyalty.entry e USING loyalty.journal j
 	   WHERE j.member_id = e.member_id AND j.journal_id = e.journal_id AND j.kind = 'vest'
@@ -162,7 +163,7 @@ INSERT INTO change (codes, what, sql) VALUES
 	 $$UPDATE loyalty.entry e SET rule_id = 1000000 FROM loyalty.journal j
 	   WHERE j.member_id = e.member_id AND j.journal_id = e.journal_id AND j.ref = 'o3' AND j.kind = 'redeem'$$),
 	('transfer_unbalanced', 'a transfer that nobody received',
-	 $$UPDATE loyalty.journal SET ref = 'transfer:1' WHERE kind = 'receive'$$),
+	 $$UPDATE loyalty.journal SET ref = 'transfer:999' WHERE kind = 'receive'$$),
 	('transfer_unbalanced', 'a receiver who got it from another',
 	 $$UPDATE loyalty.journal SET other_member_id = pg_temp.id('cat') WHERE kind = 'receive'$$),
 	('transfer_unbalanced', 'more received than sent',
@@ -189,7 +190,7 @@ INSERT INTO change (codes, what, sql) VALUES
 	('entry_without_journal', 'a journal row that is gone',
 	 $$DELETE FROM loyalty.journal WHERE kind = 'vest' AND member_id = pg_temp.id('ann')$$),
 	('event_data_without_journal', 'inputs of no call',
-	 $$INSERT INTO loyalty.event_data SELECT member_id, 1, program_id, '{}' FROM loyalty.account WHERE member_id = pg_temp.id('ann')$$),
+	 $$INSERT INTO loyalty.event_data SELECT member_id, 999, program_id, '{}' FROM loyalty.account WHERE member_id = pg_temp.id('ann')$$),
 	('journal_ref_without_journal', 'a reference to no order', $$UPDATE loyalty.journal_ref SET ref = 'y2'$$),
 	('journal_without_account', 'a member who is gone altogether',
 	 $$DELETE FROM loyalty.account WHERE member_id = pg_temp.id('cat'); DELETE FROM loyalty.member WHERE member_id = pg_temp.id('cat');
@@ -197,8 +198,8 @@ INSERT INTO change (codes, what, sql) VALUES
 	('account_without_member', 'a member who is gone but for the account',
 	 $$DELETE FROM loyalty.member WHERE member_id = pg_temp.id('cat'); DELETE FROM loyalty.identity WHERE value = 'cat'$$),
 	('member_without_account', 'a member without an account',
-	 format('INSERT INTO loyalty.member (member_id, joined_at, program_id) VALUES (1, now(), %s)', :shop)),
-	('identity_without_member', 'an identity of nobody', $$UPDATE loyalty.identity SET member_id = 1 WHERE value = 'yui'$$),
+	 format('INSERT INTO loyalty.member (member_id, joined_at, program_id) VALUES (999, now(), %s)', :shop)),
+	('identity_without_member', 'an identity of nobody', $$UPDATE loyalty.identity SET member_id = 999 WHERE value = 'yui'$$),
 	('entry_unit', 'a unit of another programme',
 	 format($$CALL pg_temp.book('bob', %s, NULL, '2027-03-31', 'e', 5)$$, :foreign_points)),
 	('program_mismatch', 'a journal row of another programme',
@@ -247,12 +248,12 @@ $$;
 SELECT is(pg_temp.detail(sql), format('t unit=%1$s vests=- expires=2027-03-31 origin=e wallet=499 ledger=500, '
 	'unit=%1$s vests=- expires=2027-04-30 origin=e wallet=1 ledger=0', :points), 'the lots in which a wallet differs')
 FROM change WHERE what = 'value in another lot';
-SELECT is(pg_temp.detail($$UPDATE loyalty.identity SET member_id = 1 WHERE value = 'bob'$$), ' kind=customer_no',
+SELECT is(pg_temp.detail($$UPDATE loyalty.identity SET member_id = 999 WHERE value = 'bob'$$), 't kind=customer_no',
 	'the kind of an identity, not its value');
 
 -- Rebuild
 SELECT is(pg_temp.signature('rebuild'), '(member_id bigint) -> boolean', 'rebuild(): arguments');
-SELECT is(pg_temp.raised('SELECT loyalty.rebuild(1)'), 'LY501 member_id=1', 'rebuild: unknown member');
+SELECT is(pg_temp.raised('SELECT loyalty.rebuild(999)'), 'LY501 member_id=999', 'rebuild: unknown member');
 SELECT throws_ok('SELECT loyalty.rebuild(NULL)', '22004', NULL, 'rebuild: no member');
 CREATE TEMP TABLE account_before AS SELECT * FROM loyalty.account;
 SELECT is(loyalty.rebuild(member_id), false, 'rebuild: nothing to do') FROM loyalty.account WHERE member_id = pg_temp.id('ann');

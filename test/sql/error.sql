@@ -1,0 +1,482 @@
+\set ECHO none
+\i test/prelude.sql
+-- Bad input gets a clear error and nothing is lost: every case is called in
+-- mode 'do', which raises, and, when it is a verb, in mode 'try', which answers;
+-- neither may change a row.
+SELECT plan(600);
+
+SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
+SELECT loyalty.program_create('Cafe', 'GBP', 'Europe/London') AS cafe \gset
+SELECT loyalty.program_create('Idle', 'GBP', 'Europe/London') AS idle \gset
+SELECT loyalty.program_create('Shut', 'GBP', 'Europe/London') AS shut \gset
+SELECT loyalty.program_create('Once', 'GBP', 'Europe/London') AS once \gset
+UPDATE loyalty.program SET closed_until = '2026-03-01 00:00+00' WHERE name = 'Shut';
+UPDATE loyalty.program SET ref_scope = 'program' WHERE name = 'Once';
+CALL pg_temp.enroll('Shop', 'ann', 'bob', 'frozen', 'closed', 'merged');
+CALL pg_temp.enroll('Cafe', 'zoe');
+CALL pg_temp.enroll('Idle', 'ida');
+CALL pg_temp.enroll('Shut', 'sid');
+CALL pg_temp.enroll('Once', 'one', 'two');
+
+-- ann: 500 points, order o1 of 100 with two lines, refund b1 of 10 of it, order full that is wholly refunded,
+-- redeem r1 of 30, and a hold in each state
+SELECT FROM loyalty.purchase(pg_temp.id('ann'), 500, 'o0', key => 'k0');
+SELECT FROM loyalty.purchase(pg_temp.id('ann'), 100, 'o1', '[{"sku":"A","price":60},{"sku":"B","qty":2,"price":20}]');
+SELECT FROM loyalty.refund(pg_temp.id('ann'), 'o1', 10, refund_ref => 'b1');
+SELECT FROM loyalty.purchase(pg_temp.id('ann'), 5, 'full');
+SELECT FROM loyalty.refund(pg_temp.id('ann'), 'full');
+SELECT FROM loyalty.redeem(pg_temp.id('ann'), 30, ref => 'r1');
+CREATE TEMP TABLE held AS
+	SELECT what, hold_id FROM unnest('{open,captured,released,timed_out}'::text[]) what,
+		loyalty.hold(pg_temp.id('ann'), 10, ttl => CASE what WHEN 'timed_out' THEN interval '1 minute' ELSE '1 day' END, key => 'hold-' || what);
+CREATE FUNCTION pg_temp.hold(what text) RETURNS bigint LANGUAGE sql STABLE AS $$ SELECT hold_id FROM held h WHERE h.what = $1 $$;
+SELECT FROM loyalty.capture(pg_temp.id('ann'), pg_temp.hold('captured'));
+SELECT FROM loyalty.release(pg_temp.id('ann'), pg_temp.hold('released'));
+SELECT FROM loyalty.hold(pg_temp.id('bob'), 1, key => 'k1', mode => 'try');
+SELECT FROM loyalty.purchase(pg_temp.id(name), 50, 'o1') FROM unnest('{bob,frozen,closed,merged,one}'::text[]) name;
+CREATE TEMP TABLE held_frozen AS SELECT hold_id FROM loyalty.hold(pg_temp.id('frozen'), 5, key => 'h1');
+SELECT FROM loyalty.member_freeze(pg_temp.id('frozen'), 'lost card');
+SELECT FROM loyalty.member_close(pg_temp.id('closed'), 'left');
+UPDATE loyalty.account SET status = 'merged' WHERE member_id = pg_temp.id('merged');
+UPDATE loyalty.program SET status = 'inactive' WHERE name = 'Idle';
+SET loyalty.now = '2026-03-15 12:05+00';
+
+-- {ann} is her member_id, {hold:open} the hold_id of a hold. call: what follows SELECT * FROM loyalty.
+CREATE TEMP TABLE bad_input (id int GENERATED ALWAYS AS IDENTITY, description text, call text, code text);
+INSERT INTO bad_input (description, call, code) VALUES
+-- NULL where a value is required
+('record: no member',              $$record(NULL, 'share')$$, '22004'),
+('record: no event',               $$record({ann}, NULL)$$, '22004'),
+('purchase: no member',            $$purchase(NULL, 10, 'n')$$, '22004'),
+('purchase: no amount',            $$purchase({ann}, NULL, 'n')$$, '22004'),
+('enroll: no programme',           $$enroll(NULL, '{"card":"1"}')$$, '22004'),
+('enroll: no identities',          $$enroll('Shop', NULL)$$, '22004'),
+('sale: no programme',             $$sale(NULL, '{"card":"1"}', 10, 'n')$$, '22004'),
+('sale: no identities',            $$sale('Shop', NULL, 10, 'n')$$, '22004'),
+('sale: no amount',                $$sale('Shop', '{"card":"1"}', NULL, 'n')$$, '22004'),
+('vest: no member',                $$vest(NULL, 'o1')$$, '22004'),
+('redeem: no member',              $$redeem(NULL, 10, ref => 'n')$$, '22004'),
+('redeem: no amount',              $$redeem({ann}, NULL, ref => 'n')$$, '22004'),
+('redeem: no unit',                $$redeem({ann}, 10, NULL, 'n')$$, '22004'),
+('hold: no member',                $$hold(NULL, 10, ref => 'n')$$, '22004'),
+('hold: no amount',                $$hold({ann}, NULL, ref => 'n')$$, '22004'),
+('hold: no unit',                  $$hold({ann}, 10, NULL, ref => 'n')$$, '22004'),
+('hold: no time-out',              $$hold({ann}, 10, ttl => NULL, ref => 'n')$$, '22004'),
+('capture: no member',             $$capture(NULL, {hold:open})$$, '22004'),
+('capture: no hold',               $$capture({ann}, NULL)$$, '22004'),
+('release: no member',             $$release(NULL, {hold:open})$$, '22004'),
+('release: no hold',               $$release({ann}, NULL)$$, '22004'),
+('refund: no member',              $$refund(NULL, 'o1')$$, '22004'),
+('transfer: no member',            $$transfer(NULL, {bob}, 10, ref => 'n')$$, '22004'),
+('transfer: no receiver',          $$transfer({ann}, NULL, 10, ref => 'n')$$, '22004'),
+('transfer: no amount',            $$transfer({ann}, {bob}, NULL, ref => 'n')$$, '22004'),
+('transfer: no unit',              $$transfer({ann}, {bob}, 10, NULL, 'n')$$, '22004'),
+('adjust: no member',              $$adjust(NULL, 10, 'points', 'why', ref => 'n')$$, '22004'),
+('adjust: no amount',              $$adjust({ann}, NULL, 'points', 'why', ref => 'n')$$, '22004'),
+('adjust: no unit',                $$adjust({ann}, 10, NULL, 'why', ref => 'n')$$, '22004'),
+('identity_add: no member',        $$identity_add(NULL, 'card', '1')$$, '22004'),
+('identity_add: no kind',          $$identity_add({ann}, NULL, '1')$$, '22004'),
+('identity_add: no value',         $$identity_add({ann}, 'card', NULL)$$, '22004'),
+('identity_remove: no kind',       $$identity_remove({ann}, NULL, '1')$$, '22004'),
+('identity_remove: no value',      $$identity_remove({ann}, 'card', NULL)$$, '22004'),
+('freeze: no member',              $$member_freeze(NULL, 'why')$$, '22004'),
+('thaw: no member',                $$member_thaw(NULL, 'why')$$, '22004'),
+('close: no member',               $$member_close(NULL, 'why')$$, '22004'),
+('reopen: no member',              $$member_reopen(NULL, 'why')$$, '22004'),
+('mode: none',                     $$record({ann}, 'share', mode => NULL)$$, '22004'),
+('mode: unknown',                  $$record({ann}, 'share', mode => 'maybe')$$, '22023'),
+('mode: in upper case',            $$record({ann}, 'share', mode => 'DO')$$, '22023'),
+('mode: empty',                    $$record({ann}, 'share', mode => '')$$, '22023'),
+('balance: no member',             $$balance(NULL)$$, '22004'),
+('find: no programme',             $$find(NULL, 'card', '1')$$, '22004'),
+('find: no kind',                  $$find('Shop', NULL, '1')$$, '22004'),
+('find: no value',                 $$find('Shop', 'card', NULL)$$, '22004'),
+-- keys
+('key: missing: redeem',           $$redeem({ann}, 10)$$, 'LY001'),
+('key: missing: hold',             $$hold({ann}, 10)$$, 'LY001'),
+('key: missing: transfer',         $$transfer({ann}, {bob}, 10)$$, 'LY001'),
+('key: missing: adjust',           $$adjust({ann}, 10, 'points', 'why')$$, 'LY001'),
+('key: missing: refund by amount', $$refund({ann}, 'o1', 10)$$, 'LY001'),
+('key: missing: refund by items',  $$refund({ann}, 'o1', items => '[{"sku":"A"}]')$$, 'LY001'),
+('key: empty',                     $$record({ann}, 'share', key => '')$$, 'LY001'),
+('key: 256 bytes',                 $$record({ann}, 'share', key => repeat('k', 256))$$, 'LY001'),
+('key: 300 letters',               $$record({ann}, 'share', key => repeat('k', 300))$$, 'LY001'),
+('key: 128 letters of 2 bytes',    $$record({ann}, 'share', key => repeat(U&'\00e9', 128))$$, 'LY001'),
+('key: a line break',              $$record({ann}, 'share', key => E'a\nb')$$, 'LY001'),
+('key: a tab',                     $$record({ann}, 'share', key => E'a\tb')$$, 'LY001'),
+('key: DEL',                       $$record({ann}, 'share', key => E'a\x7Fb')$$, 'LY001'),
+('key: of another request',        $$purchase({ann}, 501, 'o0', key => 'k0')$$, 'LY002'),
+('key: of another verb',           $$redeem({ann}, 10, key => 'k0')$$, 'LY002'),
+('ref: another amount',            $$purchase({ann}, 501, 'o0')$$, 'LY002'),
+('ref: with a new key',            $$purchase({ann}, 500, 'o0', key => 'k9')$$, 'LY003'),
+('ref: used by another member',    $$purchase({two}, 50, 'o1')$$, 'LY003'),
+('ref: redeem, another amount',    $$redeem({ann}, 31, ref => 'r1')$$, 'LY002'),
+('ref: redeem, with a new key',    $$redeem({ann}, 30, ref => 'r1', key => 'k9')$$, 'LY003'),
+('ref: purchase, none',            $$purchase({ann}, 10, NULL)$$, 'LY005'),
+('ref: purchase, empty',           $$purchase({ann}, 10, '')$$, 'LY005'),
+('ref: record purchase, none',     $$record({ann}, 'purchase', 10)$$, 'LY005'),
+('ref: sale, none',                $$sale('Shop', '{"card":"1"}', 10, NULL)$$, 'LY005'),
+('ref: sale, empty',               $$sale('Shop', '{"card":"1"}', 10, '')$$, 'LY005'),
+('ref: record, empty',             $$record({ann}, 'share', ref => '')$$, 'LY005'),
+('ref: redeem, empty',             $$redeem({ann}, 10, ref => '')$$, 'LY005'),
+('ref: 256 bytes',                 $$purchase({ann}, 10, repeat('o', 256))$$, 'LY005'),
+('ref: 1 MiB',                     $$purchase({ann}, 10, repeat('o', 1048576))$$, 'LY005'),
+('ref: a line break',              $$purchase({ann}, 10, E'a\nb')$$, 'LY005'),
+('ref: DEL',                       $$hold({ann}, 10, ref => E'a\x7F')$$, 'LY005'),
+('ref: refund, none',              $$refund({ann}, NULL)$$, 'LY005'),
+('ref: refund, empty',             $$refund({ann}, '')$$, 'LY005'),
+('ref: refund, 300 letters',       $$refund({ann}, repeat('o', 300))$$, 'LY005'),
+('ref: vest, none',                $$vest({ann}, NULL)$$, 'LY005'),
+('ref: vest, empty',               $$vest({ann}, '')$$, 'LY005'),
+('refund_ref: empty',              $$refund({ann}, 'o1', 10, refund_ref => '')$$, 'LY005'),
+('refund_ref: a line break',       $$refund({ann}, 'o1', 10, refund_ref => E'\n')$$, 'LY005'),
+('refund_ref: 256 bytes',          $$refund({ann}, 'o1', 10, refund_ref => repeat('b', 256))$$, 'LY005'),
+('refund_ref: another request',    $$refund({ann}, 'o1', 11, refund_ref => 'b1')$$, 'LY002'),
+('refund_ref: with a new key',     $$refund({ann}, 'o1', 10, refund_ref => 'b1', key => 'k9')$$, 'LY003'),
+-- amounts
+('amount: 0: redeem',              $$redeem({ann}, 0, ref => 'n')$$, 'LY101'),
+('amount: -0.0: redeem',           $$redeem({ann}, -0.0, ref => 'n')$$, 'LY101'),
+('amount: 0: hold',                $$hold({ann}, 0, ref => 'n')$$, 'LY101'),
+('amount: 0: capture',             $$capture({ann}, {hold:open}, 0)$$, 'LY101'),
+('amount: 0: transfer',            $$transfer({ann}, {bob}, 0, ref => 'n')$$, 'LY101'),
+('amount: 0: adjust',              $$adjust({ann}, 0, 'points', 'why', ref => 'n')$$, 'LY101'),
+('amount: 0: refund',              $$refund({ann}, 'o1', 0, key => 'n')$$, 'LY101'),
+('amount: -1: purchase',           $$purchase({ann}, -1, 'n')$$, 'LY101'),
+('amount: -0.01: record',          $$record({ann}, 'share', -0.01)$$, 'LY101'),
+('amount: -1: sale',               $$sale('Shop', '{"card":"1"}', -1, 'n')$$, 'LY101'),
+('amount: -1: redeem',             $$redeem({ann}, -1, ref => 'n')$$, 'LY101'),
+('amount: -1: hold',               $$hold({ann}, -1, ref => 'n')$$, 'LY101'),
+('amount: -1: capture',            $$capture({ann}, {hold:open}, -1)$$, 'LY101'),
+('amount: -1: transfer',           $$transfer({ann}, {bob}, -1, ref => 'n')$$, 'LY101'),
+('amount: -1: refund',             $$refund({ann}, 'o1', -1, key => 'n')$$, 'LY101'),
+('amount: 2^53 + 1 points',        $$redeem({ann}, 9007199254740993, ref => 'n')$$, 'LY102'),
+('amount: 2^53 + 1 pence',         $$purchase({ann}, 90071992547409.93, 'n')$$, 'LY102'),
+('amount: 2^63 points',            $$adjust({ann}, 9223372036854775808, 'points', 'why', ref => 'n')$$, 'LY102'),
+('amount: -2^63 points',           $$adjust({ann}, -9223372036854775808, 'points', 'why', ref => 'n')$$, 'LY102'),
+('amount: 1e100 pounds',           $$purchase({ann}, 1e100, 'n')$$, 'LY102'),
+('amount: 1e100: hold',            $$hold({ann}, 1e100, ref => 'n')$$, 'LY102'),
+('amount: 1e100: capture',         $$capture({ann}, {hold:open}, 1e100)$$, 'LY102'),
+('amount: 1e100: transfer',        $$transfer({ann}, {bob}, 1e100, ref => 'n')$$, 'LY102'),
+('amount: 1e100: refund',          $$refund({ann}, 'o1', 1e100, key => 'n')$$, 'LY102'),
+('amount: half a penny',           $$purchase({ann}, 10.005, 'n')$$, 'LY103'),
+('amount: half a point: redeem',   $$redeem({ann}, 0.5, ref => 'n')$$, 'LY103'),
+('amount: half a point: hold',     $$hold({ann}, 10.5, ref => 'n')$$, 'LY103'),
+('amount: half a point: capture',  $$capture({ann}, {hold:open}, 1.5)$$, 'LY103'),
+('amount: half a point: transfer', $$transfer({ann}, {bob}, 1.5, ref => 'n')$$, 'LY103'),
+('amount: half a point: adjust',   $$adjust({ann}, -1.5, 'points', 'why', ref => 'n')$$, 'LY103'),
+('amount: 1e-1000',                $$purchase({ann}, 1e-1000, 'n')$$, 'LY103'),
+('amount: half a penny: refund',   $$refund({ann}, 'o1', 0.005, key => 'n')$$, 'LY103'),
+('amount: NaN: purchase',          $$purchase({ann}, 'NaN', 'n')$$, 'LY104'),
+('amount: Infinity: purchase',     $$purchase({ann}, 'Infinity', 'n')$$, 'LY104'),
+('amount: -Infinity: purchase',    $$purchase({ann}, '-Infinity', 'n')$$, 'LY104'),
+('amount: NaN: record',            $$record({ann}, 'share', 'NaN')$$, 'LY104'),
+('amount: NaN: sale',              $$sale('Shop', '{"card":"1"}', 'NaN', 'n')$$, 'LY104'),
+('amount: NaN: redeem',            $$redeem({ann}, 'NaN', ref => 'n')$$, 'LY104'),
+('amount: Infinity: hold',         $$hold({ann}, 'Infinity', ref => 'n')$$, 'LY104'),
+('amount: NaN: capture',           $$capture({ann}, {hold:open}, 'NaN')$$, 'LY104'),
+('amount: NaN: refund',            $$refund({ann}, 'o1', 'NaN', key => 'n')$$, 'LY104'),
+('amount: -Infinity: transfer',    $$transfer({ann}, {bob}, '-Infinity', ref => 'n')$$, 'LY104'),
+('amount: NaN: adjust',            $$adjust({ann}, 'NaN', 'points', 'why', ref => 'n')$$, 'LY104'),
+-- units
+('unit: unknown: redeem',          $$redeem({ann}, 10, 'gold', 'n')$$, 'LY105'),
+('unit: empty: redeem',            $$redeem({ann}, 10, '', 'n')$$, 'LY105'),
+('unit: unknown: hold',            $$hold({ann}, 10, 'gold', ref => 'n')$$, 'LY105'),
+('unit: unknown: transfer',        $$transfer({ann}, {bob}, 10, 'gold', 'n')$$, 'LY105'),
+('unit: unknown: adjust',          $$adjust({ann}, 10, 'gold', 'why', ref => 'n')$$, 'LY105'),
+('unit: unknown: balance',         $$balance({ann}, 'gold')$$, 'LY105'),
+('unit: a metric: redeem',         $$redeem({ann}, 10, 'spend', 'n')$$, 'LY106'),
+('unit: a metric: hold',           $$hold({ann}, 10, 'spend', ref => 'n')$$, 'LY106'),
+('unit: a metric: transfer',       $$transfer({ann}, {bob}, 10, 'spend', 'n')$$, 'LY106'),
+-- time
+('at: infinity',                   $$purchase({ann}, 10, 'n', at => 'infinity')$$, 'LY107'),
+('at: -infinity',                  $$purchase({ann}, 10, 'n', at => '-infinity')$$, 'LY107'),
+('at: infinity: enroll',           $$enroll('Shop', '{"card":"1"}', at => 'infinity')$$, 'LY107'),
+('at: infinity: record',           $$record({ann}, 'share', at => 'infinity')$$, 'LY107'),
+('at: infinity: sale',             $$sale('Shop', '{"card":"1"}', 10, 'n', at => 'infinity')$$, 'LY107'),
+('at: infinity: vest',             $$vest({ann}, 'o1', at => 'infinity')$$, 'LY107'),
+('at: -infinity: redeem',          $$redeem({ann}, 10, ref => 'n', at => '-infinity')$$, 'LY107'),
+('at: infinity: hold',             $$hold({ann}, 10, ref => 'n', at => 'infinity')$$, 'LY107'),
+('at: infinity: capture',          $$capture({ann}, {hold:open}, at => 'infinity')$$, 'LY107'),
+('at: infinity: release',          $$release({ann}, {hold:open}, at => 'infinity')$$, 'LY107'),
+('at: infinity: refund',           $$refund({ann}, 'o1', at => 'infinity')$$, 'LY107'),
+('at: infinity: transfer',         $$transfer({ann}, {bob}, 10, ref => 'n', at => 'infinity')$$, 'LY107'),
+('at: infinity: adjust',           $$adjust({ann}, 10, 'points', 'why', ref => 'n', at => 'infinity')$$, 'LY107'),
+('at: infinity: identity_add',     $$identity_add({ann}, 'card', '1', at => 'infinity')$$, 'LY107'),
+('at: infinity: identity_remove',  $$identity_remove({ann}, 'customer_no', 'ann', at => 'infinity')$$, 'LY107'),
+('at: infinity: freeze',           $$member_freeze({ann}, 'why', at => 'infinity')$$, 'LY107'),
+('at: a day and a second ahead',   $$purchase({ann}, 10, 'n', at => '2026-03-16 12:05:01+00')$$, 'LY108'),
+('at: a year ahead',               $$redeem({ann}, 10, ref => 'n', at => '2027-03-15 12:00+00')$$, 'LY108'),
+('at: year 294276',                $$record({ann}, 'share', at => '294276-12-31 12:00+00')$$, 'LY108'),
+('at: a closed period',            $$purchase({sid}, 10, 'n', at => '2026-02-28 23:59:59+00')$$, 'LY109'),
+('at: a closed period: redeem',    $$redeem({sid}, 10, ref => 'n', at => '2026-02-01 12:00+00')$$, 'LY109'),
+('at: year 0001',                  $$purchase({sid}, 10, 'n', at => '0001-01-01 12:00+00')$$, 'LY109'),
+('expires_on: yesterday',          $$adjust({ann}, 10, 'points', 'why', expires_on => '2026-03-14', ref => 'n')$$, 'LY110'),
+('expires_on: before it vests',    $$adjust({ann}, 10, 'points', 'why', '2026-04-02', '2026-04-01', ref => 'n')$$, 'LY111'),
+('extend: to yesterday',           $$adjust({ann}, 10, 'points', 'why', expires_on => '2026-03-14', ref => 'n', extend => true)$$, 'LY110'),
+('expires_on: infinity',           $$adjust({ann}, 10, 'points', 'why', expires_on => 'infinity', ref => 'n')$$, 'LY107'),
+('vests_on: -infinity',            $$adjust({ann}, 10, 'points', 'why', vests_on => '-infinity', ref => 'n')$$, 'LY107'),
+-- spending
+('redeem: more than available',    $$redeem({ann}, 100000, ref => 'n')$$, 'LY120'),
+('hold: more than available',      $$hold({ann}, 100000, ref => 'n')$$, 'LY120'),
+('transfer: more than available',  $$transfer({ann}, {bob}, 100000, ref => 'n')$$, 'LY120'),
+('adjust: more than available',    $$adjust({ann}, -100000, 'points', 'why', ref => 'n')$$, 'LY120'),
+('redeem: nothing is there',       $$redeem({zoe}, 1, ref => 'n')$$, 'LY120'),
+-- refunds
+('refund: unknown order',          $$refund({ann}, 'nowhere')$$, 'LY130'),
+('refund: another member''s',      $$refund({zoe}, 'o1')$$, 'LY130'),
+('vest: unknown order',            $$vest({ann}, 'nowhere')$$, 'LY130'),
+('refund: more than is left',      $$refund({ann}, 'o1', 90.01, key => 'n')$$, 'LY131'),
+('refund: more than the order',    $$refund({ann}, 'o1', 100.01, key => 'n')$$, 'LY131'),
+('refund: wholly refunded',        $$refund({ann}, 'full')$$, 'LY131'),
+('refund: wholly refunded, again', $$refund({ann}, 'full', 1, key => 'n')$$, 'LY131'),
+('refund: too many pieces',        $$refund({ann}, 'o1', items => '[{"sku":"B","qty":3}]', key => 'n')$$, 'LY131'),
+('refund: of a redeem, too much',  $$refund({ann}, 'r1', 31, key => 'n')$$, 'LY131'),
+('refund: of a refund',            $$refund({ann}, 'b1')$$, 'LY132'),
+('refund: amount and items',       $$refund({ann}, 'o1', 10, '[{"sku":"A"}]', key => 'n')$$, '22023'),
+('refund: items not an array',     $$refund({ann}, 'o1', items => '{"sku":"A"}', key => 'n')$$, 'LY006'),
+('refund: no items',               $$refund({ann}, 'o1', items => '[]', key => 'n')$$, 'LY006'),
+('refund: an item of nothing',     $$refund({ann}, 'o1', items => '[{}]', key => 'n')$$, 'LY006'),
+('refund: an item without a name', $$refund({ann}, 'o1', items => '[{"qty":1}]', key => 'n')$$, 'LY006'),
+('refund: an item of no qty',      $$refund({ann}, 'o1', items => '[{"sku":"A","qty":0}]', key => 'n')$$, 'LY006'),
+('refund: a negative qty',         $$refund({ann}, 'o1', items => '[{"sku":"A","qty":-1}]', key => 'n')$$, 'LY006'),
+('refund: a qty of text',          $$refund({ann}, 'o1', items => '[{"sku":"A","qty":"1"}]', key => 'n')$$, 'LY006'),
+('refund: line 0',                 $$refund({ann}, 'o1', items => '[{"line":0}]', key => 'n')$$, 'LY006'),
+('refund: line 1.5',               $$refund({ann}, 'o1', items => '[{"line":1.5}]', key => 'n')$$, 'LY006'),
+('refund: sku and line',           $$refund({ann}, 'o1', items => '[{"sku":"A","line":1}]', key => 'n')$$, 'LY006'),
+-- holds
+('capture: unknown hold',          $$capture({ann}, 0)$$, 'LY140'),
+('release: unknown hold',          $$release({ann}, 0)$$, 'LY140'),
+('capture: another member''s',     $$capture({bob}, {hold:open})$$, 'LY140'),
+('release: another member''s',     $$release({bob}, {hold:open})$$, 'LY140'),
+('capture: above the hold',        $$capture({ann}, {hold:open}, 11)$$, 'LY141'),
+('capture: twice',                 $$capture({ann}, {hold:captured})$$, 'LY142'),
+('release: after capture',         $$release({ann}, {hold:captured})$$, 'LY142'),
+('capture: after release',         $$capture({ann}, {hold:released}, 5)$$, 'LY143'),
+('release: twice',                 $$release({ann}, {hold:released}, key => 'n')$$, 'LY143'),
+('capture: after time-out',        $$capture({ann}, {hold:timed_out})$$, 'LY144'),
+('release: after time-out',        $$release({ann}, {hold:timed_out})$$, 'LY144'),
+('hold: no time',                  $$hold({ann}, 10, ttl => '0', ref => 'n')$$, 'LY145'),
+('hold: negative time',            $$hold({ann}, 10, ttl => '-1 second', ref => 'n')$$, 'LY145'),
+('hold: 31 days',                  $$hold({ann}, 10, ttl => '31 days', ref => 'n')$$, 'LY145'),
+('hold: 1000000 years',            $$hold({ann}, 10, ttl => '1000000 years', ref => 'n')$$, 'LY145'),
+-- transfers
+('transfer: to self',              $$transfer({ann}, {ann}, 10, ref => 'n')$$, 'LY150'),
+('transfer: another programme',    $$transfer({ann}, {zoe}, 10, ref => 'n')$$, 'LY501'),
+('transfer: to an unknown member', $$transfer({ann}, 0, 10, ref => 'n')$$, 'LY501'),
+('transfer: to a closed member',   $$transfer({ann}, {closed}, 10, ref => 'n')$$, 'LY502'),
+('transfer: to a merged member',   $$transfer({ann}, {merged}, 10, ref => 'n')$$, 'LY504'),
+-- reasons
+('adjust: no reason',              $$adjust({ann}, 10, 'points', NULL, ref => 'n')$$, 'LY160'),
+('adjust: an empty reason',        $$adjust({ann}, 10, 'points', '', ref => 'n')$$, 'LY160'),
+('freeze: no reason',              $$member_freeze({ann}, NULL)$$, 'LY160'),
+('thaw: no reason',                $$member_thaw({frozen}, '')$$, 'LY160'),
+('close: no reason',               $$member_close({ann}, '  ')$$, 'LY160'),
+('reopen: no reason',              $$member_reopen({closed}, NULL)$$, 'LY160'),
+-- programmes and events
+('programme: inactive',            $$purchase({ida}, 10, 'n')$$, 'LY402'),
+('programme: inactive: enroll',    $$enroll('Idle', '{"card":"1"}')$$, 'LY402'),
+('programme: unknown: enroll',     $$enroll('Pub', '{"card":"1"}')$$, 'LY403'),
+('programme: unknown: sale',       $$sale('', '{"card":"1"}', 10, 'n')$$, 'LY403'),
+('programme: unknown: find',       $$find('Pub', 'card', '1')$$, 'LY403'),
+('event: unknown',                 $$record({ann}, 'dance')$$, 'LY404'),
+('event: empty',                   $$record({ann}, '')$$, 'LY404'),
+('event: SQL',                     $$record({ann}, '''; DROP TABLE loyalty.journal; --')$$, 'LY404'),
+-- members
+('member: unknown: record',        $$record(0, 'share')$$, 'LY501'),
+('member: unknown: purchase',      $$purchase(0, 10, 'n')$$, 'LY501'),
+('member: unknown: vest',          $$vest(-1, 'o1')$$, 'LY501'),
+('member: unknown: redeem',        $$redeem(0, 10, ref => 'n')$$, 'LY501'),
+('member: unknown: hold',          $$hold(9223372036854775807, 10, ref => 'n')$$, 'LY501'),
+('member: unknown: capture',       $$capture(0, {hold:open})$$, 'LY501'),
+('member: unknown: release',       $$release(0, {hold:open})$$, 'LY501'),
+('member: unknown: refund',        $$refund(0, 'o1')$$, 'LY501'),
+('member: unknown: transfer',      $$transfer(-9223372036854775808, {ann}, 10, ref => 'n')$$, 'LY501'),
+('member: unknown: adjust',        $$adjust(0, 10, 'points', 'why', ref => 'n')$$, 'LY501'),
+('member: unknown: identity_add',  $$identity_add(0, 'card', '1')$$, 'LY501'),
+('member: unknown: identity_remove', $$identity_remove(0, 'card', '1')$$, 'LY501'),
+('member: unknown: freeze',        $$member_freeze(0, 'why')$$, 'LY501'),
+('member: unknown: balance',       $$balance(0)$$, 'LY501'),
+('member: unknown: account_settle', $$account_settle(0)$$, 'LY501'),
+('member: closed: purchase',       $$purchase({closed}, 10, 'n')$$, 'LY502'),
+('member: closed: redeem',         $$redeem({closed}, 10, ref => 'n')$$, 'LY502'),
+('member: closed: adjust',         $$adjust({closed}, 10, 'points', 'why', ref => 'n')$$, 'LY502'),
+('member: frozen: redeem',         $$redeem({frozen}, 10, ref => 'n')$$, 'LY503'),
+('member: frozen: hold',           $$hold({frozen}, 10, ref => 'n')$$, 'LY503'),
+('member: frozen: capture',        $$capture({frozen}, (SELECT hold_id FROM held_frozen))$$, 'LY503'),
+('member: frozen: transfer',       $$transfer({frozen}, {ann}, 10, ref => 'n')$$, 'LY503'),
+('member: merged: purchase',       $$purchase({merged}, 10, 'n')$$, 'LY504'),
+('member: merged: refund',         $$refund({merged}, 'o1')$$, 'LY504'),
+('member: merged: reopen',         $$member_reopen({merged}, 'why')$$, 'LY504'),
+('status: thaw an active member',  $$member_thaw({ann}, 'why')$$, 'LY508'),
+('status: freeze a frozen one',    $$member_freeze({frozen}, 'why')$$, 'LY508'),
+('status: close a closed one',     $$member_close({closed}, 'why')$$, 'LY508'),
+('status: reopen an active one',   $$member_reopen({ann}, 'why')$$, 'LY508'),
+-- identities
+('identities: none',               $$enroll('Shop', '{}')$$, 'LY505'),
+('identities: an empty array',     $$enroll('Shop', '[]')$$, 'LY505'),
+('identities: null',               $$enroll('Shop', 'null')$$, 'LY505'),
+('identities: a number',           $$enroll('Shop', '1')$$, 'LY505'),
+('identities: a text',             $$enroll('Shop', '"card"')$$, 'LY505'),
+('identities: 33',                 $$enroll('Shop', (SELECT jsonb_object_agg('k' || n, '1') FROM generate_series(1, 33) n))$$, 'LY505'),
+('identities: 10,000',             $$enroll('Shop', (SELECT jsonb_agg(jsonb_build_object('kind', 'card', 'value', n::text)) FROM generate_series(1, 10000) n))$$, 'LY505'),
+('identities: a value of NULL',    $$enroll('Shop', '{"card":null}')$$, 'LY505'),
+('identities: a number as value',  $$enroll('Shop', '{"card":1}')$$, 'LY505'),
+('identities: an array as value',  $$enroll('Shop', '{"card":["1"]}')$$, 'LY505'),
+('identities: true as value',      $$enroll('Shop', '{"card":true}')$$, 'LY505'),
+('identities: elements of text',   $$enroll('Shop', '["card"]')$$, 'LY505'),
+('identities: elements of arrays', $$enroll('Shop', '[["card","1"]]')$$, 'LY505'),
+('identities: no kind',            $$enroll('Shop', '[{"value":"1"}]')$$, 'LY505'),
+('identities: no value',           $$enroll('Shop', '[{"kind":"card"}]')$$, 'LY505'),
+('identities: kind a number',      $$enroll('Shop', '[{"kind":1,"value":"1"}]')$$, 'LY505'),
+('identities: value a number',     $$enroll('Shop', '[{"kind":"card","value":1}]')$$, 'LY505'),
+('identities: one good, one bad',  $$enroll('Shop', '{"card":"77","email":"nobody"}')$$, 'LY505'),
+('identities: kind in upper case', $$enroll('Shop', '{"Card":"1"}')$$, 'LY505'),
+('identities: an empty kind',      $$enroll('Shop', '{"":"1"}')$$, 'LY505'),
+('identities: a depth bomb',       $$enroll('Shop', (repeat('[', 5000) || repeat(']', 5000))::jsonb)$$, 'LY505'),
+('identity: empty',                $$identity_add({ann}, 'card', '')$$, 'LY505'),
+('identity: 256 letters',          $$identity_add({ann}, 'card', repeat('1', 256))$$, 'LY505'),
+('identity: 10 MB',                $$identity_add({ann}, 'card', repeat('1', 10000000))$$, 'LY505'),
+('identity: a control character',  $$identity_add({ann}, 'customer_no', E'a\x01b')$$, 'LY505'),
+('identity: a phone of letters',   $$identity_add({ann}, 'phone', 'home')$$, 'LY505'),
+('identity: an email of two @',    $$identity_add({ann}, 'email', 'a@b@c')$$, 'LY505'),
+('identity: a malformed kind',     $$identity_add({ann}, 'My Card', '1')$$, 'LY505'),
+('identities: of two members',     $$enroll('Shop', '[{"kind":"customer_no","value":"ann"},{"kind":"customer_no","value":"bob"}]')$$, 'LY506'),
+('identities: two members: sale',  $$sale('Shop', '[{"kind":"customer_no","value":"ann"},{"kind":"customer_no","value":"bob"}]', 10, 'n')$$, 'LY506'),
+('identity: of another member',    $$identity_add({ann}, 'customer_no', 'bob')$$, 'LY506'),
+('identity: not there',            $$identity_remove({ann}, 'card', '1')$$, 'LY507'),
+('identity: of another, removed',  $$identity_remove({ann}, 'customer_no', 'bob')$$, 'LY507'),
+('profile: an array',              $$enroll('Shop', '{"card":"1"}', '[]')$$, 'LY007'),
+('profile: null',                  $$enroll('Shop', '{"card":"1"}', 'null')$$, 'LY007'),
+-- items
+('items: an object',               $$purchase({ann}, 10, 'n', '{"sku":"A","price":10}')$$, 'LY006'),
+('items: a text',                  $$purchase({ann}, 10, 'n', '"A"')$$, 'LY006'),
+('items: null',                    $$purchase({ann}, 10, 'n', 'null')$$, 'LY006'),
+('items: empty',                   $$purchase({ann}, 10, 'n', '[]')$$, 'LY006'),
+('items: a text in it',            $$purchase({ann}, 10, 'n', '["A"]')$$, 'LY006'),
+('items: an array in it',          $$purchase({ann}, 10, 'n', '[[]]')$$, 'LY006'),
+('items: null in it',              $$purchase({ann}, 10, 'n', '[{"sku":"A","price":10},null]')$$, 'LY006'),
+('items: no sku',                  $$purchase({ann}, 10, 'n', '[{"price":10}]')$$, 'LY006'),
+('items: sku a number',            $$purchase({ann}, 10, 'n', '[{"sku":1,"price":10}]')$$, 'LY006'),
+('items: sku null',                $$purchase({ann}, 10, 'n', '[{"sku":null,"price":10}]')$$, 'LY006'),
+('items: no price',                $$purchase({ann}, 10, 'n', '[{"sku":"A"}]')$$, 'LY006'),
+('items: price a text',            $$purchase({ann}, 10, 'n', '[{"sku":"A","price":"10"}]')$$, 'LY006'),
+('items: price negative',          $$purchase({ann}, 10, 'n', '[{"sku":"A","price":-1}]')$$, 'LY006'),
+('items: qty 0',                   $$purchase({ann}, 10, 'n', '[{"sku":"A","price":10,"qty":0}]')$$, 'LY006'),
+('items: qty negative',            $$purchase({ann}, 10, 'n', '[{"sku":"A","price":10,"qty":-1}]')$$, 'LY006'),
+('items: qty of four decimals',    $$purchase({ann}, 10, 'n', '[{"sku":"A","price":10,"qty":1.0001}]')$$, 'LY006'),
+('items: qty a text',              $$purchase({ann}, 10, 'n', '[{"sku":"A","price":10,"qty":"1"}]')$$, 'LY006'),
+('items: qty null',                $$purchase({ann}, 10, 'n', '[{"sku":"A","price":10,"qty":null}]')$$, 'LY006'),
+('items: category a number',       $$purchase({ann}, 10, 'n', '[{"sku":"A","price":10,"category":1}]')$$, 'LY006'),
+('items: brand an object',         $$purchase({ann}, 10, 'n', '[{"sku":"A","price":10,"brand":{}}]')$$, 'LY006'),
+('items: a price of 1e100',        $$purchase({ann}, 10, 'n', '[{"sku":"A","price":1e100}]')$$, 'LY102'),
+('items: a sum above 2^53',        $$purchase({ann}, 10, 'n', '[{"sku":"A","price":90000000000000},{"sku":"B","price":90000000000000}]')$$, 'LY102'),
+('items: 5,001 lines',             $$purchase({ann}, 10, 'n', (SELECT jsonb_agg('{"sku":"A","price":1}'::jsonb) FROM generate_series(1, 5001)))$$, 'LY004'),
+('items: 10,000 lines',            $$purchase({ann}, 10, 'n', (SELECT jsonb_agg('{"sku":"A","price":1}'::jsonb) FROM generate_series(1, 10000)))$$, 'LY004'),
+('items: a line of 2 MiB',         $$purchase({ann}, 10, 'n', jsonb_build_array(jsonb_build_object('sku', 'A', 'price', 1, 'note', repeat('x', 2097152))))$$, 'LY004'),
+('items: a depth bomb',            $$purchase({ann}, 10, 'n', ('[{"sku":"A","price":1,"note":' || repeat('[', 5000) || repeat(']', 5000) || '}]')::jsonb)$$, 'LY004'),
+('items: sale',                    $$sale('Shop', '{"card":"1"}', 10, 'n', '{}')$$, 'LY006'),
+-- data
+('data: an array',                 $$record({ann}, 'share', data => '[]')$$, 'LY007'),
+('data: a number',                 $$purchase({ann}, 10, 'n', data => '1')$$, 'LY007'),
+('data: JSON null',                $$purchase({ann}, 10, 'n', data => 'null')$$, 'LY007'),
+('data: enroll',                   $$enroll('Shop', '{"card":"1"}', data => '"x"')$$, 'LY007'),
+('data: refund',                   $$refund({ann}, 'o1', data => '[1]')$$, 'LY007'),
+('data: sale',                     $$sale('Shop', '{"card":"1"}', 10, 'n', data => '[]')$$, 'LY007'),
+('data: channel a number',         $$purchase({ann}, 10, 'n', data => '{"channel":1}')$$, 'LY007'),
+('data: store an object',          $$purchase({ann}, 10, 'n', data => '{"store":{"id":1}}')$$, 'LY007'),
+('data: staff of 256 letters',     $$purchase({ann}, 10, 'n', data => jsonb_build_object('staff', repeat('x', 256)))$$, 'LY007'),
+('data: 2 MiB',                    $$record({ann}, 'share', data => jsonb_build_object('x', repeat('x', 2097152)))$$, 'LY004'),
+('data: a depth of 33',            $$record({ann}, 'share', data => (repeat('{"a":', 33) || '1' || repeat('}', 33))::jsonb)$$, 'LY004'),
+('data: a depth bomb',             $$record({ann}, 'share', data => ('{"a":' || repeat('[', 5000) || repeat(']', 5000) || '}')::jsonb)$$, 'LY004'),
+-- input that PostgreSQL refuses before it reaches us
+('json: broken',                   $$record({ann}, 'share', data => '{"a":')$$, '22P02'),
+('json: a NUL',                    $$record({ann}, 'share', data => '{"a":"\u0000"}')$$, '22P05'),
+('number: not one',                $$purchase({ann}, 'ten', 'n')$$, '22P02'),
+('time: not one',                  $$purchase({ann}, 10, 'n', at => 'soon')$$, '22007'),
+('time: 30 February',              $$purchase({ann}, 10, 'n', at => '2026-02-30 12:00+00')$$, '22008'),
+('interval: not one',              $$hold({ann}, 10, ttl => 'long', ref => 'n')$$, '22007');
+
+-- The vocabulary: src/errors.h
+CREATE TEMP TABLE refusal (code text PRIMARY KEY, reason text UNIQUE);
+INSERT INTO refusal VALUES
+	('LY001', 'idempotency_key_invalid'), ('LY002', 'idempotency_key_reused'), ('LY003', 'duplicate_ref'),
+	('LY004', 'input_too_large'), ('LY005', 'ref_invalid'), ('LY006', 'items_invalid'), ('LY007', 'data_invalid'),
+	('LY101', 'amount_not_positive'), ('LY102', 'amount_too_large'), ('LY103', 'amount_scale'), ('LY104', 'amount_not_finite'),
+	('LY105', 'unknown_unit'), ('LY106', 'unit_mismatch'), ('LY107', 'time_not_finite'), ('LY108', 'time_in_future'),
+	('LY109', 'period_closed'), ('LY110', 'expiry_in_past'), ('LY111', 'period_inverted'), ('LY120', 'insufficient_points'),
+	('LY130', 'original_not_found'), ('LY131', 'refund_exceeds_original'), ('LY132', 'reversal_not_reversible'),
+	('LY140', 'hold_not_found'), ('LY141', 'capture_exceeds_hold'), ('LY142', 'hold_already_captured'),
+	('LY143', 'hold_already_released'), ('LY144', 'hold_expired'), ('LY145', 'hold_timeout_invalid'), ('LY150', 'transfer_to_self'),
+	('LY160', 'reason_required'), ('LY190', 'ledger_immutable'), ('LY402', 'program_inactive'), ('LY403', 'program_not_found'),
+	('LY404', 'unknown_event'), ('LY501', 'member_not_found'), ('LY502', 'member_closed'), ('LY503', 'member_frozen'),
+	('LY504', 'member_merged'), ('LY505', 'identifier_malformed'), ('LY506', 'identifier_taken'), ('LY507', 'identifier_not_found'),
+	('LY508', 'status_conflict'), ('LY801', 'rule_invalid'), ('LY808', 'configuration_fixed'),
+	('LY902', 'invariant_violated'), ('LY904', 'version_mismatch');
+
+-- Raised by triggers, not by calls
+INSERT INTO bad_input (description, call, code) VALUES
+('ledger: update',         'UPDATE loyalty.journal SET reason = ''x''', 'LY190'),
+('ledger: delete',         'DELETE FROM loyalty.entry', 'LY190'),
+('ledger: truncate',       'TRUNCATE loyalty.journal', 'LY190'),
+('rule: half a point',     'INSERT INTO loyalty.rule (program_id, event, unit_id, kind, award) '
+                           'SELECT program_id, ''share'', unit_id, ''fixed'', 0.5 FROM loyalty.unit WHERE code = ''points''', 'LY801'),
+('programme: time zone',   'UPDATE loyalty.program SET time_zone = ''Asia/Tokyo'' WHERE name = ''Shop''', 'LY808'),
+('unit: scale',            'UPDATE loyalty.unit SET scale = 1 WHERE code = ''points''', 'LY808');
+
+CREATE TEMP TABLE result (id int, raised text, raised_wrote boolean, answered text, answer_wrote boolean);
+DO $$
+DECLARE
+	b bad_input;
+	statement text;
+	receipt loyalty.receipt;
+	r result;
+	before text = pg_temp.state();
+	after text;
+BEGIN
+	FOR b IN SELECT * FROM bad_input ORDER BY id LOOP
+		r := NULL;
+		r.id := b.id;
+		statement := regexp_replace(b.call, '\{(\w+)\}', 'pg_temp.id(''\1'')', 'g');
+		statement := regexp_replace(statement, '\{hold:(\w+)\}', 'pg_temp.hold(''\1'')', 'g');
+		IF statement !~ '^[A-Z]' THEN
+			statement := 'SELECT * FROM loyalty.' || statement;
+		END IF;
+		BEGIN
+			EXECUTE statement;
+			r.raised := 'no error';
+		EXCEPTION WHEN OTHERS THEN
+			r.raised := SQLSTATE;
+		END;
+		after := pg_temp.state();
+		r.raised_wrote := after <> before;
+		before := after;
+		IF b.call !~ '^([A-Z]|balance|find|account_settle)' AND b.call !~ 'mode =>' THEN
+			BEGIN
+				EXECUTE regexp_replace(statement, '\)$', ', mode => ''try'')') INTO receipt;
+				r.answered := format('%s %s', (receipt).status, (receipt).reason);
+			EXCEPTION WHEN OTHERS THEN
+				r.answered := SQLSTATE;
+			END;
+			after := pg_temp.state();
+			r.answer_wrote := after <> before;
+			before := after;
+		END IF;
+		INSERT INTO result SELECT r.*;
+	END LOOP;
+END
+$$;
+SELECT is(raised || CASE WHEN raised_wrote THEN ', changed' ELSE '' END, code, description)
+FROM bad_input JOIN result USING (id) ORDER BY id;
+SELECT is(answered || CASE WHEN answer_wrote THEN ', changed' ELSE '' END, coalesce('refused ' || reason, code), description || ', mode try')
+FROM bad_input JOIN result USING (id) LEFT JOIN refusal USING (code) WHERE answered IS NOT NULL ORDER BY id;
+
+-- LY902 and LY904 take damage to raise: test/sql/verify.sql and test/t/version.pl
+SELECT is_empty($$SELECT code, reason FROM refusal WHERE code NOT IN (SELECT raised FROM result) AND code NOT IN ('LY902', 'LY904')$$,
+	'every refusal of the vocabulary was raised');
+SELECT is_empty($$SELECT raised FROM result WHERE raised LIKE 'LY%' AND raised NOT IN (SELECT code FROM refusal)$$,
+	'and none that is not in it');
+
+UPDATE loyalty.account SET status = 'active' WHERE member_id = pg_temp.id('merged');
+SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
+SELECT * FROM finish();
+ROLLBACK;
