@@ -309,8 +309,11 @@ request_hash(const Call *call)
 	hash_bytes_of(&buffer, call->verb->name, strlen(call->verb->name));
 	for (int i = 0; i < call->verb->nargs; i++)
 	{
+		ArgKind		kind = call->verb->args[i].kind;
 		bool		given = call_has(call, i);
 
+		if (kind == ARG_KEY || kind == ARG_MODE)
+			continue;
 		appendStringInfoChar(&buffer, given ? '+' : '-');
 		if (given)
 			hash_argument(&buffer, call, i);
@@ -331,11 +334,16 @@ request_hash(const Call *call)
 	return hash;
 }
 
-static bool
-same_hash(const bytea *a, const bytea *b)
+/* Is this the hash of the call's request? */
+bool
+call_is_request(const Call *call, const bytea *hash)
 {
-	return a != NULL && VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
-		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+	const bytea *own = call->request_hash;
+
+	return hash != NULL &&
+		VARSIZE_ANY_EXHDR(hash) == VARSIZE_ANY_EXHDR(own) &&
+		memcmp(VARDATA_ANY(hash), VARDATA_ANY(own),
+			   VARSIZE_ANY_EXHDR(own)) == 0;
 }
 
 /*
@@ -352,7 +360,7 @@ call_replay(Call *call, const text *key, const text *ref)
 		return false;
 	if (match.by_key || key == NULL)
 	{
-		if (same_hash(match.request_hash, call->request_hash))
+		if (call_is_request(call, match.request_hash))
 			call->replay = journal_read(call->member_id, match.journal_id);
 		else
 			call_refuse(call, REFUSAL_KEY_REUSED, "journal_id=" INT64_FORMAT,
@@ -372,7 +380,7 @@ call_replay_same(Call *call, const text *ref)
 
 	if (!journal_match(call->member_id, NULL, ref, call->verb->kind,
 					   call->event, &match) ||
-		!same_hash(match.request_hash, call->request_hash))
+		!call_is_request(call, match.request_hash))
 		return false;
 	call->replay = journal_read(call->member_id, match.journal_id);
 	return true;

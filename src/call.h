@@ -108,6 +108,7 @@ extern bool call_begin(Call *call, FunctionCallInfo fcinfo, const Verb *verb);
 extern bool call_open(Call *call);
 extern bool call_open_loaded(Call *call);
 extern bool call_replay(Call *call, const text *key, const text *ref);
+extern bool call_is_request(const Call *call, const bytea *hash);
 extern bool call_replay_same(Call *call, const text *ref);
 extern Datum call_close(Call *call);
 extern bool call_refuse(Call *call, Refusal refusal, const char *format,...)

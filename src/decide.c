@@ -298,7 +298,7 @@ void
 decide_due(Decision *decision, bool exact)
 {
 	Account    *account = decision->account;
-	DateADT		due_on = wallet_due(&account->wallet, account->settled_on);
+	DateADT		due_on = wallet_due(&account->wallet, decision->today);
 
 	account->due_on = exact ? due_on : Min(account->due_on, due_on);
 }

@@ -58,7 +58,7 @@ static const Verb purchase_verb = {
 	"purchase", "event", "purchase", FOR_OPEN, false, PURCHASE_NARGS, {
 		[PURCHASE_MEMBER_ID] = {"member_id", ARG_MEMBER, true},
 		[PURCHASE_AMOUNT] = {"amount", ARG_NUMERIC, true},
-		[PURCHASE_REF] = {"ref", ARG_REF, true},
+		[PURCHASE_REF] = {"ref", ARG_REF},
 		[PURCHASE_ITEMS] = {"items", ARG_JSONB},
 		[PURCHASE_DATA] = {"data", ARG_JSONB},
 		[PURCHASE_AT] = {"at", ARG_AT},
@@ -119,6 +119,9 @@ event_apply(Call *call, int amount_arg, int items_arg, int data_arg)
 	Jsonb	   *items = items_arg < 0 ? NULL : call_jsonb(call, items_arg);
 	CartLines	lines;
 
+	if (call->ref == NULL && strcmp(call->event, "purchase") == 0)
+		return call_refuse(call, REFUSAL_REF_INVALID,
+						   "a purchase needs the reference of its order");
 	call_row(call, call->at);
 	if (!event_amount(call, amount_arg) ||
 		!call_data(call, data_arg, items_arg) ||

@@ -92,6 +92,7 @@ bool
 items_parse(Call *call, const Jsonb *json, CartLines *list)
 {
 	int			n = JB_ROOT_COUNT(json);
+	int64		total = 0;
 
 	if (!JB_ROOT_IS_ARRAY(json) || JB_ROOT_IS_SCALAR(json) || n == 0)
 		return call_refuse(call, REFUSAL_ITEMS_INVALID,
@@ -109,6 +110,10 @@ items_parse(Call *call, const Jsonb *json, CartLines *list)
 		CHECK_FOR_INTERRUPTS();
 		if (!parse_item(call, value, i + 1, &list->lines[i]))
 			return false;
+		total = amount_add(total, list->lines[i].gross);
+		if (total > AMOUNT_MAX)
+			return call_refuse(call, REFUSAL_AMOUNT_TOO_LARGE,
+							   "the lines add up to too much");
 	}
 	return true;
 }

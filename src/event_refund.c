@@ -94,7 +94,7 @@ static Statement select_order = {
 };
 
 static Statement select_refunds = {
-	"SELECT j.amount, d.data -> 'lines'"
+	"SELECT j.amount, d.data -> 'lines', j.journal_id, j.request_hash"
 	" FROM loyalty.journal j"
 	" LEFT JOIN loyalty.event_data d USING (member_id, journal_id)"
 	" WHERE j.member_id = $1 AND j.reverses = $2 AND j.kind = 'refund'"
@@ -377,25 +377,40 @@ add_refunded_lines(Order *order, const Jsonb *lines)
 	}
 }
 
-/* What earlier refunds took of the order. */
-static void
-load_refunds(const Call *call, Order *order)
+/*
+ * What earlier refunds took of the order.  False if one of them was this
+ * very request: a full refund may come without key and reference, and is
+ * then recognised by what it asks for.
+ */
+static bool
+load_refunds(Call *call, Order *order)
 {
 	NullableDatum args[] = {
 		ARG(Int64GetDatum(call->member_id)),
 		ARG(PointerGetDatum(order->ref))
 	};
 	uint64		n = statement_run(&select_refunds, args, false);
+	bool		named = call->key != NULL || call->ref != NULL;
 
 	order->refunded = n > 0;
 	for (uint64 i = 0; i < n; i++)
 	{
 		Jsonb	   *lines = jsonb_or_null(i, 2);
+		bool		isnull;
+		Datum		hash = statement_value(i, 4, &isnull);
 
+		if (!named && !isnull &&
+			call_is_request(call, DatumGetByteaPP(hash)))
+		{
+			call->replay = journal_read(call->member_id,
+										DatumGetInt64(statement_notnull(i, 3)));
+			return false;
+		}
 		order->before = amount_add(order->before, int64_or_zero(i, 1));
 		if (lines != NULL && order->lines.n > 0)
 			add_refunded_lines(order, lines);
 	}
+	return true;
 }
 
 static bool
@@ -696,10 +711,7 @@ keep_lines(const Order *order, JournalRow *row)
 	row->data = DatumGetJsonbP(document);
 }
 
-/*
- * Reads which order, and settles how the call is recognised when it comes
- * again: a full refund without a reference of its own has the order's.
- */
+/* Reads which order, and whether the call can be repeated safely. */
 static bool
 read_order(Call *call, Order *order)
 {
@@ -718,8 +730,6 @@ read_order(Call *call, Order *order)
 		return call_refuse(call, REFUSAL_KEY_INVALID,
 						   "a partial refund needs a key or a refund_ref, "
 						   "so that it can be repeated safely");
-	if (!partial && call->ref == NULL)
-		call->ref = order->ref;
 	return true;
 }
 
@@ -732,23 +742,21 @@ loyalty_event_refund(PG_FUNCTION_ARGS)
 	if (call_begin(&call, fcinfo, &refund_verb) &&
 		read_order(&call, &order) &&
 		call_open(&call) &&
-		load_order(&call, &order))
+		load_order(&call, &order) &&
+		load_refunds(&call, &order) &&
+		measure(&call, &order))
 	{
-		load_refunds(&call, &order);
-		if (measure(&call, &order))
-		{
-			JournalRow *row = call_row(&call, call.now);
+		JournalRow *row = call_row(&call, call.now);
 
-			row->reverses = order.ref;
-			row->has_amount = true;
-			row->amount = order.now;
-			if (call_data(&call, REFUND_DATA, REFUND_ITEMS))
-			{
-				keep_lines(&order, row);
-				/* in this order, or what returns could be forgiven first */
-				give_back_spends(&call, &order, row);
-				take_back_awards(&call, &order, row);
-			}
+		row->reverses = order.ref;
+		row->has_amount = true;
+		row->amount = order.now;
+		if (call_data(&call, REFUND_DATA, REFUND_ITEMS))
+		{
+			keep_lines(&order, row);
+			/* in this order, or what returns could be forgiven first */
+			give_back_spends(&call, &order, row);
+			take_back_awards(&call, &order, row);
 		}
 	}
 	return call_close(&call);

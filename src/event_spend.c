@@ -196,7 +196,7 @@ open_both(Call *call, Receiver *receiver)
 
 /* The receiver's half: the same lots, as transferred ones. */
 static void
-receive(const Call *call, Receiver *receiver, const LotList *taken)
+receive(Call *call, Receiver *receiver, const LotList *taken)
 {
 	JournalRow *row = decide_row(&receiver->decision, "receive", call->now);
 
@@ -214,7 +214,7 @@ receive(const Call *call, Receiver *receiver, const LotList *taken)
 	decide_due(&receiver->decision, false);
 	if (call->mode == MODE_DRY)
 		return;
-	call->row->journal_id = loyalty_new_id();
+	store_number(&call->decision);
 	row->ref = cstring_to_text(psprintf("transfer:" INT64_FORMAT,
 										call->row->journal_id));
 	store_decision(&receiver->decision);

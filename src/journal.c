@@ -315,13 +315,11 @@ make_outcome(JournalRow *row)
 
 /*
  * Writes a row, its entries and its data.  Assumes that the account is
- * locked; gives the row its id, which is thus in the member's order.
+ * locked, and that the row has an id.
  */
 void
 journal_insert(JournalRow *row, const Program *program)
 {
-	if (row->journal_id == 0)
-		row->journal_id = loyalty_new_id();
 	make_outcome(row);
 	write_row(row, program);
 	write_entries(row, program);
@@ -422,13 +420,13 @@ make_receipt(Datum *values, bool *nulls)
 
 /* The receipt of a row, as it was decided or as it was read back. */
 Datum
-journal_receipt(const JournalRow *row, const Program *program,
+journal_receipt(JournalRow *row, const Program *program,
 				const char *status, bool replayed)
 {
 	Datum		values[RECEIPT_NCOLUMNS] = {0};
 	bool		nulls[RECEIPT_NCOLUMNS];
 
-	make_outcome(unconstify(JournalRow *, row));
+	make_outcome(row);
 	memset(nulls, true, sizeof(nulls));
 #define SET(column, datum, present) \
 	(values[column] = (datum), nulls[column] = !(present))

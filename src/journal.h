@@ -74,7 +74,7 @@ extern JournalRow *journal_read(int64 member_id, int64 journal_id);
 extern void journal_insert(JournalRow *row, const Program *program);
 extern bool journal_claim_ref(const JournalRow *row, const Program *program);
 
-extern Datum journal_receipt(const JournalRow *row, const Program *program,
+extern Datum journal_receipt(JournalRow *row, const Program *program,
 							 const char *status, bool replayed);
 extern Datum journal_refusal_receipt(int64 member_id, Refusal refusal,
 									 const char *detail);

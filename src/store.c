@@ -157,6 +157,18 @@ write_hold(Statement *statement, const Decision *decision, const Hold *hold)
 }
 
 /*
+ * Gives the rows their ids, in the order in which they are stored: that
+ * order is the order of the ids.
+ */
+void
+store_number(Decision *decision)
+{
+	for (int i = 0; i < decision->nrows; i++)
+		if (decision->rows[i]->journal_id == 0)
+			decision->rows[i]->journal_id = loyalty_new_id();
+}
+
+/*
  * Takes what the decision needs beyond its own account: the references of
  * its events, where they belong to the whole programme.  False, with nothing
  * written, if another member has one.
@@ -166,14 +178,13 @@ store_claim(Decision *decision)
 {
 	if (!decision->program->ref_in_program)
 		return true;
+	store_number(decision);
 	for (int i = 0; i < decision->nrows; i++)
 	{
-		JournalRow *row = decision->rows[i];
+		const JournalRow *row = decision->rows[i];
 
-		if (row->event == NULL || row->ref == NULL)
-			continue;
-		row->journal_id = loyalty_new_id();
-		if (!journal_claim_ref(row, decision->program))
+		if (row->event != NULL && row->ref != NULL &&
+			!journal_claim_ref(row, decision->program))
 			return false;
 	}
 	return true;
@@ -185,19 +196,15 @@ store_decision(Decision *decision)
 {
 	Hold	   *new_hold = decision->new_hold;
 
-	for (int i = 0; i < decision->nrows; i++)
+	store_number(decision);
+	if (new_hold != NULL)
 	{
-		JournalRow *row = decision->rows[i];
-
-		if (row == decision->hold_row)
-		{
-			row->journal_id = loyalty_new_id();
-			row->hold_id = row->journal_id;
-			new_hold->hold_id = row->hold_id;
-			new_hold->journal_id = row->journal_id;
-		}
-		journal_insert(row, decision->program);
+		new_hold->hold_id = decision->hold_row->journal_id;
+		new_hold->journal_id = decision->hold_row->journal_id;
+		decision->hold_row->hold_id = new_hold->hold_id;
 	}
+	for (int i = 0; i < decision->nrows; i++)
+		journal_insert(decision->rows[i], decision->program);
 	if (new_hold != NULL)
 		write_hold(&insert_hold, decision, new_hold);
 	for (int i = 0; i < decision->nholds; i++)

@@ -2,7 +2,7 @@ COMMENT ON TABLE loyalty.account IS 'The hot row of a member: status, tier and w
 COMMENT ON TYPE loyalty.account_balance IS 'One row of balance(): what a member holds of one unit';
 
 CREATE OR REPLACE FUNCTION loyalty.member_require(member_id bigint)
-RETURNS int LANGUAGE C STABLE STRICT SECURITY DEFINER
+RETURNS int LANGUAGE C STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_member_require';
 COMMENT ON FUNCTION loyalty.member_require(bigint) IS
