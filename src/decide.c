@@ -285,8 +285,7 @@ decide_settle(Decision *decision, TimestampTz not_before)
 				break;
 		}
 	}
-	decision->account->settled_on = Max(decision->account->settled_on,
-										decision->today);
+	decision->account->settled_on = decision->today;
 }
 
 /*

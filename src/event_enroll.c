@@ -6,7 +6,9 @@
  */
 #include "event.h"
 
+#include "access/xact.h"
 #include "utils/builtins.h"
+#include "utils/resowner.h"
 
 #include "identity.h"
 #include "member.h"
@@ -127,29 +129,49 @@ read_program(Enrolment *enrolment, int program_arg, int identities_arg,
 					   &enrolment->identities);
 }
 
-/* Other sessions keep changing these identities: the caller shall repeat. */
-static void
-give_up(void)
+/*
+ * Takes all identities for a new member, or none.  In a subtransaction, so
+ * that none is kept from others while the account is locked to which the
+ * rest turn out to belong: identities come after accounts.
+ */
+static bool
+take_identities(Enrolment *enrolment, int64 member_id)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-			 errmsg("could not serialize access due to concurrent enrolment"),
-			 errhint("Repeat the transaction.")));
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	bool		all;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	identity_insert(enrolment->program->program_id, member_id,
+					&enrolment->identities, &enrolment->inserted);
+	all = enrolment->inserted.n == enrolment->identities.n;
+	if (all)
+		ReleaseCurrentSubTransaction();
+	else
+	{
+		RollbackAndReleaseCurrentSubTransaction();
+		enrolment->inserted.n = 0;
+	}
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return all;
 }
 
 /*
- * Opens the call for a member who does not exist, taking the identities.
- * *again: another session has just enrolled them all.
+ * Opens the call for a member who does not exist.  *again: another session
+ * has just enrolled one with some of the identities.
  */
 static bool
 open_new(Enrolment *enrolment, bool *again)
 {
 	Call	   *call = &enrolment->call;
-	int32		program_id = enrolment->program->program_id;
+	int64		member_id;
 
 	decide_begin(&call->decision, &call->account, enrolment->program,
 				 call->now);
-	member_prepare(&call->account, program_id, call->decision.today);
+	member_prepare(&call->account, enrolment->program->program_id,
+				   call->decision.today);
 	if (!call_open_loaded(call))
 		return false;
 	enrolment->is_new = true;
@@ -157,15 +179,15 @@ open_new(Enrolment *enrolment, bool *again)
 	if (call->mode == MODE_DRY)
 		return true;
 
-	call->member_id = loyalty_new_id();
-	call->account.member_id = call->member_id;
-	identity_insert(program_id, call->member_id, &enrolment->identities,
-					&enrolment->inserted);
-	*again = enrolment->inserted.n == 0;
-	if (*again)
+	member_id = loyalty_new_id();
+	if (!take_identities(enrolment, member_id))
+	{
 		enrolment->is_new = false;
-	else if (enrolment->inserted.n < enrolment->identities.n)
-		give_up();
+		*again = true;
+		return true;
+	}
+	call->member_id = member_id;
+	call->account.member_id = member_id;
 	return true;
 }
 
@@ -219,8 +241,10 @@ open_enrolment(Enrolment *enrolment)
 		if (!again)
 			return opened;
 	}
-	give_up();
-	return false;
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not serialize access due to concurrent enrolment"),
+			 errhint("Repeat the transaction.")));
 }
 
 /* A row for the member itself: who signed up, or has more identities now. */

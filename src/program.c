@@ -319,6 +319,8 @@ usable(const Program *program)
 
 	if (program->lxid == lxid && changed_lxid != lxid)
 		return true;
+	/* nothing may have been locked, so nothing heard, since it was committed */
+	AcceptInvalidationMessages();
 	return program->generation == generation;
 }
 

@@ -40,7 +40,7 @@ WITH owned AS (
                   a.attname, format_type(a.atttypid, a.atttypmod),
                   CASE WHEN a.attnotnull THEN ' not null' END,
                   ' default ' || pg_get_expr(d.adbin, d.adrelid),
-                  ' identity ' || nullif(a.attidentity, ''))
+                  ' identity ' || nullif(a.attidentity::text, ''))
     FROM relation r
     JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
     LEFT JOIN pg_attrdef d ON d.adrelid = r.oid AND d.adnum = a.attnum
@@ -83,12 +83,12 @@ WITH owned AS (
     JOIN pg_sequence s ON s.seqrelid = r.oid
 
     UNION ALL
-    SELECT format('view %s %s', oid::regclass, regexp_replace(pg_get_viewdef(oid), '\s+', ' ', 'g'))
+    SELECT format('view %s %s', oid::regclass, pg_get_viewdef(oid))
     FROM relation
     WHERE relkind IN ('v', 'm')
 
     UNION ALL
-    SELECT 'routine ' || regexp_replace(pg_get_functiondef(oid), '\s+', ' ', 'g')
+    SELECT 'routine ' || pg_get_functiondef(oid)
     FROM routine
     WHERE prokind <> 'a'
 
@@ -129,6 +129,6 @@ WITH owned AS (
     CROSS JOIN unnest(e.extconfig, e.extcondition) AS x(relation, condition)
     WHERE e.extname = 'loyalty'
 )
-SELECT line
+SELECT regexp_replace(line, '\s+', ' ', 'g') AS fact
 FROM fact
 ORDER BY line COLLATE "C";

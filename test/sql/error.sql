@@ -3,7 +3,7 @@
 -- Bad input gets a clear error and nothing is lost: every case is called in
 -- mode 'do', which raises, and, when it is a verb, in mode 'try', which answers;
 -- neither may change a row.
-SELECT plan(600);
+SELECT plan(665);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Cafe', 'GBP', 'Europe/London') AS cafe \gset
@@ -33,7 +33,7 @@ CREATE FUNCTION pg_temp.hold(what text) RETURNS bigint LANGUAGE sql STABLE AS $$
 SELECT FROM loyalty.capture(pg_temp.id('ann'), pg_temp.hold('captured'));
 SELECT FROM loyalty.release(pg_temp.id('ann'), pg_temp.hold('released'));
 SELECT FROM loyalty.hold(pg_temp.id('bob'), 1, key => 'k1', mode => 'try');
-SELECT FROM loyalty.purchase(pg_temp.id(name), 50, 'o1') FROM unnest('{bob,frozen,closed,merged,one}'::text[]) name;
+SELECT FROM unnest('{bob,frozen,closed,merged,one}'::text[]) name, loyalty.purchase(pg_temp.id(name), 50, 'o1');
 CREATE TEMP TABLE held_frozen AS SELECT hold_id FROM loyalty.hold(pg_temp.id('frozen'), 5, key => 'h1');
 SELECT FROM loyalty.member_freeze(pg_temp.id('frozen'), 'lost card');
 SELECT FROM loyalty.member_close(pg_temp.id('closed'), 'left');
@@ -55,6 +55,8 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('sale: no identities',            $$sale('Shop', NULL, 10, 'n')$$, '22004'),
 ('sale: no amount',                $$sale('Shop', '{"card":"1"}', NULL, 'n')$$, '22004'),
 ('vest: no member',                $$vest(NULL, 'o1')$$, '22004'),
+('vest: no order',                 $$vest({ann}, NULL)$$, '22004'),
+('refund: no order',               $$refund({ann}, NULL)$$, '22004'),
 ('redeem: no member',              $$redeem(NULL, 10, ref => 'n')$$, '22004'),
 ('redeem: no amount',              $$redeem({ann}, NULL, ref => 'n')$$, '22004'),
 ('redeem: no unit',                $$redeem({ann}, 10, NULL, 'n')$$, '22004'),
@@ -123,10 +125,8 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('ref: 1 MiB',                     $$purchase({ann}, 10, repeat('o', 1048576))$$, 'LY005'),
 ('ref: a line break',              $$purchase({ann}, 10, E'a\nb')$$, 'LY005'),
 ('ref: DEL',                       $$hold({ann}, 10, ref => E'a\x7F')$$, 'LY005'),
-('ref: refund, none',              $$refund({ann}, NULL)$$, 'LY005'),
 ('ref: refund, empty',             $$refund({ann}, '')$$, 'LY005'),
 ('ref: refund, 300 letters',       $$refund({ann}, repeat('o', 300))$$, 'LY005'),
-('ref: vest, none',                $$vest({ann}, NULL)$$, 'LY005'),
 ('ref: vest, empty',               $$vest({ann}, '')$$, 'LY005'),
 ('refund_ref: empty',              $$refund({ann}, 'o1', 10, refund_ref => '')$$, 'LY005'),
 ('refund_ref: a line break',       $$refund({ann}, 'o1', 10, refund_ref => E'\n')$$, 'LY005'),
@@ -213,7 +213,9 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('expires_on: yesterday',          $$adjust({ann}, 10, 'points', 'why', expires_on => '2026-03-14', ref => 'n')$$, 'LY110'),
 ('expires_on: before it vests',    $$adjust({ann}, 10, 'points', 'why', '2026-04-02', '2026-04-01', ref => 'n')$$, 'LY111'),
 ('extend: to yesterday',           $$adjust({ann}, 10, 'points', 'why', expires_on => '2026-03-14', ref => 'n', extend => true)$$, 'LY110'),
-('expires_on: infinity',           $$adjust({ann}, 10, 'points', 'why', expires_on => 'infinity', ref => 'n')$$, 'LY107'),
+('expires_on: -infinity',          $$adjust({ann}, 10, 'points', 'why', expires_on => '-infinity', ref => 'n')$$, 'LY107'),
+('expires_on: year 10000',         $$adjust({ann}, 10, 'points', 'why', expires_on => '10000-01-01', ref => 'n')$$, 'LY107'),
+('vests_on: infinity',             $$adjust({ann}, 10, 'points', 'why', vests_on => 'infinity', ref => 'n')$$, 'LY107'),
 ('vests_on: -infinity',            $$adjust({ann}, 10, 'points', 'why', vests_on => '-infinity', ref => 'n')$$, 'LY107'),
 -- spending
 ('redeem: more than available',    $$redeem({ann}, 100000, ref => 'n')$$, 'LY120'),
@@ -227,7 +229,7 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('vest: unknown order',            $$vest({ann}, 'nowhere')$$, 'LY130'),
 ('refund: more than is left',      $$refund({ann}, 'o1', 90.01, key => 'n')$$, 'LY131'),
 ('refund: more than the order',    $$refund({ann}, 'o1', 100.01, key => 'n')$$, 'LY131'),
-('refund: wholly refunded',        $$refund({ann}, 'full')$$, 'LY131'),
+('refund: wholly refunded',        $$refund({ann}, 'full', data => '{"why":"again"}')$$, 'LY131'),
 ('refund: wholly refunded, again', $$refund({ann}, 'full', 1, key => 'n')$$, 'LY131'),
 ('refund: too many pieces',        $$refund({ann}, 'o1', items => '[{"sku":"B","qty":3}]', key => 'n')$$, 'LY131'),
 ('refund: of a redeem, too much',  $$refund({ann}, 'r1', 31, key => 'n')$$, 'LY131'),
@@ -240,8 +242,8 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('refund: an item of no qty',      $$refund({ann}, 'o1', items => '[{"sku":"A","qty":0}]', key => 'n')$$, 'LY006'),
 ('refund: a negative qty',         $$refund({ann}, 'o1', items => '[{"sku":"A","qty":-1}]', key => 'n')$$, 'LY006'),
 ('refund: a qty of text',          $$refund({ann}, 'o1', items => '[{"sku":"A","qty":"1"}]', key => 'n')$$, 'LY006'),
-('refund: line 0',                 $$refund({ann}, 'o1', items => '[{"line":0}]', key => 'n')$$, 'LY006'),
-('refund: line 1.5',               $$refund({ann}, 'o1', items => '[{"line":1.5}]', key => 'n')$$, 'LY006'),
+('refund: line 0',                 $$refund({ann}, 'o1', items => '[{"line":0}]', key => 'n')$$, 'LY131'),
+('refund: line 1.5',               $$refund({ann}, 'o1', items => '[{"line":1.5}]', key => 'n')$$, 'LY131'),
 ('refund: sku and line',           $$refund({ann}, 'o1', items => '[{"sku":"A","line":1}]', key => 'n')$$, 'LY006'),
 -- holds
 ('capture: unknown hold',          $$capture({ann}, 0)$$, 'LY140'),
@@ -317,8 +319,8 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('identities: null',               $$enroll('Shop', 'null')$$, 'LY505'),
 ('identities: a number',           $$enroll('Shop', '1')$$, 'LY505'),
 ('identities: a text',             $$enroll('Shop', '"card"')$$, 'LY505'),
-('identities: 33',                 $$enroll('Shop', (SELECT jsonb_object_agg('k' || n, '1') FROM generate_series(1, 33) n))$$, 'LY505'),
-('identities: 10,000',             $$enroll('Shop', (SELECT jsonb_agg(jsonb_build_object('kind', 'card', 'value', n::text)) FROM generate_series(1, 10000) n))$$, 'LY505'),
+('identities: 33',                 $$enroll('Shop', (SELECT jsonb_object_agg('k' || n, '1') FROM generate_series(1, 33) n))$$, 'LY004'),
+('identities: 10,000',             $$enroll('Shop', (SELECT jsonb_agg(jsonb_build_object('kind', 'card', 'value', n::text)) FROM generate_series(1, 10000) n))$$, 'LY004'),
 ('identities: a value of NULL',    $$enroll('Shop', '{"card":null}')$$, 'LY505'),
 ('identities: a number as value',  $$enroll('Shop', '{"card":1}')$$, 'LY505'),
 ('identities: an array as value',  $$enroll('Shop', '{"card":["1"]}')$$, 'LY505'),
@@ -365,11 +367,8 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('items: qty negative',            $$purchase({ann}, 10, 'n', '[{"sku":"A","price":10,"qty":-1}]')$$, 'LY006'),
 ('items: qty of four decimals',    $$purchase({ann}, 10, 'n', '[{"sku":"A","price":10,"qty":1.0001}]')$$, 'LY006'),
 ('items: qty a text',              $$purchase({ann}, 10, 'n', '[{"sku":"A","price":10,"qty":"1"}]')$$, 'LY006'),
-('items: qty null',                $$purchase({ann}, 10, 'n', '[{"sku":"A","price":10,"qty":null}]')$$, 'LY006'),
-('items: category a number',       $$purchase({ann}, 10, 'n', '[{"sku":"A","price":10,"category":1}]')$$, 'LY006'),
-('items: brand an object',         $$purchase({ann}, 10, 'n', '[{"sku":"A","price":10,"brand":{}}]')$$, 'LY006'),
-('items: a price of 1e100',        $$purchase({ann}, 10, 'n', '[{"sku":"A","price":1e100}]')$$, 'LY102'),
-('items: a sum above 2^53',        $$purchase({ann}, 10, 'n', '[{"sku":"A","price":90000000000000},{"sku":"B","price":90000000000000}]')$$, 'LY102'),
+('items: a price of 1e100',        $$purchase({ann}, 10, 'n', '[{"sku":"A","price":1e100}]')$$, 'LY006'),
+('items: a sum above 2^63',         $$purchase({ann}, 10, 'n', (SELECT jsonb_agg('{"sku":"A","price":90000000000000}'::jsonb) FROM generate_series(1, 2000)))$$, 'LY102'),
 ('items: 5,001 lines',             $$purchase({ann}, 10, 'n', (SELECT jsonb_agg('{"sku":"A","price":1}'::jsonb) FROM generate_series(1, 5001)))$$, 'LY004'),
 ('items: 10,000 lines',            $$purchase({ann}, 10, 'n', (SELECT jsonb_agg('{"sku":"A","price":1}'::jsonb) FROM generate_series(1, 10000)))$$, 'LY004'),
 ('items: a line of 2 MiB',         $$purchase({ann}, 10, 'n', jsonb_build_array(jsonb_build_object('sku', 'A', 'price', 1, 'note', repeat('x', 2097152))))$$, 'LY004'),
@@ -423,54 +422,59 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('programme: time zone',   'UPDATE loyalty.program SET time_zone = ''Asia/Tokyo'' WHERE name = ''Shop''', 'LY808'),
 ('unit: scale',            'UPDATE loyalty.unit SET scale = 1 WHERE code = ''points''', 'LY808');
 
-CREATE TEMP TABLE result (id int, raised text, raised_wrote boolean, answered text, answer_wrote boolean);
+-- Calls, and takes back what should not have happened, so that one case that is
+-- accepted does not spoil the next: 'LY101', or 'LY101, changed'.
+CREATE FUNCTION pg_temp.outcome(statement text, before text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+	receipt loyalty.receipt;
+	outcome text;
+BEGIN
+	BEGIN
+		EXECUTE statement INTO receipt;
+		outcome := coalesce(concat_ws(' ', (receipt).status, (receipt).reason), 'no error');
+		outcome := outcome || CASE WHEN pg_temp.state() <> before THEN ', changed' ELSE '' END;
+		RAISE SQLSTATE 'UNDO0';
+	EXCEPTION
+		WHEN SQLSTATE 'UNDO0' THEN
+			NULL;
+		WHEN OTHERS THEN
+			outcome := SQLSTATE;
+	END;
+	RETURN outcome || CASE WHEN pg_temp.state() <> before THEN ', not undone' ELSE '' END;
+END
+$$;
+CREATE TEMP TABLE result (id int, raised text, answered text);
 DO $$
 DECLARE
 	b bad_input;
 	statement text;
-	receipt loyalty.receipt;
-	r result;
+	raised text;
+	answered text;
 	before text = pg_temp.state();
-	after text;
 BEGIN
 	FOR b IN SELECT * FROM bad_input ORDER BY id LOOP
-		r := NULL;
-		r.id := b.id;
 		statement := regexp_replace(b.call, '\{(\w+)\}', 'pg_temp.id(''\1'')', 'g');
 		statement := regexp_replace(statement, '\{hold:(\w+)\}', 'pg_temp.hold(''\1'')', 'g');
-		IF statement !~ '^[A-Z]' THEN
-			statement := 'SELECT * FROM loyalty.' || statement;
+		answered := NULL;
+		IF b.call ~ '^[A-Z]' THEN
+			raised := pg_temp.outcome(statement, before);
+		ELSIF b.call ~ '^(balance|find|account_settle)\(' OR b.call ~ 'mode =>' THEN
+			raised := pg_temp.outcome('SELECT (NULL::loyalty.receipt).* FROM loyalty.' || statement, before);
+		ELSE
+			raised := pg_temp.outcome('SELECT * FROM loyalty.' || statement, before);
+			answered := pg_temp.outcome('SELECT * FROM loyalty.' || regexp_replace(statement, '\)$', ', mode => ''try'')'), before);
 		END IF;
-		BEGIN
-			EXECUTE statement;
-			r.raised := 'no error';
-		EXCEPTION WHEN OTHERS THEN
-			r.raised := SQLSTATE;
-		END;
-		after := pg_temp.state();
-		r.raised_wrote := after <> before;
-		before := after;
-		IF b.call !~ '^([A-Z]|balance|find|account_settle)' AND b.call !~ 'mode =>' THEN
-			BEGIN
-				EXECUTE regexp_replace(statement, '\)$', ', mode => ''try'')') INTO receipt;
-				r.answered := format('%s %s', (receipt).status, (receipt).reason);
-			EXCEPTION WHEN OTHERS THEN
-				r.answered := SQLSTATE;
-			END;
-			after := pg_temp.state();
-			r.answer_wrote := after <> before;
-			before := after;
-		END IF;
-		INSERT INTO result SELECT r.*;
+		INSERT INTO result VALUES (b.id, raised, answered);
 	END LOOP;
 END
 $$;
-SELECT is(raised || CASE WHEN raised_wrote THEN ', changed' ELSE '' END, code, description)
+SELECT is(raised, code, description)
 FROM bad_input JOIN result USING (id) ORDER BY id;
-SELECT is(answered || CASE WHEN answer_wrote THEN ', changed' ELSE '' END, coalesce('refused ' || reason, code), description || ', mode try')
+SELECT is(answered, coalesce('refused ' || reason, code), description || ', mode try')
 FROM bad_input JOIN result USING (id) LEFT JOIN refusal USING (code) WHERE answered IS NOT NULL ORDER BY id;
 
--- LY902 and LY904 take damage to raise: test/sql/verify.sql and test/t/version.pl
+-- LY902 and LY904 take damage to raise: test/check/fuzz and test/t/004_version.pl
 SELECT is_empty($$SELECT code, reason FROM refusal WHERE code NOT IN (SELECT raised FROM result) AND code NOT IN ('LY902', 'LY904')$$,
 	'every refusal of the vocabulary was raised');
 SELECT is_empty($$SELECT raised FROM result WHERE raised LIKE 'LY%' AND raised NOT IN (SELECT code FROM refusal)$$,

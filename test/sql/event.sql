@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(90);
+SELECT plan(85);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Club', 'GBP', 'Europe/London') AS club \gset
@@ -164,6 +164,13 @@ SELECT FROM loyalty.purchase(pg_temp.id('fay'), 7, 'o4');
 SET loyalty.now = '2026-04-15 12:00+00';
 SELECT is((SELECT pg_temp.moved(r) FROM loyalty.vest(pg_temp.id('fay'), 'o4') r), 'nothing', 'vest: what has vested already does not move');
 SELECT is(pg_temp.balance('fay'), '117 available', 'vest: and is there once');
+-- rule 8: what vests by order repays, too
+SELECT FROM loyalty.redeem(pg_temp.id('fay'), 110, key => 'k2');
+SELECT FROM loyalty.refund(pg_temp.id('fay'), 'o1');
+SELECT is(pg_temp.balance('fay'), '63 debt', 'rule 8: 117 - 110 are there, 70 are taken back');
+SELECT FROM loyalty.purchase(pg_temp.id('fay'), 100, 'o5');
+SELECT is((SELECT pg_temp.moved(r) FROM loyalty.vest(pg_temp.id('fay'), 'o5') r), '0 points', 'rule 8: vest moves');
+SELECT is(pg_temp.balance('fay'), '37 available', 'rule 8: and repays');
 
 -- Rule 10: back-dating
 SET loyalty.now = '2026-03-15 12:00+00';

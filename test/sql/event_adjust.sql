@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(45);
+SELECT plan(48);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Later', 'GBP', 'Europe/London', vest_days => 14) AS later \gset
@@ -24,6 +24,10 @@ SELECT results_eq($$SELECT j.kind, ref, amount, reason, code FROM loyalty.journa
 SELECT FROM loyalty.adjust(pg_temp.id('ann'), 20, 'points', 'promise', '2026-04-01', '2026-12-31', key => 'k1');
 SELECT is(pg_temp.balance('ann'), '100 available, 20 pending', 'it may vest later');
 SELECT is(pg_temp.balance('ann', as_of => '2026-04-01'), '120 available', 'and does');
+SELECT FROM loyalty.adjust(pg_temp.id('lin'), 5, 'points', 'goodwill', key => 'k1');
+SELECT is(pg_temp.lots('lin'), '5 a until 2027-03-31', 'without dates it is usable at once and lapses as if earned today');
+SELECT FROM loyalty.adjust(pg_temp.id('lin'), 6, 'points', 'goodwill', expires_on => 'infinity', key => 'k2');
+SELECT is(pg_temp.balance('lin', as_of => '2199-12-31'), '6 available', 'it may last for ever');
 SELECT FROM loyalty.adjust(pg_temp.id('ann'), 7, 'points', 'last day', expires_on => '2026-03-15', key => 'k2');
 SELECT is(pg_temp.balance('ann'), '107 available, 20 pending', 'it may lapse tonight');
 SELECT is(pg_temp.balance('ann', as_of => '2026-03-16'), '100 available, 20 pending', 'and does');
@@ -64,7 +68,7 @@ FROM (VALUES ('2027-01-31'::date, '130 available'),
 	('2028-06-30', '50 available'),
 	('2028-07-01', 'nothing')) v(as_of, expected);
 SELECT is(pg_temp.raised($$SELECT * FROM loyalty.adjust(pg_temp.id('cat'), 131, 'points', 'sorry', expires_on => '2028-06-30', key => 'k2', extend => true)$$),
-	'LY120 available=130 requested=131 unit=points', 'extend: not more than is available');
+	'LY120 available=80 requested=131 unit=points', 'extend: not what is good for as long already');
 
 -- Reinstate
 SELECT FROM loyalty.purchase(pg_temp.id('dan'), 40, 'o1', at => '2025-02-15 12:00+00');
@@ -89,6 +93,9 @@ SELECT throws_ok(format($$SELECT * FROM loyalty.adjust(pg_temp.id('ann'), %s)$$,
 FROM (VALUES
 	($$0, 'points', 'why', key => 'k9'$$, 'LY101', 'nothing'),
 	($$0.5, 'points', 'why', key => 'k9'$$, 'LY103', 'half a point'),
+	($$1, 'points', 'why', key => 'k9', extend => true$$, 'LY106', 'extend without a date'),
+	($$-1, 'points', 'why', expires_on => '2027-12-31', key => 'k9', extend => true$$, 'LY106', 'extend downwards'),
+	($$1, 'spend', 'why', expires_on => '2027-12-31', key => 'k9', extend => true$$, 'LY106', 'extend a metric'),
 	($$'NaN', 'points', 'why', key => 'k9'$$, 'LY104', 'not a number'),
 	($$1, 'gold', 'why', key => 'k9'$$, 'LY105', 'an unknown unit'),
 	($$1, 'points', NULL, key => 'k9'$$, 'LY160', 'no reason'),

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(120);
+SELECT plan(138);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Limit', 'GBP', 'Europe/London') AS lim \gset
@@ -37,19 +37,20 @@ SELECT FROM loyalty.purchase(pg_temp.id('ann'), 129.90, 'o1', data => '{"store":
 SELECT is((SELECT pg_temp.moved(r) FROM loyalty.refund(pg_temp.id('ann'), 'o1', data => '{"store":"S2","why":"torn"}') r), '-1 orders, -129 points, -129.9 spend',
 	'rule 5: the whole takes back all that was earned');
 SELECT is(pg_temp.lots('ann') || ', ' || pg_temp.lots('ann', 'spend') || ', ' || pg_temp.lots('ann', 'orders'), 'none, none, none', 'rule 5: nothing is left');
-SELECT results_eq($$SELECT kind, event, ref, reverses, amount, store, effective_at, data FROM loyalty.journal j JOIN loyalty.event_data USING (member_id, journal_id)
+SELECT results_eq($$SELECT kind, event, reverses, amount, store, effective_at, data FROM loyalty.journal j JOIN loyalty.event_data USING (member_id, journal_id)
 	WHERE j.member_id = pg_temp.id('ann') ORDER BY journal_id DESC LIMIT 1$$,
-	$$VALUES ('refund', NULL::text, NULL::text, 'o1', 12990::bigint, 'S2', '2026-03-15 12:00+00'::timestamptz, '{"data":{"store":"S2","why":"torn"}}'::jsonb)$$,
+	$$VALUES ('refund', NULL::text, 'o1', 12990::bigint, 'S2', '2026-03-15 12:00+00'::timestamptz, '{"data":{"store":"S2","why":"torn"}}'::jsonb)$$,
 	'rule 5: the order goes to reverses');
-SELECT throws_ok($$SELECT * FROM loyalty.refund(pg_temp.id('ann'), 'o1')$$, 'LY131', NULL, 'rule 5: never more than was taken');
+SELECT is((SELECT replayed FROM loyalty.refund(pg_temp.id('ann'), 'o1', data => '{"store":"S2","why":"torn"}')), true, 'rule 1: the same again replays');
+SELECT throws_ok($$SELECT pg_temp.refund('ann', 'o1')$$, 'LY131', NULL, 'rule 5: never more than was taken');
 SELECT throws_ok($$SELECT pg_temp.refund('ann', 'o1', 0.01)$$, 'LY131', NULL, 'rule 5: not a penny more');
 
 -- By amount: 100 points over 3 thirds. floor(100 x 33.33 / 100) = 33, floor(66.66) = 66, the whole 100
 SELECT FROM loyalty.purchase(pg_temp.id('bob'), 100, 'o1');
-SELECT is(pg_temp.raised($$SELECT pg_temp.refund('bob', 'o1', 100.01)$$), 'LY131 left=100.00 requested=100.01', 'rule 5: not more than the order');
+SELECT is(pg_temp.raised($$SELECT pg_temp.refund('bob', 'o1', 100.01)$$), 'LY131 amount=100 refunded=0 requested=100.01', 'rule 5: not more than the order');
 SELECT is(pg_temp.refund('bob', 'o1', 33.33), '-33 points, -33.33 spend', 'rule 5: a first third');
 SELECT is(pg_temp.refund('bob', 'o1', 33.33), '-33 points, -33.33 spend', 'rule 5: a second');
-SELECT is(pg_temp.raised($$SELECT pg_temp.refund('bob', 'o1', 33.35)$$), 'LY131 left=33.34 requested=33.35', 'rule 5: not more than is left');
+SELECT is(pg_temp.raised($$SELECT pg_temp.refund('bob', 'o1', 33.35)$$), 'LY131 amount=100 refunded=66.66 requested=33.35', 'rule 5: not more than is left');
 SELECT is(pg_temp.refund('bob', 'o1', 33.34), '-1 orders, -34 points, -33.34 spend', 'rule 5: the rest; orders fall only at the whole');
 SELECT is(pg_temp.balance('bob'), 'nothing', 'rule 5: as one full refund');
 -- pennies: floor(129 x 0.01 / 129.90) = 0, ... the 100th penny of 129.90: floor(129 x 1 / 129.90) = 0, of 1.01: floor(1.003) = 1
@@ -156,7 +157,7 @@ BEGIN
 			SELECT o, (SELECT sum(amount) FROM loyalty.journal WHERE member_id = pg_temp.id('kim') AND reverses = 'p' || o), (paid * 100)::bigint,
 				sum(-e.amount) FILTER (WHERE code = 'points'), sum(-e.amount) FILTER (WHERE code = 'stars'),
 				sum(-e.amount) FILTER (WHERE code = 'orders'), sum(-e.amount) FILTER (WHERE code = 'spend')
-			FROM loyalty.journal j JOIN loyalty.entry e USING (member_id, journal_id) JOIN loyalty.unit USING (unit_id)
+			FROM loyalty.journal j JOIN loyalty.entry e USING (member_id, journal_id) JOIN loyalty.unit u ON u.unit_id = e.unit_id
 			WHERE j.member_id = pg_temp.id('kim') AND reverses = 'p' || o;
 		END LOOP;
 		BEGIN
@@ -208,7 +209,7 @@ SELECT is(pg_temp.lots('dan'), '30 e until 2027-01-31, 170 e until 2027-02-28', 
 -- no purchase has the ref: the amount is in points
 SELECT FROM loyalty.redeem(pg_temp.id('dan'), 100, ref => 'mug-1');
 SELECT is(pg_temp.refund('dan', 'mug-1', 40), '40 points', 'rule 5: a redeem alone, in part');
-SELECT is(pg_temp.raised($$SELECT pg_temp.refund('dan', 'mug-1', 61)$$), 'LY131 left=60 requested=61', 'rule 5: not more than was spent');
+SELECT is(pg_temp.raised($$SELECT pg_temp.refund('dan', 'mug-1', 61)$$), 'LY131 amount=100 refunded=40 requested=61', 'rule 5: not more than was spent');
 SELECT is(pg_temp.refund('dan', 'mug-1'), '60 points', 'rule 5: the rest');
 SELECT is(pg_temp.lots('dan'), '30 e until 2027-01-31, 170 e until 2027-02-28', 'rule 7: in the original lots');
 SELECT is(pg_temp.journal('dan') LIKE '%expire%', false, 'nothing lapsed on the way');
@@ -332,6 +333,14 @@ SELECT FROM loyalty.refund(pg_temp.id('uma'), 'o1', 30, at => '2026-01-01 12:00+
 SELECT results_eq($$SELECT effective_at, ref, reverses FROM loyalty.journal WHERE member_id = pg_temp.id('uma') AND kind = 'refund'$$,
 	$$VALUES ('2026-03-15 13:00+00'::timestamptz, 'b1', 'o1')$$, 'rule 10: a refund is dated now, whatever at says');
 SELECT is(pg_temp.lots('uma', 'spend'), '70 e from 2025-12-01', 'rule 11: but corrects the original month');
+
+-- A metric does not fall below zero, nor owe
+CALL pg_temp.enroll('Shop', 'vic');
+SELECT FROM loyalty.purchase(pg_temp.id('vic'), 100, 'o1');
+SELECT FROM loyalty.adjust(pg_temp.id('vic'), -80, 'spend', 'typing error', key => 'k1');
+SELECT is(pg_temp.refund('vic', 'o1'), '-1 orders, -300 points, -20 spend', 'rule 11: a month has 20 left of 100');
+SELECT is(pg_temp.told_to('vic'), '[{"code":"forgiven","unit":"spend","amount":80}]', 'rule 11: and that is recorded');
+SELECT is(pg_temp.lots('vic', 'spend'), 'none', 'rule 11: a metric owes nothing');
 
 -- Which order
 SELECT throws_ok($$SELECT pg_temp.refund('uma', 'b1')$$, 'LY132', NULL, 'a refund is not refunded');

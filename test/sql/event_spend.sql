@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(50);
+SELECT plan(40);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Later', 'GBP', 'Europe/London', vest_days => 14) AS later \gset
@@ -35,6 +35,8 @@ SELECT is(pg_temp.raised($$SELECT * FROM loyalty.redeem(pg_temp.id('ann'), 75, k
 SELECT is(pg_temp.balance('ann'), '74 available', 'takes nothing');
 SELECT is((SELECT format('%s %s %s', status, reason, pg_temp.moved(r)) FROM loyalty.redeem(pg_temp.id('ann'), 75, key => 'k1', mode => 'try') r),
 	'refused insufficient_points nothing', 'mode try tells');
+SELECT is((SELECT messages FROM loyalty.redeem(pg_temp.id('ann'), 75, key => 'k1', mode => 'try') r),
+	'[{"code":"insufficient_points","detail":"available=74 requested=75 unit=points"}]', 'mode try gives the facts, too');
 SELECT is((SELECT format('%s %s', status, reason) FROM loyalty.redeem(pg_temp.id('ann'), 75, key => 'k1', mode => 'dry') r),
 	'refused insufficient_points', 'mode dry tells');
 SELECT is((SELECT format('%s %s', status, pg_temp.moved(r)) FROM loyalty.redeem(pg_temp.id('ann'), 74, key => 'k1', mode => 'dry') r),

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(35);
+SELECT plan(37);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Cafe', 'GBP', 'Europe/London') AS cafe \gset
@@ -67,6 +67,16 @@ SELECT is(pg_temp.balance('cat') || ', ' || pg_temp.balance('dan'), '70 debt, 10
 SET loyalty.now = '2027-03-31 23:00+00';
 SELECT is(pg_temp.raised($$SELECT * FROM loyalty.transfer(pg_temp.id('dan'), pg_temp.id('bob'), 1, key => 'k9')$$), 'LY120 available=0 requested=1 unit=points', 'rule 9: not what has lapsed');
 SET loyalty.now = '2026-03-15 13:00+00';
+
+-- What is due is posted before, on both sides
+CALL pg_temp.enroll('Shop', 'gus', 'hal');
+SELECT FROM unnest('{gus,hal}'::text[]) name, loyalty.purchase(pg_temp.id(name), 100, 'o1');
+SELECT FROM unnest('{gus,hal}'::text[]) name, loyalty.hold(pg_temp.id(name), 10, ref => 'h1');
+SET loyalty.now = '2026-03-15 14:00+00';
+SELECT * FROM loyalty.transfer(pg_temp.id('gus'), pg_temp.id('hal'), 95, ref => 't1') \gset sent_
+SELECT is(pg_temp.journal('gus'), 'event signup, event purchase o1, hold h1, time_out, transfer t1', 'what is due is posted first: sender');
+SELECT is(pg_temp.journal('hal'), 'event signup, event purchase o1, hold h1, time_out, receive transfer:' || :'sent_journal_id',
+	'what is due is posted first: receiver');
 
 -- To whom
 SELECT throws_ok($$SELECT * FROM loyalty.transfer(pg_temp.id('ann'), pg_temp.id('ann'), 1, key => 'k9')$$, 'LY150', NULL, 'not to oneself');

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(64);
+SELECT plan(66);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Kind', 'GBP', 'Europe/London') AS kind \gset
@@ -75,6 +75,8 @@ SELECT throws_ok($$SELECT * FROM loyalty.release(pg_temp.id('bob'), pg_temp.last
 -- ref
 SELECT FROM loyalty.hold(pg_temp.id('bob'), 10, ref => 'cart-7');
 SELECT FROM loyalty.capture(pg_temp.id('bob'), pg_temp.last('bob'));
+SELECT is((SELECT replayed FROM loyalty.capture(pg_temp.id('bob'), pg_temp.last('bob'))), true, 'rule 1: by which the same capture replays');
+SELECT throws_ok($$SELECT * FROM loyalty.capture(pg_temp.id('bob'), pg_temp.last('bob'), key => 'k4')$$, 'LY142', NULL, 'rule 4: but one capture only');
 SELECT is((SELECT ref FROM loyalty.journal WHERE member_id = pg_temp.id('bob') AND kind = 'capture' ORDER BY journal_id DESC LIMIT 1), 'cart-7',
 	'rule 4: the capture''s ref defaults to the hold''s');
 SELECT FROM loyalty.hold(pg_temp.id('bob'), 10, ref => 'cart-8');

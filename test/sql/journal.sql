@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(150);
+SELECT plan(231);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Later', 'GBP', 'Europe/London', vest_days => 14) AS later \gset
@@ -175,6 +175,10 @@ SELECT is((SELECT replayed FROM loyalty.redeem(pg_temp.id('bob'), 1, ref => 'x1'
 SELECT is((SELECT replayed FROM loyalty.record(pg_temp.id('bob'), 'review', ref => 'x1')), true, 'rule 1: the review x1 again');
 SELECT is(pg_temp.journal('bob'), 'event signup, receive transfer:' || (SELECT (done).journal_id FROM replay WHERE verb = 'transfer')
 	|| ', expire, event check_in, event review x1, event share x1, redeem x1', 'the journal of it');
+-- Written in the SELECT list it runs once per column, and counts once
+CREATE TEMP TABLE columns AS SELECT (loyalty.redeem(pg_temp.id('bob'), 2, ref => 'x2')).*;
+SELECT is((SELECT count(*) FROM loyalty.journal WHERE member_id = pg_temp.id('bob') AND ref = 'x2'), 1::bigint, 'rule 1: (redeem(...)).* redeems once');
+SELECT is((SELECT format('%s %s', status, replayed) FROM loyalty.redeem(pg_temp.id('bob'), 2, ref => 'x2', mode => 'dry')), 'done t', 'rule 1: a dry run of what was done replays');
 -- Without key and ref each call counts
 SELECT FROM loyalty.record(pg_temp.id('cat'), 'check_in');
 SELECT FROM loyalty.record(pg_temp.id('cat'), 'check_in');

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(136);
+SELECT plan(163);
 
 SELECT is(pg_temp.signature('setup_roles'), '(prefix text DEFAULT ''loyalty''::text) -> void', 'setup_roles(): arguments');
 
@@ -28,16 +28,16 @@ CREATE FUNCTION pg_temp.rights() RETURNS text LANGUAGE sql STABLE AS $$
 		UNION ALL SELECT to_jsonb(r)::text FROM pg_roles r WHERE r.rolname ~ '^loyalty_test'
 		UNION ALL SELECT format('%s %s', m.roleid, m.member) FROM pg_auth_members m) x (line)
 $$;
-SELECT loyalty.setup_roles('loyalty_test');
+SELECT FROM loyalty.setup_roles('loyalty_test');
 GRANT EXECUTE ON FUNCTION loyalty.balance TO loyalty_test_nobody;
 ALTER ROLE loyalty_test_app SET statement_timeout = '5s';
 SELECT pg_temp.rights() AS rights \gset
-SELECT loyalty.setup_roles('loyalty_test');
+SELECT FROM loyalty.setup_roles('loyalty_test');
 SELECT is(pg_temp.rights(), :'rights', 'setup_roles: a second run changes nothing');
 REVOKE EXECUTE ON FUNCTION loyalty.redeem FROM loyalty_test_app;
 REVOKE SELECT ON loyalty.report_daily FROM loyalty_test_reader;
 ALTER FUNCTION loyalty.hold OWNER TO CURRENT_USER;
-SELECT loyalty.setup_roles('loyalty_test');
+SELECT FROM loyalty.setup_roles('loyalty_test');
 SELECT is(pg_temp.rights(), :'rights', 'setup_roles: and puts right what was taken away');
 REVOKE EXECUTE ON FUNCTION loyalty.balance FROM loyalty_test_nobody;
 
@@ -127,7 +127,7 @@ SELECT set_eq(
 	$$SELECT c.relname::text, x.role, has_sequence_privilege('loyalty_test_' || x.role, c.oid, 'UPDATE')
 	  FROM pg_class c CROSS JOIN unnest('{admin,app,auditor,nobody,owner,pii,reader,worker}'::text[]) x (role)
 	  WHERE c.relnamespace = 'loyalty'::regnamespace AND c.relkind = 'S' AND has_sequence_privilege('loyalty_test_' || x.role, c.oid, 'USAGE, SELECT, UPDATE')$$,
-	$$SELECT s || '_id_seq', 'owner', false FROM unnest('{program,unit,rule}'::text[]) s
+	$$SELECT s || '_id_seq' AS sequence, 'owner' AS role, false AS sets FROM unnest('{program,unit,rule}'::text[]) s
 	  UNION ALL SELECT s || '_id_seq', 'admin', false FROM unnest('{program,unit,rule}'::text[]) s
 	  UNION ALL SELECT 'id_seq', 'owner', false$$, 'sequences: who may take from them; nobody sets them');
 SELECT set_eq(
@@ -138,21 +138,15 @@ SELECT is_empty(
 	$$SELECT x.role FROM unnest('{admin,app,auditor,nobody,owner,pii,reader,worker}'::text[]) x (role)
 	  WHERE has_schema_privilege('loyalty_test_' || x.role, 'loyalty', 'CREATE')$$, 'and nobody puts anything there');
 
--- Each does its work with these rights, and not the others'. Two programmes:
--- one for a clean run, one for a run under a hostile search_path.
-SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', vest_days => 7) AS shop \gset
-SELECT loyalty.program_create('Trap', 'GBP', 'Europe/London', vest_days => 7) AS trap \gset
-UPDATE loyalty.program SET ref_scope = 'program';
-
--- Every call that the application has, and what each answers, without ids.
-CREATE FUNCTION pg_temp.day(program text) RETURNS TABLE (call text, answer jsonb) LANGUAGE plpgsql AS $$
+-- Each does its work with these rights. Every call that the application has,
+-- and what each answers: two days, because only a superuser moves the clock.
+CREATE FUNCTION pg_temp.first_day(program text) RETURNS TABLE (call text, answer jsonb) LANGUAGE plpgsql AS $$
 DECLARE
 	ann bigint;
 	bob bigint;
 	spent bigint;
 	freed bigint;
 BEGIN
-	PERFORM set_config('loyalty.now', '2026-03-15 12:00+00', true);
 	SELECT member_id INTO ann FROM loyalty.enroll(program, '{"customer_no": "1"}', '{"name": "Ann"}');
 	SELECT member_id INTO bob FROM loyalty.enroll(program, '{"customer_no": "2"}');
 	call := 'enroll'; SELECT to_jsonb(r) INTO answer FROM loyalty.enroll(program, '{"customer_no": "1", "email": "a@example.com"}', '{"city": "Leeds"}') r; RETURN NEXT;
@@ -162,20 +156,182 @@ BEGIN
 	call := 'vest'; SELECT to_jsonb(r) INTO answer FROM loyalty.vest(ann, 'o1') r; RETURN NEXT;
 	call := 'record'; SELECT to_jsonb(r) INTO answer FROM loyalty.record(ann, 'check_in') r; RETURN NEXT;
 	call := 'redeem'; SELECT to_jsonb(r) INTO answer FROM loyalty.redeem(ann, 50, key => 'k1') r; RETURN NEXT;
-	call := 'again'; SELECT to_jsonb(r) INTO answer FROM loyalty.redeem(ann, 50, key => 'k1') r; RETURN NEXT;
+	call := 'redeem again'; SELECT to_jsonb(r) INTO answer FROM loyalty.redeem(ann, 50, key => 'k1') r; RETURN NEXT;
+	call := 'redeem too much'; SELECT to_jsonb(r) INTO answer FROM loyalty.redeem(ann, 5000, key => 'k2', mode => 'try') r; RETURN NEXT;
 	SELECT hold_id INTO spent FROM loyalty.hold(ann, 30, ref => 'h1');
 	SELECT hold_id INTO freed FROM loyalty.hold(ann, 20, ref => 'h2');
-	PERFORM loyalty.hold(ann, 10, ref => 'h3');
+	call := 'hold'; SELECT to_jsonb(r) INTO answer FROM loyalty.hold(ann, 10, ref => 'h3') r; RETURN NEXT;
 	call := 'capture'; SELECT to_jsonb(r) INTO answer FROM loyalty.capture(ann, spent, 25) r; RETURN NEXT;
 	call := 'release'; SELECT to_jsonb(r) INTO answer FROM loyalty.release(ann, freed) r; RETURN NEXT;
 	call := 'refund'; SELECT to_jsonb(r) INTO answer FROM loyalty.refund(ann, 'o1', 50.10, refund_ref => 'b1') r; RETURN NEXT;
 	call := 'transfer'; SELECT to_jsonb(r) INTO answer FROM loyalty.transfer(ann, bob, 40, ref => 't1') r; RETURN NEXT;
-	PERFORM set_config('loyalty.now', '2026-03-23 12:00+00', true);
-	call := 'purchase'; SELECT to_jsonb(r) INTO answer FROM loyalty.purchase(ann, 10, 'o3') r; RETURN NEXT;
-	call := 'find'; SELECT to_jsonb(loyalty.find(program, 'email', 'A@example.com') IS NOT NULL) INTO answer; RETURN NEXT;
+	call := 'purchase dry'; SELECT to_jsonb(r) INTO answer FROM loyalty.purchase(bob, 60, 'o4', mode => 'dry') r; RETURN NEXT;
+	call := 'purchase pending'; SELECT to_jsonb(r) INTO answer FROM loyalty.purchase(bob, 60, 'o4') r; RETURN NEXT;
+END
+$$;
+CREATE FUNCTION pg_temp.later_day(program text) RETURNS TABLE (call text, answer jsonb) LANGUAGE plpgsql AS $$
+DECLARE
+	ann bigint;
+	bob bigint;
+BEGIN
+	SELECT loyalty.find(program, 'email', 'A@Example.com'), loyalty.find(program, 'customer_no', '2') INTO ann, bob;
+	call := 'purchase later'; SELECT to_jsonb(r) INTO answer FROM loyalty.purchase(ann, 10, 'o3') r; RETURN NEXT;
+	call := 'transfer later'; SELECT to_jsonb(r) INTO answer FROM loyalty.transfer(bob, ann, 95, ref => 't2') r; RETURN NEXT;
 	call := 'member_get'; SELECT to_jsonb(r) INTO answer FROM loyalty.member_get(program, 'card', '12 34') r; RETURN NEXT;
 	call := 'balance'; SELECT jsonb_agg(to_jsonb(r)) INTO answer FROM loyalty.balance(ann) r; RETURN NEXT;
-	call := 'balance'; SELECT jsonb_agg(to_jsonb(r)) INTO answer FROM loyalty.balance(ann, 'points', '2026-03-15') r; RETURN NEXT;
+	call := 'balance then'; SELECT jsonb_agg(to_jsonb(r)) INTO answer FROM loyalty.balance(ann, 'points', '2026-03-15') r; RETURN NEXT;
 	call := 'statement'; SELECT jsonb_agg(to_jsonb(r)) INTO answer FROM loyalty.statement(ann, '2026-03-01', '2026-12-31', 'points') r; RETURN NEXT;
 END
 $$;
+CREATE TEMP TABLE told (program text, place int GENERATED ALWAYS AS IDENTITY, call text, answer jsonb);
+GRANT INSERT ON told TO PUBLIC;
+
+-- A schema that the caller has put first: whatever is not written out in full
+-- is taken from there, and answers as it likes. So do temporary tables.
+CREATE SCHEMA loyalty_test_trap;
+GRANT USAGE ON SCHEMA loyalty_test_trap TO PUBLIC;
+CREATE FUNCTION loyalty_test_trap.now() RETURNS timestamptz LANGUAGE sql AS $$ SELECT timestamptz '1999-01-01 00:00+00' $$;
+CREATE FUNCTION loyalty_test_trap.lower(text) RETURNS text LANGUAGE sql AS $$ SELECT 'trapped' $$;
+CREATE FUNCTION loyalty_test_trap.yes(bigint, bigint) RETURNS boolean LANGUAGE sql AS $$ SELECT true $$;
+CREATE FUNCTION loyalty_test_trap.yes(int, int) RETURNS boolean LANGUAGE sql AS $$ SELECT true $$;
+CREATE FUNCTION loyalty_test_trap.yes(date, date) RETURNS boolean LANGUAGE sql AS $$ SELECT true $$;
+CREATE FUNCTION loyalty_test_trap.no(text, text) RETURNS boolean LANGUAGE sql AS $$ SELECT false $$;
+CREATE FUNCTION loyalty_test_trap.no(timestamptz, timestamptz) RETURNS boolean LANGUAGE sql AS $$ SELECT false $$;
+CREATE FUNCTION loyalty_test_trap.less(bigint, bigint) RETURNS bigint LANGUAGE sql AS $$ SELECT 0::bigint $$;
+CREATE OPERATOR loyalty_test_trap.= (FUNCTION = loyalty_test_trap.yes, LEFTARG = bigint, RIGHTARG = bigint);
+CREATE OPERATOR loyalty_test_trap.= (FUNCTION = loyalty_test_trap.yes, LEFTARG = int, RIGHTARG = int);
+CREATE OPERATOR loyalty_test_trap.= (FUNCTION = loyalty_test_trap.no, LEFTARG = text, RIGHTARG = text);
+CREATE OPERATOR loyalty_test_trap.<= (FUNCTION = loyalty_test_trap.yes, LEFTARG = date, RIGHTARG = date);
+CREATE OPERATOR loyalty_test_trap.<= (FUNCTION = loyalty_test_trap.no, LEFTARG = timestamptz, RIGHTARG = timestamptz);
+CREATE OPERATOR loyalty_test_trap.+ (FUNCTION = loyalty_test_trap.less, LEFTARG = bigint, RIGHTARG = bigint);
+CREATE TEMP TABLE account (LIKE loyalty.account);
+CREATE TEMP TABLE journal (LIKE loyalty.journal);
+CREATE TEMP TABLE entry (LIKE loyalty.entry);
+CREATE TEMP TABLE hold (LIKE loyalty.hold);
+CREATE TEMP TABLE unit (LIKE loyalty.unit);
+CREATE TEMP TABLE program (LIKE loyalty.program);
+
+-- The trap first, while no plan is kept; then a clean run; then the trap again,
+-- with plans that were made on a clean path and have to be made anew.
+SELECT count(loyalty.program_create(name, 'GBP', 'Europe/London', vest_days => 7)) AS made FROM unnest('{First,Clean,Last}'::text[]) name \gset
+UPDATE loyalty.program SET ref_scope = 'program';
+SET ROLE loyalty_test_app;
+SET search_path = loyalty_test_trap, pg_temp, pg_catalog, loyalty, public;
+SELECT now() < '2000-01-01' AND 1::bigint = 2::bigint AND NOT 'a'::text = 'a'::text AS sprung \gset
+INSERT INTO told (program, call, answer) SELECT 'First', d.call, d.answer FROM pg_temp.first_day('First') d;
+RESET search_path;
+INSERT INTO told (program, call, answer) SELECT 'Clean', d.call, d.answer FROM pg_temp.first_day('Clean') d;
+SET search_path = loyalty_test_trap, pg_temp, pg_catalog, loyalty, public;
+INSERT INTO told (program, call, answer) SELECT 'Last', d.call, d.answer FROM pg_temp.first_day('Last') d;
+RESET ROLE;
+SET loyalty.now = '2026-03-23 12:00+00';
+SET ROLE loyalty_test_app;
+INSERT INTO told (program, call, answer) SELECT 'First', d.call, d.answer FROM pg_temp.later_day('First') d;
+RESET search_path;
+INSERT INTO told (program, call, answer) SELECT 'Clean', d.call, d.answer FROM pg_temp.later_day('Clean') d;
+SET search_path = loyalty_test_trap, pg_temp, pg_catalog, loyalty, public;
+INSERT INTO told (program, call, answer) SELECT 'Last', d.call, d.answer FROM pg_temp.later_day('Last') d;
+RESET search_path;
+RESET ROLE;
+SELECT ok(:'sprung', 'the trap works');
+SELECT results_eq(
+	$$SELECT call, answer ->> 'status' FROM told WHERE program = 'Clean' AND answer ? 'postings' ORDER BY place$$,
+	$$VALUES ('enroll', 'done'), ('identity_add', 'done'), ('purchase', 'done'), ('sale', 'done'), ('vest', 'done'),
+	         ('record', 'done'), ('redeem', 'done'), ('redeem again', 'done'), ('redeem too much', 'refused'), ('hold', 'done'),
+	         ('capture', 'done'), ('release', 'done'), ('refund', 'done'), ('transfer', 'done'), ('purchase dry', 'dry'),
+	         ('purchase pending', 'done'), ('purchase later', 'done'), ('transfer later', 'done')$$,
+	'the application role can make every call of its own');
+CREATE FUNCTION pg_temp.told_in(name text) RETURNS SETOF text LANGUAGE sql STABLE AS $$
+	SELECT call || ' ' || regexp_replace(answer::text, '"(member_id|journal_id|hold_id)": \d+|transfer:\d+', '', 'g') FROM told WHERE program = name ORDER BY place
+$$;
+SELECT results_eq($$SELECT pg_temp.told_in('First')$$, $$SELECT pg_temp.told_in('Clean')$$, 'a hostile search_path changes no answer');
+SELECT results_eq($$SELECT pg_temp.told_in('Last')$$, $$SELECT pg_temp.told_in('Clean')$$, 'nor does one that comes later');
+SELECT is_empty('SELECT 1 FROM pg_temp.account UNION ALL SELECT 1 FROM pg_temp.journal UNION ALL SELECT 1 FROM pg_temp.entry UNION ALL SELECT 1 FROM pg_temp.hold',
+	'and nothing was written to tables of the same name');
+SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
+
+-- The other roles, on the trap's path as well
+CREATE TEMP TABLE report (place int, content text);
+GRANT INSERT ON report TO PUBLIC;
+SET ROLE loyalty_test_auditor;
+INSERT INTO report SELECT 1, b::text FROM loyalty.report_balance b UNION ALL SELECT 1, d::text FROM loyalty.report_daily d
+	UNION ALL SELECT 1, v::text FROM loyalty.verify() v;
+SET search_path = loyalty_test_trap, pg_temp, pg_catalog, loyalty, public;
+INSERT INTO report SELECT 2, b::text FROM loyalty.report_balance b UNION ALL SELECT 2, d::text FROM loyalty.report_daily d
+	UNION ALL SELECT 2, v::text FROM loyalty.verify() v;
+RESET search_path;
+RESET ROLE;
+SELECT bag_eq('SELECT content FROM report WHERE place = 2', 'SELECT content FROM report WHERE place = 1', 'nor does it change a report');
+SELECT is((SELECT count(*) FROM report WHERE place = 1 AND content ~ 'orders'), (SELECT count(*) FROM loyalty.account) + 6,
+	'which have a row per member and unit, and per day');
+
+CREATE FUNCTION pg_temp.first(name text) RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+	SELECT member_id FROM loyalty.identity JOIN loyalty.program p USING (program_id) WHERE p.name = 'First' AND value = $1
+$$;
+SET ROLE loyalty_test_app;
+SELECT throws_ok(format('SELECT %s', call), '42501', NULL, 'the application cannot call ' || call) FROM unnest(ARRAY[
+	$$loyalty.adjust(pg_temp.first('1'), 1000, 'points', 'mine', key => 'a')$$,
+	$$loyalty.rebuild(pg_temp.first('1'))$$, $$loyalty.member_thaw(pg_temp.first('1'), 'mine')$$]) call;
+SELECT throws_ok(sql, '42501', NULL, 'the application cannot ' || sql) FROM unnest(ARRAY[
+	'SELECT FROM loyalty.account', 'UPDATE loyalty.account SET wallet = wallet', 'DELETE FROM loyalty.entry', 'TRUNCATE loyalty.journal',
+	'INSERT INTO loyalty.rule (program_id) VALUES (1)', $$SELECT nextval('loyalty.id_seq')$$]) sql;
+SELECT throws_ok($$SET loyalty.now = '2030-01-01'$$, '42501', NULL, 'the application cannot move the clock');
+
+SET ROLE loyalty_test_admin;
+SELECT lives_ok(sql, 'the administrator can ' || sql) FROM unnest(ARRAY[
+	$$SELECT loyalty.program_create('Mine', 'EUR', 'Europe/Paris')$$,
+	$$INSERT INTO loyalty.unit (program_id, code, kind) SELECT program_id, 'stars', 'points' FROM loyalty.program WHERE name = 'Mine'$$,
+	$$INSERT INTO loyalty.unit_anchor (program_id, unit_id, valid_from, units, money) SELECT program_id, unit_id, '2026-01-01', 1, 1 FROM loyalty.unit WHERE code = 'stars'$$,
+	$$INSERT INTO loyalty.program_event (program_id, event) SELECT program_id, 'visit' FROM loyalty.program WHERE name = 'Mine'$$,
+	$$INSERT INTO loyalty.rule (program_id, event, unit_id, kind, award) SELECT program_id, 'visit', unit_id, 'fixed', 5 FROM loyalty.unit WHERE code = 'stars'$$,
+	$$UPDATE loyalty.rule SET status = 'inactive' WHERE event = 'visit'$$,
+	$$UPDATE loyalty.program SET closed_until = '2025-01-01' WHERE name = 'Mine'$$,
+	$$SELECT loyalty.adjust(pg_temp.first('1'), 1000, 'points', 'gift', key => 'a')$$,
+	$$SELECT loyalty.member_freeze(pg_temp.first('1'), 'lost')$$, $$SELECT loyalty.member_thaw(pg_temp.first('1'), 'found')$$,
+	$$SELECT loyalty.member_close(pg_temp.first('1'), 'asked')$$, $$SELECT loyalty.member_reopen(pg_temp.first('1'), 'asked')$$,
+	$$SELECT loyalty.identity_remove(pg_temp.first('1'), 'card', '1234')$$,
+	$$SELECT loyalty.account_settle(pg_temp.first('1'))$$, $$SELECT loyalty.rebuild(pg_temp.first('1'))$$,
+	$$SELECT loyalty.redeem(pg_temp.first('1'), 1, key => 'b')$$]) sql;
+SELECT is_empty('SELECT * FROM loyalty.verify()', 'the administrator can verify');
+SELECT throws_ok(sql, '42501', NULL, 'the administrator cannot ' || sql) FROM unnest(ARRAY[
+	'UPDATE loyalty.account SET wallet = wallet', 'INSERT INTO loyalty.entry SELECT', 'SELECT FROM loyalty.identity', 'DELETE FROM loyalty.unit']) sql;
+
+SET ROLE loyalty_test_worker;
+SELECT lives_ok($$SELECT loyalty.account_settle(member_id) FROM loyalty.account a JOIN loyalty.program p USING (program_id)
+	WHERE a.due_on <= (loyalty.now() AT TIME ZONE p.time_zone)::date$$, 'the worker settles the accounts that are due');
+SELECT lives_ok($$SELECT loyalty.account_settle(member_id) FROM loyalty.hold WHERE status = 'held' AND expires_at <= loyalty.now()$$,
+	'and those with a hold whose time is over');
+SELECT throws_ok($$SELECT loyalty.redeem(pg_temp.first('1'), 1, key => 'c')$$, '42501', NULL, 'the worker cannot spend');
+
+SET ROLE loyalty_test_reader;
+SELECT isnt_empty('SELECT * FROM loyalty.' || view, 'the reader reads ' || view)
+FROM unnest('{report_member,report_balance,report_ledger,report_event,report_daily}'::text[]) view;
+SELECT throws_ok(sql, '42501', NULL, 'the reader cannot ' || sql) FROM unnest(ARRAY[
+	'SELECT profile FROM loyalty.member', 'SELECT FROM loyalty.identity', 'SELECT FROM loyalty.event_data', 'SELECT salt FROM loyalty.account',
+	'SELECT * FROM loyalty.journal', 'SELECT * FROM loyalty.verify()', $$SELECT loyalty.find('First', 'customer_no', '1')$$]) sql;
+
+SET ROLE loyalty_test_pii;
+SELECT isnt_empty('SELECT * FROM loyalty.' || name, 'who may see personal data reads ' || name)
+FROM unnest('{member,identity,event_data,report_member}'::text[]) name;
+SELECT throws_ok('DELETE FROM loyalty.identity', '42501', NULL, 'and changes none');
+
+SET ROLE loyalty_test_auditor;
+SELECT isnt_empty('SELECT * FROM loyalty.' || name, 'the auditor reads ' || name)
+FROM unnest('{journal,entry,hold,journal_ref,rule,report_ledger}'::text[]) name;
+SELECT is_empty('SELECT * FROM loyalty.verify()', 'the auditor can verify');
+SELECT throws_ok(sql, '42501', NULL, 'the auditor cannot ' || sql) FROM unnest(ARRAY[
+	'SELECT profile FROM loyalty.member', 'SELECT FROM loyalty.identity', 'SELECT salt FROM loyalty.account']) sql;
+
+-- The owner of the functions has less than a table's owner
+SET ROLE loyalty_test_owner;
+SELECT throws_ok(sql, '42501', NULL, 'the owner of the functions cannot ' || sql) FROM unnest(ARRAY[
+	'UPDATE loyalty.journal SET reason = reason', 'DELETE FROM loyalty.entry', 'ALTER TABLE loyalty.entry DISABLE TRIGGER ALL',
+	'UPDATE loyalty.rule SET award = award', 'TRUNCATE loyalty.account']) sql;
+
+SET ROLE loyalty_test_nobody;
+SELECT throws_ok('SELECT loyalty.now()', '42501', NULL, 'everybody else cannot even look at the clock');
+RESET ROLE;
+
+SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
+SELECT * FROM finish();
+ROLLBACK;

@@ -176,7 +176,7 @@ for my $how (sort keys %crash)
     my @clients = map { start_client(calls($round, $_)) } 1 .. CLIENTS;
 
     $node->poll_query_until('postgres',
-        "SELECT count(*) >= $rows + 1000 FROM loyalty.journal")
+        "SELECT count(*) >= $rows + 3000 FROM loyalty.journal")
       or die 'no load';
     $crash{$how}->();
     $_->{run}->finish for @clients;
