@@ -46,10 +46,7 @@ raise_refusal(Refusal refusal, const char *detail)
 			 errdetail_internal("%s", detail)));
 }
 
-/*
- * The ledger as it stood at a moment: what had been posted by then, and the
- * holds that were open.
- */
+/* The ledger as it stood at a moment: what had been posted by then. */
 static Statement fold_until = {
 	"SELECT loyalty.wallet_fold(e.unit_id, e.vests_on, e.expires_on, e.origin,"
 	" e.amount)"
@@ -59,40 +56,9 @@ static Statement fold_until = {
 	2, {INT8OID, TIMESTAMPTZOID}
 };
 
-static Statement held_until = {
-	"SELECT h.unit_id, sum(h.amount)::bigint FROM loyalty.journal h"
-	" WHERE h.member_id = $1 AND h.kind = 'hold' AND h.effective_at < $2"
-	" AND NOT EXISTS (SELECT FROM loyalty.journal r"
-	" WHERE r.member_id = $1 AND r.hold_id = h.hold_id"
-	" AND r.kind IN ('capture', 'release', 'time_out')"
-	" AND r.effective_at < $2)"
-	" GROUP BY h.unit_id",
-	2, {INT8OID, TIMESTAMPTZOID}
-};
-
-/* What is set aside, by unit in the order of the programme's units. */
-static void
-past_holds(const Decision *decision, TimestampTz until, int64 *held)
-{
-	NullableDatum args[] = {
-		ARG(Int64GetDatum(decision->account->member_id)),
-		ARG(TimestampTzGetDatum(until))
-	};
-	uint64		n = statement_run(&held_until, args, true);
-
-	for (uint64 i = 0; i < n; i++)
-	{
-		const Unit *unit = program_unit_by_id(decision->program,
-											  DatumGetInt32(statement_notnull(i, 1)));
-
-		held[unit - decision->program->units] =
-			DatumGetInt64(statement_notnull(i, 2));
-	}
-}
-
 /* Puts the account back to where it stood at the end of a past date. */
 static void
-go_back(Decision *decision, DateADT as_of, int64 *held)
+go_back(Decision *decision, DateADT as_of)
 {
 	TimestampTz until = program_midnight(decision->program, as_of + 1);
 	NullableDatum args[] = {
@@ -102,35 +68,38 @@ go_back(Decision *decision, DateADT as_of, int64 *held)
 
 	statement_run(&fold_until, args, true);
 	wallet_unpack(statement_notnull(0, 1), &decision->account->wallet);
-	past_holds(decision, until, held);
-	decision->nholds = 0;
+	store_load_past_holds(decision, until);
 	decision->now = until - 1;
 	decision->today = as_of;
-	decide_settle(decision, DT_NOBEGIN);
 }
 
-/* Brings the account to the clock, or to the end of a future date. */
+/* Puts the account on to the end of a future date, or leaves it at today. */
 static void
-go_on(Decision *decision, DateADT as_of, int64 *held)
+go_on(Decision *decision, DateADT as_of)
 {
-	const Program *program = decision->program;
-
 	if (as_of > decision->today)
 	{
-		decision->now = program_midnight(program, as_of + 1) - 1;
+		decision->now = program_midnight(decision->program, as_of + 1) - 1;
 		decision->today = as_of;
 	}
 	if (decision->account->hold_until != DT_NOEND)
 		store_load_holds(decision, ACCOUNT_READ_STABLE);
-	decide_settle(decision, DT_NOBEGIN);
+}
+
+/* What is set aside of a unit, once the account is settled. */
+static int64
+held_amount(const Decision *decision, const Unit *unit)
+{
+	int64		held = 0;
+
 	for (int i = 0; i < decision->nholds; i++)
 	{
 		const Hold *hold = &decision->holds[i];
-		const Unit *unit = program_unit_by_id(program, hold->unit_id);
 
-		if (hold->status == HOLD_HELD)
-			held[unit - program->units] += hold->amount;
+		if (hold->unit_id == unit->unit_id && hold->status == HOLD_HELD)
+			held = amount_add(held, hold->amount);
 	}
+	return held;
 }
 
 /* The months of a metric that count at a date. */
@@ -183,8 +152,7 @@ next_expiry(const Decision *decision, const Unit *unit, DateADT *date)
 }
 
 static void
-put_row(ReturnSetInfo *result, const Decision *decision, const Unit *unit,
-		int64 held)
+put_row(ReturnSetInfo *result, const Decision *decision, const Unit *unit)
 {
 	const LotList *wallet = &decision->account->wallet;
 	bool		metric = unit->kind == UNIT_METRIC;
@@ -200,7 +168,7 @@ put_row(ReturnSetInfo *result, const Decision *decision, const Unit *unit,
 		decide_available(decision, unit));
 	PUT(BALANCE_PENDING, metric ? 0 :
 		wallet_pending(wallet, unit->unit_id, decision->today));
-	PUT(BALANCE_HELD, held);
+	PUT(BALANCE_HELD, held_amount(decision, unit));
 	PUT(BALANCE_DEBT, wallet_debt(wallet, unit->unit_id));
 	values[BALANCE_NEXT_EXPIRY] = DateADTGetDatum(expiry);
 	PUT(BALANCE_NEXT_EXPIRY_AMOUNT, expiring);
@@ -221,7 +189,6 @@ loyalty_account_balance(PG_FUNCTION_ARGS)
 	Account		account;
 	Decision	decision;
 	DateADT		as_of;
-	int64	   *held;
 
 	if (PG_ARGISNULL(BALANCE_MEMBER_ID))
 		ereport(ERROR,
@@ -244,17 +211,17 @@ loyalty_account_balance(PG_FUNCTION_ARGS)
 		raise_refusal(REFUSAL_TIME_NOT_FINITE,
 			  "as_of must lie between the years 1 and 9999");
 
-	held = palloc0(sizeof(int64) * Max(decision.program->nunits, 1));
 	if (as_of < decision.today)
-		go_back(&decision, as_of, held);
+		go_back(&decision, as_of);
 	else
-		go_on(&decision, as_of, held);
+		go_on(&decision, as_of);
+	decide_settle(&decision, DT_NOBEGIN);
 	for (int i = 0; i < decision.program->nunits; i++)
 	{
 		const Unit *unit = &decision.program->units[i];
 
 		if (code == NULL || strcmp(unit->code, code) == 0)
-			put_row(result, &decision, unit, held[i]);
+			put_row(result, &decision, unit);
 	}
 	SPI_finish();
 	return (Datum) 0;

@@ -482,14 +482,14 @@ complete(Call *call)
 
 	decide_settle(decision, call->row->effective_at);
 	decide_due(decision, false);
-	if (call->mode == MODE_DRY)
-		return;
-	if (!store_claim(decision))
+	if (!store_claim(decision, call->mode == MODE_DRY))
 	{
 		call_refuse(call, REFUSAL_REF_DUPLICATE,
 					"ref belongs to another member of the programme");
 		return;
 	}
+	if (call->mode == MODE_DRY)
+		return;
 	if (call->store_first != NULL)
 		call->store_first(call);
 	store_decision(decision);

@@ -95,6 +95,12 @@ static Statement insert_data = {
 	4, {INT8OID, INT8OID, INT4OID, JSONBOID}
 };
 
+static Statement select_ref = {
+	"SELECT FROM loyalty.journal_ref"
+	" WHERE program_id = $1 AND ref = $2 AND event = $3",
+	3, {INT4OID, TEXTOID, TEXTOID}
+};
+
 static Statement claim_ref = {
 	"INSERT INTO loyalty.journal_ref (program_id, ref, event, member_id,"
 	" journal_id) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
@@ -334,6 +340,19 @@ journal_insert(JournalRow *row, const Program *program)
 
 		statement_run(&insert_data, args, false);
 	}
+}
+
+/* Does the reference of an event belong to a member of the programme? */
+bool
+journal_ref_taken(const JournalRow *row, const Program *program)
+{
+	NullableDatum args[] = {
+		ARG(Int32GetDatum(program->program_id)),
+		POINTER_ARG(row->ref),
+		ARG(CStringGetTextDatum(row->event))
+	};
+
+	return statement_run(&select_ref, args, false) > 0;
 }
 
 /*

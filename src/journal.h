@@ -72,6 +72,7 @@ extern bool journal_match(int64 member_id, const text *key, const text *ref,
 						  JournalMatch *match);
 extern JournalRow *journal_read(int64 member_id, int64 journal_id);
 extern void journal_insert(JournalRow *row, const Program *program);
+extern bool journal_ref_taken(const JournalRow *row, const Program *program);
 extern bool journal_claim_ref(const JournalRow *row, const Program *program);
 
 extern Datum journal_receipt(JournalRow *row, const Program *program,

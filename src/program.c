@@ -47,6 +47,9 @@ static LocalTransactionId changed_lxid = InvalidLocalTransactionId;
 static int	nprograms = 0;
 static Program **programs = NULL;
 
+/* Replaced, but perhaps still in use by a call of this transaction. */
+static Program *retired = NULL;
+
 static Statement select_program_id = {
 	"SELECT program_id FROM loyalty.program WHERE name = $1",
 	1, {TEXTOID}
@@ -324,8 +327,36 @@ usable(const Program *program)
 	return program->generation == generation;
 }
 
+/* Frees what was retired by earlier transactions. */
+static void
+free_retired(void)
+{
+	Program   **next = &retired;
+
+	while (*next != NULL)
+	{
+		Program    *program = *next;
+
+		if (program->lxid == current_lxid())
+			next = &program->next_retired;
+		else
+		{
+			*next = program->next_retired;
+			MemoryContextDelete(program->context);
+		}
+	}
+}
+
+static void
+retire(Program *program)
+{
+	program->next_retired = retired;
+	program->lxid = current_lxid();
+	retired = program;
+}
+
 /*
- * The compiled programme, valid until the next call of program_get; NULL if
+ * The compiled programme, valid until the end of the transaction; NULL if
  * there is none.  Needs SPI.
  */
 const Program *
@@ -337,8 +368,9 @@ program_get(int32 program_id)
 	{
 		Program    *compiled = compile(program_id);
 
+		free_retired();
 		if (*slot != NULL)
-			MemoryContextDelete((*slot)->context);
+			retire(*slot);
 		*slot = compiled;
 	}
 	if (*slot != NULL)

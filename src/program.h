@@ -82,6 +82,7 @@ typedef struct Program
 	MemoryContext context;
 	uint64		generation;		/* of the configuration it was compiled from */
 	LocalTransactionId lxid;	/* last transaction that used it */
+	struct Program *next_retired;
 } Program;
 
 extern void program_init(void);

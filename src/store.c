@@ -23,6 +23,18 @@ static Statement select_open_holds = {
 	HOLD_COLUMNS " AND status = 'held'", 1, {INT8OID}
 };
 
+/* Holds that were open at a moment, whatever became of them since. */
+static Statement select_past_holds = {
+	HOLD_COLUMNS " AND EXISTS (SELECT FROM loyalty.journal j"
+	" WHERE j.member_id = $1 AND j.journal_id = hold.journal_id"
+	" AND j.effective_at < $2)"
+	" AND NOT EXISTS (SELECT FROM loyalty.journal j"
+	" WHERE j.member_id = $1 AND j.hold_id = hold.hold_id"
+	" AND j.kind IN ('capture', 'release', 'time_out')"
+	" AND j.effective_at < $2)",
+	2, {INT8OID, TIMESTAMPTZOID}
+};
+
 static Statement insert_hold = {
 	"INSERT INTO loyalty.hold (member_id, hold_id, status, captured,"
 	" journal_id, amount, expires_at, program_id, unit_id, ref, lots)"
@@ -92,6 +104,24 @@ store_load_holds(Decision *decision, AccountLock lock)
 		read_hold(i, hold);
 		if (hold->expires_at > decision->now)
 			account->hold_until = Min(account->hold_until, hold->expires_at);
+	}
+}
+
+/* Loads the holds that were open at a past moment, as they were then. */
+void
+store_load_past_holds(Decision *decision, TimestampTz until)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(decision->account->member_id)),
+		ARG(TimestampTzGetDatum(until))
+	};
+
+	decision->nholds = statement_run(&select_past_holds, args, true);
+	decision->holds = palloc(sizeof(Hold) * Max(decision->nholds, 1));
+	for (int i = 0; i < decision->nholds; i++)
+	{
+		read_hold(i, &decision->holds[i]);
+		decision->holds[i].status = HOLD_HELD;
 	}
 }
 
@@ -171,19 +201,22 @@ store_number(Decision *decision)
 /*
  * Takes what the decision needs beyond its own account: the references of
  * its events, where they belong to the whole programme.  False, with nothing
- * written, if another member has one.
+ * written, if another member has one.  dry: only looks.
  */
 bool
-store_claim(Decision *decision)
+store_claim(Decision *decision, bool dry)
 {
 	if (!decision->program->ref_in_program)
 		return true;
-	store_number(decision);
+	if (!dry)
+		store_number(decision);
 	for (int i = 0; i < decision->nrows; i++)
 	{
 		const JournalRow *row = decision->rows[i];
 
-		if (row->event != NULL && row->ref != NULL &&
+		if (row->event == NULL || row->ref == NULL)
+			continue;
+		if (dry ? journal_ref_taken(row, decision->program) :
 			!journal_claim_ref(row, decision->program))
 			return false;
 	}

@@ -22,6 +22,9 @@ BEGIN
 	THEN
 		RAISE EXCEPTION 'hold ids are not evenly spaced';
 	END IF;
+	IF (SELECT holds % 7919 = 0 FROM bench.setting) THEN
+		RAISE EXCEPTION 'the number of holds is a multiple of the step in which they are taken';
+	END IF;
 END;
 $$;
 
@@ -37,5 +40,7 @@ ALTER SEQUENCE plpgsql.hold_id_seq RESTART;
 SELECT count(plpgsql.hold(s.first + s.stride * (n % s.members), 100, '1 day', (1e15 * random())::bigint::text))
 FROM generate_series(0, :holds - 1) AS n, bench.setting s \g /dev/null
 
+-- The next hold of each program. They are taken in steps of a prime, because the
+-- floor takes random ones and neighbours share pages.
 CREATE SEQUENCE bench.capture_loyalty MINVALUE 0;
 CREATE SEQUENCE bench.capture_plpgsql MINVALUE 0;
