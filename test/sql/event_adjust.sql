@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(48);
+SELECT plan(49);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Later', 'GBP', 'Europe/London', vest_days => 14) AS later \gset
@@ -69,6 +69,11 @@ FROM (VALUES ('2027-01-31'::date, '130 available'),
 	('2028-07-01', 'nothing')) v(as_of, expected);
 SELECT is(pg_temp.raised($$SELECT * FROM loyalty.adjust(pg_temp.id('cat'), 131, 'points', 'sorry', expires_on => '2028-06-30', key => 'k2', extend => true)$$),
 	'LY120 available=80 requested=131 unit=points', 'extend: not what is good for as long already');
+
+CALL pg_temp.enroll('Later', 'lou');
+SELECT FROM loyalty.purchase(pg_temp.id('lou'), 30, 'o1');
+SELECT is(pg_temp.raised($$SELECT * FROM loyalty.adjust(pg_temp.id('lou'), 1, 'points', 'sorry', expires_on => '2028-06-30', key => 'k1', extend => true)$$),
+	'LY120 available=0 requested=1 unit=points', 'extend: not what is pending');
 
 -- Reinstate
 SELECT FROM loyalty.purchase(pg_temp.id('dan'), 40, 'o1', at => '2025-02-15 12:00+00');

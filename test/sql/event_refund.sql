@@ -9,10 +9,11 @@ SELECT loyalty.program_create('Later', 'GBP', 'Europe/London', vest_days => 14) 
 SELECT loyalty.program_create('Gift', 'GBP', 'Europe/London') AS gift \gset
 UPDATE loyalty.unit SET debt_policy = 'limit' WHERE program_id = :lim AND code = 'points';
 UPDATE loyalty.unit SET return_policy = 'grace', grace_days = 30 WHERE program_id = :kind AND code = 'points';
--- Gift: every purchase also earns 100 stars
-INSERT INTO loyalty.unit (program_id, code, kind) VALUES (:gift, 'stars', 'points');
+-- Gift: every purchase also earns 100 stars, and 10 stamps that fall only at the whole
+INSERT INTO loyalty.unit (program_id, code, kind, refund) VALUES
+	(:gift, 'stars', 'points', 'proportional'), (:gift, 'stamps', 'points', 'whole');
 INSERT INTO loyalty.rule (program_id, event, unit_id, kind, award)
-SELECT program_id, 'purchase', unit_id, 'fixed', 100 FROM loyalty.unit WHERE code = 'stars';
+SELECT program_id, 'purchase', unit_id, 'fixed', CASE code WHEN 'stars' THEN 100 ELSE 10 END FROM loyalty.unit WHERE code IN ('stars', 'stamps');
 
 SELECT is(pg_temp.signature('refund'),
 	'(member_id bigint, ref text, amount numeric DEFAULT NULL::numeric, items jsonb DEFAULT NULL::jsonb, refund_ref text DEFAULT NULL::text, data jsonb DEFAULT ''{}''::jsonb, '
@@ -67,13 +68,13 @@ SELECT is(pg_temp.refund('ida', 'o1', items => '[{"sku":"B"}]'), '-33 points, -3
 SELECT is(pg_temp.refund('ida', 'o1', items => '[{"line":1,"qty":1}]'), '-33 points, -33.33 spend, -33 stars', 'rule 5: a line by number');
 SELECT throws_ok($$SELECT pg_temp.refund('ida', 'o1', items => '[{"sku":"B"}]')$$, 'LY131', NULL, 'rule 5: not the same line again');
 SELECT throws_ok($$SELECT pg_temp.refund('ida', 'o1', items => '[{"line":1,"qty":1}]')$$, 'LY131', NULL, 'rule 5: by either name');
-SELECT is(pg_temp.refund('ida', 'o1', items => '[{"sku":"C"}]'), '-1 orders, -33 points, -33.33 spend, -34 stars', 'rule 5: the last line makes the whole');
+SELECT is(pg_temp.refund('ida', 'o1', items => '[{"sku":"C"}]'), '-1 orders, -33 points, -33.33 spend, -10 stamps, -34 stars', 'rule 5: the last line makes the whole');
 SELECT is(pg_temp.lots('ida') || pg_temp.lots('ida', 'stars'), 'nonenone', 'rule 5: as one full refund');
 -- amount 100 over lines of 99.99: a penny belongs to no line. floor(100 x 33.33 / 100) = 33, 66, floor(99.99) = 99
 SELECT FROM loyalty.purchase(pg_temp.id('ida'), 100, 'o2', '[{"sku":"A","price":33.33},{"sku":"B","price":33.33},{"sku":"C","price":33.33}]');
 SELECT is(pg_temp.refund('ida', 'o2', items => '[{"sku":"A"},{"sku":"B"}]'), '-66 points, -66.66 spend, -66 stars', 'rule 5: two lines at once');
 SELECT is(pg_temp.refund('ida', 'o2', items => '[{"sku":"C"}]'), '-33 points, -33.33 spend, -33 stars', 'rule 5: all lines are not the whole, if there was more');
-SELECT is(pg_temp.refund('ida', 'o2'), '-1 orders, -1 points, -0.01 spend, -1 stars', 'rule 5: the rest of the order');
+SELECT is(pg_temp.refund('ida', 'o2'), '-1 orders, -1 points, -0.01 spend, -10 stamps, -1 stars', 'rule 5: the rest of the order');
 
 -- Rule 14: 20.00 paid for 10.00 + 10.00 + 10.01. In pence 2000 x 1000 / 3001 = 666.44 twice, 2000 x 1001 / 3001 = 667.11;
 -- one penny is over, to the largest remainder, ties by line number: 667, 666, 667
@@ -81,10 +82,10 @@ SELECT FROM loyalty.purchase(pg_temp.id('jan'), 20, 'o1', '[{"sku":"A","price":1
 SELECT is(pg_temp.refund('jan', 'o1', items => '[{"sku":"B"}]'), '-6 points, -6.66 spend, -33 stars', 'rule 14: the second line is 6.66');
 SELECT is(pg_temp.refund('jan', 'o1', items => '[{"sku":"A"}]'), '-7 points, -6.67 spend, -33 stars', 'rule 14: the first 6.67: floor(20 x 13.33 / 20) = 13');
 SELECT is(pg_temp.worth('jan'), 6.67, 'the journal says so');
-SELECT is(pg_temp.refund('jan', 'o1', items => '[{"sku":"C"}]'), '-1 orders, -7 points, -6.67 spend, -34 stars', 'rule 14: the third 6.67');
+SELECT is(pg_temp.refund('jan', 'o1', items => '[{"sku":"C"}]'), '-1 orders, -7 points, -6.67 spend, -10 stamps, -34 stars', 'rule 14: the third 6.67');
 -- A free line: 3.00 paid for 3.00 + 0
 SELECT FROM loyalty.purchase(pg_temp.id('jan'), 3, 'o2', '[{"sku":"A","price":3},{"sku":"gift","price":0}]');
-SELECT is(pg_temp.refund('jan', 'o2', items => '[{"sku":"A"}]'), '-1 orders, -3 points, -3 spend, -100 stars', 'rule 14: a free line holds nothing back');
+SELECT is(pg_temp.refund('jan', 'o2', items => '[{"sku":"A"}]'), '-1 orders, -3 points, -3 spend, -10 stamps, -100 stars', 'rule 14: a free line holds nothing back');
 
 -- Quantities
 SELECT FROM loyalty.purchase(pg_temp.id('cat'), 9.99, 'o1', '[{"sku":"A","qty":3,"price":3.33}]');
@@ -174,8 +175,8 @@ SELECT is_empty($$SELECT * FROM step WHERE coalesce(spend, 0) <> refunded$$, 'ru
 SELECT is_empty($$SELECT * FROM step WHERE (orders = 1) IS DISTINCT FROM (refunded = amount) AND (orders IS NOT NULL OR refunded = amount)$$,
 	'rule 5: orders fall at the whole');
 SELECT cmp_ok((SELECT count(*) FROM step), '>', 200::bigint, 'over more than 200 partial refunds');
-SELECT is(pg_temp.lots('kim') || ' ' || pg_temp.lots('kim', 'stars') || ' ' || pg_temp.lots('kim', 'spend') || ' ' || pg_temp.lots('kim', 'orders'),
-	'none none none none', 'rule 5: any sequence of partial refunds ends at the amounts of one full refund');
+SELECT is(pg_temp.lots('kim') || ' ' || pg_temp.lots('kim', 'stars') || ' ' || pg_temp.lots('kim', 'stamps') || ' ' || pg_temp.lots('kim', 'spend') || ' ' || pg_temp.lots('kim', 'orders'),
+	'none none none none none', 'rule 5: any sequence of partial refunds ends at the amounts of one full refund');
 SELECT is_empty($$SELECT reverses, sum(amount), (SELECT amount FROM loyalty.journal o WHERE o.member_id = r.member_id AND o.ref = r.reverses AND o.kind = 'event') AS paid
 	FROM loyalty.journal r WHERE member_id = pg_temp.id('kim') AND kind = 'refund' GROUP BY reverses, member_id
 	HAVING sum(amount) <> (SELECT amount FROM loyalty.journal o WHERE o.member_id = r.member_id AND o.ref = r.reverses AND o.kind = 'event')$$,

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(66);
+SELECT plan(67);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Kind', 'GBP', 'Europe/London') AS kind \gset
@@ -41,6 +41,12 @@ SELECT is(pg_temp.balance('ann'), '60 available, 40 held', 'what is held is not 
 SELECT is((SELECT format('%s %s', replayed, hold_id = pg_temp.last('ann')) FROM loyalty.hold(pg_temp.id('ann'), 40, ref => 'h1')), 't t', 'rule 1: the replay names the hold');
 SELECT is(pg_temp.raised($$SELECT * FROM loyalty.redeem(pg_temp.id('ann'), 61, key => 'k1')$$), 'LY120 available=60 requested=61 unit=points', 'nor can it be spent');
 SELECT is(pg_temp.raised($$SELECT * FROM loyalty.hold(pg_temp.id('ann'), 61, key => 'k1')$$), 'LY120 available=60 requested=61 unit=points', 'nor held twice');
+
+SELECT FROM loyalty.hold(pg_temp.id('guy'), 1, key => 'k1', mode => 'try');
+SELECT FROM loyalty.adjust(pg_temp.id('guy'), 5, 'points', 'gift', expires_on => '2026-12-31', key => 'k2');
+SELECT FROM loyalty.hold(pg_temp.id('guy'), 5, at => '2026-03-14 12:00+00', key => 'k1');
+SELECT is((SELECT expires_at FROM loyalty.hold WHERE member_id = pg_temp.id('guy')), '2026-03-15 12:15+00', 'rule 10: a hold begins now, whatever at says');
+SELECT FROM loyalty.capture(pg_temp.id('guy'), pg_temp.last('guy'));
 
 -- Release
 SELECT results_eq(

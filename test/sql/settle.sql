@@ -71,7 +71,7 @@ WHERE program_id = :soft AND code = 'points';
 CREATE FUNCTION pg_temp.random_step(name text, other text, dice int, n int, i int) RETURNS text
 LANGUAGE sql AS $$
 	SELECT format(CASE
-		WHEN dice < 30 THEN 'purchase({name}, %1$s.37, ''o%2$s''' 
+		WHEN dice < 30 THEN 'purchase({name}, %1$s.37, ''o%2$s'''
 		WHEN dice < 40 THEN 'purchase({name}, %1$s, ''o%2$s'', at => loyalty.now() - interval ''%4$s days'''
 		WHEN dice < 52 THEN 'redeem({name}, %1$s, ref => ''o%2$s'''
 		WHEN dice < 60 THEN 'refund({name}, ''o%3$s'', refund_ref => ''b%2$s'''
