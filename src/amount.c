@@ -11,23 +11,14 @@
 
 PG_FUNCTION_INFO_V1(loyalty_unit_amount);
 
-/*
- * Converts to minor units of 10^-scale.  Refuses what is not finite, has
- * more decimals, or is beyond AMOUNT_MAX; *minor is then 0.
- */
-Refusal
-amount_parse(Numeric amount, int scale, int64 *minor)
+/* Minor units of the digits of a finite number. */
+static Refusal
+parse_digits(const char *c, int scale, int64 *minor)
 {
-	char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out,
-														   NumericGetDatum(amount)));
-	const char *c = text;
 	bool		negative = *c == '-';
 	bool		fraction = false;
 	int64		value = 0;
 
-	*minor = 0;
-	if (numeric_is_nan(amount) || numeric_is_inf(amount))
-		return REFUSAL_AMOUNT_NOT_FINITE;
 	if (negative)
 		c++;
 	for (; *c != '\0'; c++)
@@ -55,9 +46,28 @@ amount_parse(Numeric amount, int scale, int64 *minor)
 		if (value > AMOUNT_MAX)
 			return REFUSAL_AMOUNT_TOO_LARGE;
 	}
-	pfree(text);
 	*minor = negative ? -value : value;
 	return REFUSAL_NONE;
+}
+
+/*
+ * Converts to minor units of 10^-scale.  Refuses what is not finite, has
+ * more decimals, or is beyond AMOUNT_MAX; *minor is then 0.
+ */
+Refusal
+amount_parse(Numeric amount, int scale, int64 *minor)
+{
+	char	   *text;
+	Refusal		refusal;
+
+	*minor = 0;
+	if (numeric_is_nan(amount) || numeric_is_inf(amount))
+		return REFUSAL_AMOUNT_NOT_FINITE;
+	text = DatumGetCString(DirectFunctionCall1(numeric_out,
+											   NumericGetDatum(amount)));
+	refusal = parse_digits(text, scale, minor);
+	pfree(text);
+	return refusal;
 }
 
 /* Minor units as numeric with `scale` decimals. */

@@ -8,6 +8,7 @@
 #include "loyalty.h"
 
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
@@ -43,7 +44,9 @@ raise_refusal(Refusal refusal, const char *detail)
 	ereport(ERROR,
 			(errcode(refusal_sqlstate(refusal)),
 			 errmsg("%s", refusal_text(refusal)->message),
-			 errdetail_internal("%s", detail)));
+			 errdetail_internal("%.*s",
+								pg_mbcliplen(detail, strlen(detail), 256),
+								detail)));
 }
 
 /* The ledger as it stood at a moment: what had been posted by then. */
@@ -55,6 +58,27 @@ static Statement fold_until = {
 	" WHERE j.member_id = $1 AND j.effective_at < $2",
 	2, {INT8OID, TIMESTAMPTZOID}
 };
+
+/*
+ * A late event may have repaid, at its own date, a debt that was made after
+ * that date.  Seen from between the two, it is value that is there.
+ */
+static void
+clear_early_repayments(LotList *wallet)
+{
+	for (int i = wallet->n - 1; i >= 0; i--)
+	{
+		Lot			lot = wallet->lots[i];
+
+		if (lot.origin != ORIGIN_DEBT || lot.amount < 0)
+			continue;
+		memmove(&wallet->lots[i], &wallet->lots[i + 1],
+				sizeof(Lot) * (wallet->n - i - 1));
+		wallet->n--;
+		lot.origin = ORIGIN_EARNED;
+		wallet_post(wallet, &lot);
+	}
+}
 
 /* Puts the account back to where it stood at the end of a past date. */
 static void
@@ -68,6 +92,7 @@ go_back(Decision *decision, DateADT as_of)
 
 	statement_run(&fold_until, args, true);
 	wallet_unpack(statement_notnull(0, 1), &decision->account->wallet);
+	clear_early_repayments(&decision->account->wallet);
 	store_load_past_holds(decision, until);
 	decision->now = until - 1;
 	decision->today = as_of;
@@ -108,7 +133,9 @@ metric_balance(const Decision *decision, const Unit *unit)
 {
 	const LotList *wallet = &decision->account->wallet;
 	DateADT		month = date_month_start(decision->today);
-	DateADT		first = unit->window_months == 0 ? WALLET_FIRST_DATE :
+	bool		all = unit->window_months == 0 ||
+		month - WALLET_FIRST_DATE < unit->window_months * 31;
+	DateADT		first = all ? WALLET_FIRST_DATE :
 		date_add_months(month, 1 - unit->window_months);
 	int64		sum = 0;
 

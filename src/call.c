@@ -10,6 +10,7 @@
 #include "common/sha2.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
@@ -25,11 +26,16 @@
 #define MAX_KEY_BYTES 255
 #define MAX_DATA_BYTES (1024 * 1024)
 #define MAX_DATA_DEPTH 32
+#define MAX_DATA_DIGITS 100
+#define MAX_DETAIL_BYTES 256
 
 /* How far ahead of the clock a call may be dated. */
 #define MAX_AHEAD USECS_PER_DAY
 
-/* Refuses the call; false, so that it ends a chain of conditions. */
+/*
+ * Refuses the call; false, so that it ends a chain of conditions.  A detail
+ * that quotes its input is cut where it gets long.
+ */
 bool
 call_refuse(Call *call, Refusal refusal, const char *format,...)
 {
@@ -48,6 +54,9 @@ call_refuse(Call *call, Refusal refusal, const char *format,...)
 			break;
 		enlargeStringInfo(&detail, needed);
 	}
+	if (detail.len > MAX_DETAIL_BYTES)
+		detail.data[pg_mbcliplen(detail.data, detail.len,
+								 MAX_DETAIL_BYTES)] = '\0';
 	if (call->mode == MODE_DO)
 		ereport(ERROR,
 				(errcode(refusal_sqlstate(refusal)),
@@ -110,7 +119,7 @@ parse_mode(const char *mode)
 		return MODE_DRY;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("mode \"%s\" is not known", mode),
+			 errmsg("mode is not known"),
 			 errhint("Modes are do, try and dry.")));
 }
 
@@ -155,6 +164,78 @@ read_arguments(Call *call)
 	}
 }
 
+/* Numbers are normalised digit by digit; refuse those that are all digits. */
+static bool
+check_number(Call *call, Numeric value, const char *what)
+{
+	Datum		limit = DirectFunctionCall3(numeric_in,
+											CStringGetDatum("1e100"),
+											ObjectIdGetDatum(InvalidOid),
+											Int32GetDatum(-1));
+	Datum		magnitude = DirectFunctionCall1(numeric_abs,
+												NumericGetDatum(value));
+	Datum		decimals = DirectFunctionCall1(numeric_scale, magnitude);
+
+	if (DatumGetBool(DirectFunctionCall2(numeric_ge, magnitude, limit)) ||
+		DatumGetInt32(decimals) > MAX_DATA_DIGITS)
+		return call_refuse(call, REFUSAL_INPUT_TOO_LARGE,
+						   "%s has a number of more than %d digits", what,
+						   MAX_DATA_DIGITS);
+	return true;
+}
+
+/* Is a document within the bounds of depth and of its numbers? */
+static bool
+check_json(Call *call, Jsonb *json, const char *what)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&json->root);
+	JsonbValue	value;
+	JsonbIteratorToken token;
+	int			depth = 0;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (token == WJB_BEGIN_ARRAY || token == WJB_BEGIN_OBJECT)
+			depth++;
+		else if (token == WJB_END_ARRAY || token == WJB_END_OBJECT)
+			depth--;
+		else if (value.type == jbvNumeric &&
+				 !check_number(call, value.val.numeric, what))
+			return false;
+		if (depth > MAX_DATA_DEPTH)
+			return call_refuse(call, REFUSAL_INPUT_TOO_LARGE,
+							   "%s is nested deeper than %d", what,
+							   MAX_DATA_DEPTH);
+	}
+	return true;
+}
+
+/* Bounds what the documents of a call may cost, before any is worked on. */
+static bool
+check_documents(Call *call)
+{
+	Size		total = 0;
+
+	for (int i = 0; i < call->verb->nargs; i++)
+	{
+		const VerbArg *arg = &call->verb->args[i];
+		Jsonb	   *json;
+
+		if (arg->kind != ARG_JSONB || !call_has(call, i))
+			continue;
+		json = call_jsonb(call, i);
+		total += VARSIZE(json);
+		if (total > MAX_DATA_BYTES)
+			return call_refuse(call, REFUSAL_INPUT_TOO_LARGE,
+							   "the documents have %zu bytes, at most %d",
+							   total, MAX_DATA_BYTES);
+		if (!check_json(call, json, arg->name))
+			return false;
+	}
+	return true;
+}
+
 /*
  * Starts a call: SPI, arguments, the form of key and reference.  Everything
  * made from here on lives in the caller's context.
@@ -186,6 +267,8 @@ call_begin(Call *call, FunctionCallInfo fcinfo, const Verb *verb)
 		return false;
 	if (call->ref != NULL &&
 		!call_check_text(call, call->ref, REFUSAL_REF_INVALID, "ref"))
+		return false;
+	if (!check_documents(call))
 		return false;
 	if (verb->needs_key && call->key == NULL && call->ref == NULL)
 		return call_refuse(call, REFUSAL_KEY_INVALID,
@@ -232,6 +315,7 @@ hash_jsonb_of(StringInfo buffer, Jsonb *json)
 
 	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
 	{
+		CHECK_FOR_INTERRUPTS();
 		appendStringInfoChar(buffer, (char) token);
 		if (token != WJB_KEY && token != WJB_VALUE && token != WJB_ELEM)
 			continue;
@@ -243,6 +327,12 @@ hash_jsonb_of(StringInfo buffer, Jsonb *json)
 		else if (value.type == jbvBool)
 			appendStringInfoChar(buffer, value.val.boolean ? 't' : 'f');
 	}
+}
+
+static bool
+is_empty_object(Jsonb *json)
+{
+	return JB_ROOT_IS_OBJECT(json) && JB_ROOT_COUNT(json) == 0;
 }
 
 static void
@@ -314,6 +404,9 @@ request_hash(const Call *call)
 
 		if (kind == ARG_KEY || kind == ARG_MODE)
 			continue;
+		/* data that says nothing is the same as none */
+		if (given && kind == ARG_JSONB && is_empty_object(call_jsonb(call, i)))
+			given = false;
 		appendStringInfoChar(&buffer, given ? '+' : '-');
 		if (given)
 			hash_argument(&buffer, call, i);
@@ -416,6 +509,10 @@ check_time(Call *call)
 		return true;
 	if (TIMESTAMP_NOT_FINITE(call->at))
 		return call_refuse(call, REFUSAL_TIME_NOT_FINITE, "at=%s",
+						   timestamptz_to_str(call->at));
+	if (call->at < SetEpochTimestamp())
+		return call_refuse(call, REFUSAL_PERIOD_CLOSED,
+						   "at=%s lies before 1970",
 						   timestamptz_to_str(call->at));
 	if (call->at > call->now + MAX_AHEAD)
 		return call_refuse(call, REFUSAL_TIME_IN_FUTURE, "at=%s",
@@ -620,43 +717,13 @@ call_reason(Call *call, int arg, bool required)
 					VARSIZE_ANY_EXHDR(reason), MAX_DATA_BYTES / 1024);
 }
 
-/* Is a document within the bounds of size and depth? */
-static bool
-check_size(Call *call, Jsonb *json, const char *what)
-{
-	JsonbIterator *iterator;
-	JsonbValue	value;
-	JsonbIteratorToken token;
-	int			depth = 0;
-
-	if (VARSIZE(json) > MAX_DATA_BYTES)
-		return call_refuse(call, REFUSAL_INPUT_TOO_LARGE,
-						   "%s has %u bytes, at most %d", what,
-						   VARSIZE(json), MAX_DATA_BYTES);
-	iterator = JsonbIteratorInit(&json->root);
-	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (token == WJB_BEGIN_ARRAY || token == WJB_BEGIN_OBJECT)
-			depth++;
-		else if (token == WJB_END_ARRAY || token == WJB_END_OBJECT)
-			depth--;
-		if (depth > MAX_DATA_DEPTH)
-			return call_refuse(call, REFUSAL_INPUT_TOO_LARGE,
-							   "%s is nested deeper than %d", what,
-							   MAX_DATA_DEPTH);
-	}
-	return true;
-}
-
-/* Is it a json object of acceptable size? */
 bool
-call_check_document(Call *call, Jsonb *json, const char *what)
+call_check_object(Call *call, Jsonb *json, const char *what)
 {
 	if (!JB_ROOT_IS_OBJECT(json))
 		return call_refuse(call, REFUSAL_DATA_INVALID,
 						   "%s must be a json object", what);
-	return check_size(call, json, what);
+	return true;
 }
 
 /* A documented key of data, which the journal keeps in a column. */
@@ -706,11 +773,9 @@ call_data(Call *call, int data_arg, int items_arg)
 	JournalRow *row = call->row;
 	JsonbParseState *state = NULL;
 
-	if (items != NULL && !check_size(call, items, "items"))
-		return false;
 	if (data != NULL)
 	{
-		if (!call_check_document(call, data, "data") ||
+		if (!call_check_object(call, data, "data") ||
 			!data_column(call, data, "channel", &row->channel) ||
 			!data_column(call, data, "store", &row->store) ||
 			!data_column(call, data, "staff", &row->staff))

@@ -128,7 +128,7 @@ extern bool call_available(Call *call, const Unit *unit, int64 amount);
 extern bool call_check_text(Call *call, const text *value, Refusal refusal,
 							const char *what);
 extern Jsonb *call_jsonb(const Call *call, int arg);
-extern bool call_check_document(Call *call, Jsonb *json, const char *what);
+extern bool call_check_object(Call *call, Jsonb *json, const char *what);
 extern bool call_data(Call *call, int data_arg, int items_arg);
 
 #pragma GCC visibility pop

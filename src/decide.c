@@ -88,12 +88,12 @@ debt_lot(int32 unit_id, int64 amount)
 
 /*
  * Posts value that came in.  What is vested repays debt first; what vests
- * later does so when it vests.
+ * later does so when it vests, and what has lapsed already does not.
  */
 void
 decide_post(Decision *decision, JournalRow *row, Lot lot, int32 rule_id)
 {
-	if (lot.vests_on == DATEVAL_NOBEGIN)
+	if (lot.vests_on == DATEVAL_NOBEGIN && lot.expires_on >= decision->today)
 	{
 		int64		debt = wallet_debt(&decision->account->wallet,
 									   lot.unit_id);
@@ -252,7 +252,7 @@ settle_time_out(Decision *decision, JournalRow *row, Hold *hold)
 /*
  * Posts everything that has fallen due by now, one row for each moment and
  * kind.  Rows are dated when it fell due, but not before `not_before`, when
- * the value itself came in.
+ * the value itself came in, nor before the row that brought it back.
  */
 void
 decide_settle(Decision *decision, TimestampTz not_before)
@@ -266,9 +266,10 @@ decide_settle(Decision *decision, TimestampTz not_before)
 
 	while ((due = next_due(decision)).kind != DUE_NOTHING)
 	{
-		JournalRow *row = decide_row(decision, kinds[due.kind],
-									 Max(due.at, not_before));
+		JournalRow *row;
 
+		not_before = Max(Min(due.at, decision->now), not_before);
+		row = decide_row(decision, kinds[due.kind], not_before);
 		CHECK_FOR_INTERRUPTS();
 		switch (due.kind)
 		{
@@ -302,9 +303,12 @@ decide_due(Decision *decision, bool exact)
 	account->due_on = exact ? due_on : Min(account->due_on, due_on);
 }
 
-/* The lot in which an award of this unit is posted. */
+/*
+ * The lot in which an award of this unit is posted.  What is dated tomorrow
+ * cannot be spent today.
+ */
 static Lot
-award_lot(const Unit *unit, DateADT earned_on)
+award_lot(const Unit *unit, DateADT earned_on, DateADT today)
 {
 	Lot			lot = {.unit_id = unit->unit_id, .origin = ORIGIN_EARNED};
 
@@ -314,7 +318,7 @@ award_lot(const Unit *unit, DateADT earned_on)
 		lot.expires_on = DATEVAL_NOEND;
 		return lot;
 	}
-	lot.vests_on = unit->vest_days > 0 ?
+	lot.vests_on = unit->vest_days > 0 || earned_on > today ?
 		earned_on + unit->vest_days : DATEVAL_NOBEGIN;
 	lot.expires_on = unit_expiry(unit, earned_on);
 	return lot;
@@ -352,7 +356,7 @@ decide_awards(Decision *decision, JournalRow *row)
 			at < rule->valid_from || at >= rule->valid_until ||
 			(rule->kind == RULE_PER_AMOUNT && !row->has_amount))
 			continue;
-		lot = award_lot(rule->unit, earned_on);
+		lot = award_lot(rule->unit, earned_on, decision->today);
 		lot.amount = rule_award(rule, row->amount);
 		decide_post(decision, row, lot, rule->rule_id);
 	}

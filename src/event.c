@@ -174,7 +174,7 @@ loyalty_event_purchase(PG_FUNCTION_ARGS)
 
 /*
  * What an order earned and has left on each lot that was to vest later: its
- * awards, less what refunds took and earlier calls of vest moved.
+ * awards, less what refunds took.
  */
 static Statement select_pending = {
 	"SELECT e.unit_id, e.vests_on, e.expires_on, e.origin,"
@@ -182,7 +182,7 @@ static Statement select_pending = {
 	" FROM loyalty.journal j"
 	" JOIN loyalty.entry e USING (member_id, journal_id)"
 	" WHERE j.member_id = $1"
-	" AND (j.ref = $2 AND j.kind IN ('event', 'vest') OR j.reverses = $2)"
+	" AND (j.ref = $2 AND j.kind = 'event' OR j.reverses = $2)"
 	" AND e.vests_on > $3"
 	" GROUP BY e.unit_id, e.vests_on, e.expires_on, e.origin"
 	" HAVING sum(e.amount) > 0",

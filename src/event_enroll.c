@@ -91,6 +91,8 @@ undo_identities(Call *call)
 	if (enrolment->inserted.n > 0)
 		identity_delete(enrolment->program->program_id, call->member_id,
 						&enrolment->inserted);
+	if (enrolment->is_new)
+		call->member_id = 0;
 }
 
 static void
@@ -124,7 +126,7 @@ read_program(Enrolment *enrolment, int program_arg, int identities_arg,
 		return call_refuse(call, REFUSAL_PROGRAM_NOT_FOUND, "program=%s",
 						   name);
 	return (profile == NULL ||
-			call_check_document(call, profile, "profile")) &&
+			call_check_object(call, profile, "profile")) &&
 		identity_parse(call, call_jsonb(call, identities_arg),
 					   &enrolment->identities);
 }
@@ -143,8 +145,24 @@ take_identities(Enrolment *enrolment, int64 member_id)
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
-	identity_insert(enrolment->program->program_id, member_id,
-					&enrolment->identities, &enrolment->inserted);
+	PG_TRY();
+	{
+		identity_insert(enrolment->program->program_id, member_id,
+						&enrolment->identities, &enrolment->inserted);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		ReThrowError(error);
+	}
+	PG_END_TRY();
 	all = enrolment->inserted.n == enrolment->identities.n;
 	if (all)
 		ReleaseCurrentSubTransaction();
@@ -168,6 +186,7 @@ open_new(Enrolment *enrolment, bool *again)
 	Call	   *call = &enrolment->call;
 	int64		member_id;
 
+	call->member_id = 0;
 	decide_begin(&call->decision, &call->account, enrolment->program,
 				 call->now);
 	member_prepare(&call->account, enrolment->program->program_id,
@@ -276,7 +295,7 @@ loyalty_event_enroll(PG_FUNCTION_ARGS)
 		{
 			call->row = journal_row_make(call->member_id, "event", call->now);
 			call->nothing_new = true;
-			if (call->mode != MODE_DRY)
+			if (call_data(call, ENROLL_DATA, -1) && call->mode != MODE_DRY)
 				store_person(call);
 		}
 		else

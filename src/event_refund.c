@@ -4,10 +4,11 @@
  * Takes an order back: what it earned is taken, what was spent on it
  * returns.
  *
- * An order is every event, redeem and capture with its reference.  Each
- * refund moves the refunded amount from `before` to `after` out of the
- * order's total, and every award and every spend follows with its share,
- * rounded down, and all of it at the whole.  So any sequence of partial
+ * An order is every event, redeem and capture with its reference; the events
+ * that have an amount make up what it cost.  Refunds consume that cost in the
+ * order in which it came about, so an event added later changes nothing of
+ * what was refunded before.  Every award and every spend follows with its
+ * share, rounded down, and all of it at the whole: any sequence of partial
  * refunds ends exactly where one full refund does.
  */
 #include "event.h"
@@ -50,31 +51,57 @@ static const Verb refund_verb = {
 	}
 };
 
-/* What was spent on the order: the lots, in spend order. */
-typedef struct Spend
+/*
+ * A row of the order.  Its awards are the elements of Order.awards from
+ * first_award on.
+ */
+typedef struct OrderRow
 {
+	int64		journal_id;
+	char	   *kind;
+	bool		has_amount;
+	int64		amount;			/* event: of the currency; else of unit_id */
+	int64		start;			/* event: what earlier events add up to */
+	int32		unit_id;
+	int64		hold_id;
+	bool		is_purchase;
+	Jsonb	   *items;
+	int			first_award;
+	int			nawards;
+	LotList		spent;			/* redeem, capture: the lots, in spend order */
+} OrderRow;
+
+/* A refund of the order: the earlier ones, and last the one being made. */
+typedef struct Refund
+{
+	int64		journal_id;
 	int64		amount;
-	LotList		lots;
-} Spend;
+	bool		in_units;		/* made when there was nothing but spends */
+} Refund;
 
 typedef struct Order
 {
 	text	   *ref;
+	int			nrows;
+	OrderRow   *rows;
 	bool		has_event;
-	int64		amount;			/* of its events; without one, of its spend */
-	int			scale;
+	bool		mixed_units;	/* of its spends */
+	int32		unit_id;		/* of its spends */
+	int			scale;			/* of its amount */
+	int64		amount;			/* of its events; without one, of its spends */
+	int64		last_row;		/* the newest */
 	int			nawards;
 	Award	   *awards;
-	int			nspends;
-	Spend	   *spends;
 
 	CartLines	lines;			/* n = 0: none, or erased */
 	int64	   *nets;			/* one more than lines: the order itself */
 
-	bool		refunded;		/* at least once */
-	int64		before;			/* refunded so far */
+	int			nrefunds;		/* one more is allocated */
+	Refund	   *refunds;
+	int64		before;			/* refunded so far, in terms of amount */
 	int64	   *line_qty;		/* the same line by line */
 	int64	   *line_net;
+	int64	   *line_money;		/* part of line_net, refunded by amount */
 
 	/* this refund */
 	int64		now;
@@ -94,7 +121,8 @@ static Statement select_order = {
 };
 
 static Statement select_refunds = {
-	"SELECT j.amount, d.data -> 'lines', j.journal_id, j.request_hash"
+	"SELECT j.amount, d.data -> 'lines', j.journal_id, j.request_hash,"
+	" j.unit_id IS NOT NULL"
 	" FROM loyalty.journal j"
 	" LEFT JOIN loyalty.event_data d USING (member_id, journal_id)"
 	" WHERE j.member_id = $1 AND j.reverses = $2 AND j.kind = 'refund'"
@@ -108,19 +136,6 @@ static Statement select_entries = {
 	" ORDER BY line",
 	2, {INT8OID, INT8OID}
 };
-
-/* One row of the order, as far as it is needed after the next statement. */
-typedef struct OrderRow
-{
-	int64		journal_id;
-	char	   *kind;
-	bool		has_amount;
-	int64		amount;
-	int32		unit_id;
-	int64		hold_id;
-	bool		is_purchase;
-	Jsonb	   *items;
-} OrderRow;
 
 static int64
 int64_or_zero(uint64 row, int column)
@@ -140,20 +155,19 @@ jsonb_or_null(uint64 row, int column)
 	return isnull ? NULL : DatumGetJsonbPCopy(value);
 }
 
-static OrderRow *
-load_rows(const Call *call, const Order *order, int *nrows)
+static void
+load_rows(const Call *call, Order *order)
 {
 	NullableDatum args[] = {
 		ARG(Int64GetDatum(call->member_id)),
 		ARG(PointerGetDatum(order->ref))
 	};
-	OrderRow   *rows;
 
-	*nrows = statement_run(&select_order, args, false);
-	rows = palloc0(sizeof(OrderRow) * Max(*nrows, 1));
-	for (int i = 0; i < *nrows; i++)
+	order->nrows = statement_run(&select_order, args, false);
+	order->rows = palloc0(sizeof(OrderRow) * Max(order->nrows, 1));
+	for (int i = 0; i < order->nrows; i++)
 	{
-		OrderRow   *row = &rows[i];
+		OrderRow   *row = &order->rows[i];
 		bool		isnull;
 		Datum		value;
 
@@ -169,7 +183,13 @@ load_rows(const Call *call, const Order *order, int *nrows)
 		row->is_purchase = !isnull && DatumGetBool(value);
 		row->items = jsonb_or_null(i, 7);
 	}
-	return rows;
+}
+
+static bool
+is_spend(const OrderRow *row)
+{
+	return strcmp(row->kind, "redeem") == 0 ||
+		strcmp(row->kind, "capture") == 0;
 }
 
 /* An entry as a lot, with the rule that awarded it. */
@@ -231,16 +251,17 @@ award_of(const Call *call, Order *order, int first, const Lot *lot,
 }
 
 static void
-load_awards(const Call *call, Order *order, int64 journal_id)
+load_awards(const Call *call, Order *order, OrderRow *row)
 {
-	uint64		n = run_entries(call, journal_id);
-	int			first = order->nawards;
+	uint64		n = run_entries(call, row->journal_id);
 
+	row->first_award = order->nawards;
 	for (uint64 i = 0; i < n; i++)
 	{
 		int32		rule_id;
 		Lot			lot = read_entry(i, &rule_id);
-		Award	   *award = award_of(call, order, first, &lot, rule_id);
+		Award	   *award = award_of(call, order, row->first_award, &lot,
+									 rule_id);
 
 		award->amount = amount_add(award->amount, lot.amount);
 		award->lots = award->lots == NULL ?
@@ -248,18 +269,22 @@ load_awards(const Call *call, Order *order, int64 journal_id)
 			repalloc(award->lots, sizeof(Lot) * (award->nlots + 1));
 		award->lots[award->nlots++] = lot;
 	}
+	row->nawards = order->nawards - row->first_award;
 }
 
 /* What a redeem took, or what a capture kept of its hold's lots. */
 static void
-load_spend(const Call *call, Order *order, const OrderRow *row)
+load_spend(const Call *call, OrderRow *row)
 {
-	Spend	   *spend;
-	LotList		lots;
-
-	wallet_init(&lots);
+	wallet_init(&row->spent);
 	if (strcmp(row->kind, "capture") == 0)
-		lots = store_load_hold(call->member_id, row->hold_id)->lots;
+	{
+		const Hold *hold = store_load_hold(call->member_id, row->hold_id);
+
+		if (hold == NULL)
+			elog(ERROR, "hold " INT64_FORMAT " was not found", row->hold_id);
+		row->spent = hold->lots;
+	}
 	else
 	{
 		uint64		n = run_entries(call, row->journal_id);
@@ -270,15 +295,9 @@ load_spend(const Call *call, Order *order, const OrderRow *row)
 			Lot			lot = read_entry(i, &rule_id);
 
 			lot.amount = -lot.amount;
-			wallet_post(&lots, &lot);
+			wallet_post(&row->spent, &lot);
 		}
 	}
-	order->spends = order->spends == NULL ?
-		palloc(sizeof(Spend)) :
-		repalloc(order->spends, sizeof(Spend) * (order->nspends + 1));
-	spend = &order->spends[order->nspends++];
-	spend->amount = row->amount;
-	spend->lots = lots;
 }
 
 /* The cart lines of the purchase and what each contributed. */
@@ -292,8 +311,33 @@ load_lines(Call *call, Order *order, const OrderRow *row)
 	order->nets = items_nets(&order->lines, row->amount);
 	order->line_qty = palloc0(sizeof(int64) * (order->lines.n + 1));
 	order->line_net = palloc0(sizeof(int64) * (order->lines.n + 1));
+	order->line_money = palloc0(sizeof(int64) * (order->lines.n + 1));
 	order->now_qty = palloc0(sizeof(int64) * (order->lines.n + 1));
 	order->now_net = palloc0(sizeof(int64) * (order->lines.n + 1));
+	return true;
+}
+
+/* Nothing but spends: amounts are in the terms of their unit. */
+static bool
+count_spends(Call *call, Order *order, bool is_refund)
+{
+	for (int i = 0; i < order->nrows; i++)
+	{
+		const OrderRow *row = &order->rows[i];
+
+		if (!is_spend(row))
+			continue;
+		order->mixed_units |= order->unit_id != 0 &&
+			order->unit_id != row->unit_id;
+		order->unit_id = row->unit_id;
+		order->amount = amount_add(order->amount, row->amount);
+	}
+	if (order->unit_id == 0)
+		return call_refuse(call, is_refund ? REFUSAL_NOT_REVERSIBLE :
+						   REFUSAL_ORIGINAL_NOT_FOUND,
+						   "member_id=" INT64_FORMAT, call->member_id);
+	order->scale = program_unit_by_id(call->decision.program,
+									  order->unit_id)->scale;
 	return true;
 }
 
@@ -301,45 +345,33 @@ load_lines(Call *call, Order *order, const OrderRow *row)
 static bool
 load_order(Call *call, Order *order)
 {
-	int			nrows;
-	OrderRow   *rows = load_rows(call, order, &nrows);
 	bool		is_refund = false;
 
+	load_rows(call, order);
 	order->scale = call->decision.program->currency_scale;
-	for (int i = 0; i < nrows; i++)
+	for (int i = 0; i < order->nrows; i++)
 	{
-		OrderRow   *row = &rows[i];
+		OrderRow   *row = &order->rows[i];
 
 		if (strcmp(row->kind, "refund") == 0)
-			is_refund = true;
-		else if (strcmp(row->kind, "event") == 0)
 		{
-			order->has_event = true;
-			order->amount = amount_add(order->amount, row->amount);
-			load_awards(call, order, row->journal_id);
-			if (row->is_purchase && !load_lines(call, order, row))
-				return false;
+			is_refund = true;
+			continue;
 		}
-		else
-			load_spend(call, order, row);
+		order->last_row = row->journal_id;
+		if (is_spend(row))
+		{
+			load_spend(call, row);
+			continue;
+		}
+		order->has_event = true;
+		row->start = order->amount;
+		order->amount = amount_add(order->amount, row->amount);
+		load_awards(call, order, row);
+		if (row->is_purchase && !load_lines(call, order, row))
+			return false;
 	}
-	if (order->has_event)
-		return true;
-	if (order->nspends == 0)
-		return is_refund ?
-			call_refuse(call, REFUSAL_NOT_REVERSIBLE,
-						"member_id=" INT64_FORMAT, call->member_id) :
-			call_refuse(call, REFUSAL_ORIGINAL_NOT_FOUND,
-						"member_id=" INT64_FORMAT, call->member_id);
-
-	/* nothing but spends: amounts are in the terms of their unit */
-	for (int i = 0; i < order->nspends; i++)
-		order->amount = amount_add(order->amount, order->spends[i].amount);
-	for (int i = 0; i < nrows; i++)
-		if (rows[i].unit_id != 0)
-			order->scale = program_unit_by_id(call->decision.program,
-											  rows[i].unit_id)->scale;
-	return true;
+	return order->has_event || count_spends(call, order, is_refund);
 }
 
 /* An integer in a document that only this file writes. */
@@ -367,20 +399,27 @@ add_refunded_lines(Order *order, const Jsonb *lines)
 			getIthJsonbValueFromContainer(unconstify(JsonbContainer *,
 													 &lines->root), i);
 		int64		number = line_integer(line, "line");
+		int64		qty;
+		int64		net;
 
 		if (number < 0 || number > order->lines.n)
 			elog(ERROR, "refund lines are damaged");
 		/* the order itself is line 0 */
 		number = number == 0 ? order->lines.n : number - 1;
-		order->line_qty[number] += line_integer(line, "qty");
-		order->line_net[number] += line_integer(line, "net");
+		qty = line_integer(line, "qty");
+		net = line_integer(line, "net");
+		order->line_qty[number] += qty;
+		order->line_net[number] += net;
+		if (qty == 0)
+			order->line_money[number] += net;
 	}
 }
 
 /*
  * What earlier refunds took of the order.  False if one of them was this
  * very request: a full refund may come without key and reference, and is
- * then recognised by what it asks for.
+ * then recognised by what it asks for, as long as nothing was added to the
+ * order since.
  */
 static bool
 load_refunds(Call *call, Order *order)
@@ -392,21 +431,27 @@ load_refunds(Call *call, Order *order)
 	uint64		n = statement_run(&select_refunds, args, false);
 	bool		named = call->key != NULL || call->ref != NULL;
 
-	order->refunded = n > 0;
+	order->nrefunds = n;
+	order->refunds = palloc0(sizeof(Refund) * (n + 1));
 	for (uint64 i = 0; i < n; i++)
 	{
+		Refund	   *refund = &order->refunds[i];
 		Jsonb	   *lines = jsonb_or_null(i, 2);
 		bool		isnull;
 		Datum		hash = statement_value(i, 4, &isnull);
 
-		if (!named && !isnull &&
+		CHECK_FOR_INTERRUPTS();
+		refund->amount = int64_or_zero(i, 1);
+		refund->journal_id = DatumGetInt64(statement_notnull(i, 3));
+		refund->in_units = DatumGetBool(statement_notnull(i, 5));
+		if (!named && !isnull && refund->journal_id > order->last_row &&
 			call_is_request(call, DatumGetByteaPP(hash)))
 		{
-			call->replay = journal_read(call->member_id,
-										DatumGetInt64(statement_notnull(i, 3)));
+			call->replay = journal_read(call->member_id, refund->journal_id);
 			return false;
 		}
-		order->before = amount_add(order->before, int64_or_zero(i, 1));
+		if (refund->in_units == !order->has_event)
+			order->before = amount_add(order->before, refund->amount);
 		if (lines != NULL && order->lines.n > 0)
 			add_refunded_lines(order, lines);
 	}
@@ -439,15 +484,36 @@ spread(Order *order, int64 amount)
 	amount_allocate(amount, left, n + 1, order->now_net);
 }
 
+/* Has the newest row been refunded, and with it everything? */
+static bool
+is_refunded(const Order *order)
+{
+	return order->before >= order->amount && order->nrefunds > 0 &&
+		order->refunds[order->nrefunds - 1].journal_id > order->last_row;
+}
+
 /* All that is left of the order. */
 static bool
 refund_whole(Call *call, Order *order)
 {
-	if (order->refunded && order->before >= order->amount)
+	if (is_refunded(order))
 		return exceeds(call, order, 0);
 	spread(order, order->amount - order->before);
 	for (int i = 0; i < order->lines.n; i++)
 		order->now_qty[i] = order->lines.lines[i].qty - order->line_qty[i];
+	return true;
+}
+
+/* An order that cost nothing has no parts. */
+static bool
+has_parts(Call *call, const Order *order)
+{
+	if (order->amount == 0)
+		return call_refuse(call, REFUSAL_REFUND_EXCEEDS,
+						   "an order of no amount is refunded as a whole");
+	if (order->mixed_units && !order->has_event)
+		return call_refuse(call, REFUSAL_UNIT_MISMATCH,
+						   "an order of several units is refunded as a whole");
 	return true;
 }
 
@@ -456,7 +522,8 @@ refund_amount(Call *call, Order *order)
 {
 	int64		amount;
 
-	if (!call_amount(call, REFUND_AMOUNT, order->scale, &amount))
+	if (!has_parts(call, order) ||
+		!call_amount(call, REFUND_AMOUNT, order->scale, &amount))
 		return false;
 	if (amount > order->amount - order->before)
 		return exceeds(call, order, amount);
@@ -476,19 +543,25 @@ take_quantity(Order *order, int line, int64 qty)
 	return qty;
 }
 
-/* The lines that an item of the refund names: by number, or by sku. */
 static bool
-names_line(const Order *order, int line, const JsonbValue *number,
-		   const JsonbValue *sku)
+has_sku(const Order *order, int line, const JsonbValue *sku)
 {
 	const char *name = order->lines.lines[line].sku;
-	int64		value;
 
-	if (number != NULL)
-		return amount_parse(number->val.numeric, 0,
-							&value) == REFUSAL_NONE && value == line + 1;
 	return strlen(name) == sku->val.string.len &&
 		memcmp(name, sku->val.string.val, sku->val.string.len) == 0;
+}
+
+/* The line of a number that counts from 1, -1 if there is none. */
+static int
+line_of(const Order *order, const JsonbValue *number)
+{
+	int64		value;
+
+	if (amount_parse(number->val.numeric, 0, &value) != REFUSAL_NONE ||
+		value < 1 || value > order->lines.n)
+		return -1;
+	return value - 1;
 }
 
 /* {"line": n} or {"sku": "..."}, with a qty or for all that is left. */
@@ -519,8 +592,10 @@ refund_item(Call *call, Order *order, const JsonbValue *item, int position)
 		!item_quantity(call, qty_value, position, &qty))
 		return false;
 
-	for (int i = 0; i < order->lines.n && taken < qty; i++)
-		if (names_line(order, i, number, sku))
+	if (number != NULL && line_of(order, number) >= 0)
+		taken = take_quantity(order, line_of(order, number), qty);
+	for (int i = 0; sku != NULL && i < order->lines.n && taken < qty; i++)
+		if (has_sku(order, i, sku))
 			taken += take_quantity(order, i, qty - taken);
 	if (taken == 0 || (qty_value != NULL && taken < qty))
 		return call_refuse(call, REFUSAL_REFUND_EXCEEDS,
@@ -529,20 +604,25 @@ refund_item(Call *call, Order *order, const JsonbValue *item, int position)
 	return true;
 }
 
-/* Turns quantities into money: cumulative, so that the last one is exact. */
+/*
+ * Turns quantities into money: cumulative, so that the last one is exact,
+ * and of what refunds by amount have left of the line.
+ */
 static void
 price_items(Order *order)
 {
 	order->now = 0;
 	for (int i = 0; i < order->lines.n; i++)
 	{
-		int64		qty = order->line_qty[i] + order->now_qty[i];
-		int64		target = amount_share(order->nets[i], qty,
+		int64		target = amount_share(order->nets[i] - order->line_money[i],
+										  order->line_qty[i] +
+										  order->now_qty[i],
 										  order->lines.lines[i].qty);
+		int64		paid = order->line_net[i] - order->line_money[i];
 
 		if (order->now_qty[i] == 0)
 			continue;
-		order->now_net[i] = Max(target - order->line_net[i], 0);
+		order->now_net[i] = Max(target - paid, 0);
 		order->now = amount_add(order->now, order->now_net[i]);
 	}
 }
@@ -563,6 +643,8 @@ refund_items(Call *call, Order *order)
 	if (order->lines.n == 0)
 		return call_refuse(call, REFUSAL_ITEMS_INVALID,
 						   "the order has no lines; refund it by amount");
+	if (!has_parts(call, order))
+		return false;
 	for (int i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -586,47 +668,121 @@ measure(Call *call, Order *order)
 	return refund_whole(call, order);
 }
 
-/* The share of a value that so much of the order stands for. */
+/* What the order had cost when a refund was made. */
 static int64
-share_at(const Order *order, int64 value, int64 refunded, bool whole)
+cost_until(const Order *order, int64 journal_id)
 {
-	if (whole)
-		return value;
-	return order->amount == 0 ? 0 :
-		amount_share(value, refunded, order->amount);
+	int64		sum = 0;
+
+	for (int i = 0; i < order->nrows; i++)
+		if (strcmp(order->rows[i].kind, "event") == 0 &&
+			order->rows[i].journal_id < journal_id)
+			sum += order->rows[i].amount;
+	return sum;
 }
 
-/* Is the order refunded wholly?  One of no amount is by its first refund. */
-static bool
-is_whole(const Order *order, int64 refunded, bool any)
+/* The same of what was spent on it. */
+static int64
+spends_until(const Order *order, int64 journal_id)
 {
-	return any && refunded >= order->amount;
+	int64		sum = 0;
+
+	for (int i = 0; i < order->nrows; i++)
+		if (is_spend(&order->rows[i]) &&
+			order->rows[i].journal_id < journal_id)
+			sum += order->rows[i].amount;
+	return sum;
+}
+
+/*
+ * How much of a value that a row moved has been taken back after the first n
+ * refunds.  Told by going through them one by one, so that it never falls,
+ * whatever was added to the order in between.
+ */
+static int64
+taken_back(const Order *order, const OrderRow *row, int64 value, bool whole_only,
+		   int nrefunds)
+{
+	int64		refunded = 0;	/* so far, of the currency */
+	int64		earlier = 0;	/* of it, before the row came about */
+	int64		in_units = 0;
+	int64		taken = 0;
+
+	for (int n = 0; n < nrefunds; n++)
+	{
+		const Refund *refund = &order->refunds[n];
+		int64		total = 0;	/* what the order had cost by then */
+		int64		part;
+		int64		whole;
+
+		if (refund->in_units)
+		{
+			in_units += is_spend(row) ? refund->amount : 0;
+			part = in_units;
+			whole = spends_until(order, refund->journal_id);
+		}
+		else
+		{
+			total = cost_until(order, refund->journal_id);
+			refunded += refund->amount;
+			if (refund->journal_id < row->journal_id)
+				earlier = refunded;
+			if (is_spend(row) || row->amount == 0)
+			{
+				part = refunded - earlier;
+				whole = total - earlier;
+			}
+			else
+			{
+				part = Min(Max(refunded - row->start, 0), row->amount);
+				whole = row->amount;
+			}
+		}
+		if (refund->journal_id < row->journal_id ||
+			(refund->in_units && !is_spend(row)))
+			continue;
+		if (part >= whole)
+			taken = value;
+		else if (!whole_only)
+			taken = Max(taken, amount_share(value, part, whole));
+	}
+	return taken;
+}
+
+/* The refund being made is the last one, newer than every row. */
+static void
+add_this_refund(Order *order)
+{
+	Refund	   *refund = &order->refunds[order->nrefunds];
+
+	refund->journal_id = PG_INT64_MAX;
+	refund->amount = order->now;
+	refund->in_units = !order->has_event;
 }
 
 static void
-take_back_awards(Call *call, const Order *order, JournalRow *row)
+take_back_awards(Call *call, const Order *order, JournalRow *journal_row)
 {
 	int64	   *from = palloc(sizeof(int64) * Max(order->nawards, 1));
 	int64	   *until = palloc(sizeof(int64) * Max(order->nawards, 1));
-	bool		whole_before = is_whole(order, order->before,
-										order->refunded);
-	bool		whole_after = is_whole(order, order->before + order->now,
-									   true);
 
-	for (int i = 0; i < order->nawards; i++)
+	for (int i = 0; i < order->nrows; i++)
 	{
-		const Award *award = &order->awards[i];
+		const OrderRow *row = &order->rows[i];
 
-		from[i] = until[i] = 0;
-		if (!award->unit->refund_whole || whole_before)
-			from[i] = share_at(order, award->amount, order->before,
-							   whole_before);
-		if (!award->unit->refund_whole || whole_after)
-			until[i] = share_at(order, award->amount,
-								order->before + order->now, whole_after);
+		for (int n = row->first_award; n < row->first_award + row->nawards; n++)
+		{
+			const Award *award = &order->awards[n];
+			bool		whole_only = award->unit->refund_whole;
+
+			from[n] = taken_back(order, row, award->amount, whole_only,
+								 order->nrefunds);
+			until[n] = taken_back(order, row, award->amount, whole_only,
+								  order->nrefunds + 1);
+		}
 	}
-	decide_take_back(&call->decision, row, order->awards, order->nawards,
-					 from, until);
+	decide_take_back(&call->decision, journal_row, order->awards,
+					 order->nawards, from, until);
 }
 
 /* The part [from, until) of the lots that were spent. */
@@ -649,23 +805,23 @@ lots_between(const LotList *lots, int64 from, int64 until, LotList *part)
 }
 
 static void
-give_back_spends(Call *call, const Order *order, JournalRow *row)
+give_back_spends(Call *call, const Order *order, JournalRow *journal_row)
 {
-	int64		after = order->before + order->now;
-
-	for (int i = 0; i < order->nspends; i++)
+	for (int i = 0; i < order->nrows; i++)
 	{
-		const Spend *spend = &order->spends[i];
+		const OrderRow *row = &order->rows[i];
 		LotList		part;
 
-		lots_between(&spend->lots,
-					 share_at(order, spend->amount, order->before,
-							  is_whole(order, order->before,
-									   order->refunded)),
-					 share_at(order, spend->amount, after,
-							  is_whole(order, after, true)),
+		if (!is_spend(row))
+			continue;
+		lots_between(&row->spent,
+					 taken_back(order, row, row->amount, false,
+								order->nrefunds),
+					 taken_back(order, row, row->amount, false,
+								order->nrefunds + 1),
 					 &part);
-		decide_give_back(&call->decision, row, &part, call->decision.today);
+		decide_give_back(&call->decision, journal_row, &part,
+						 call->decision.today);
 	}
 }
 
@@ -751,6 +907,9 @@ loyalty_event_refund(PG_FUNCTION_ARGS)
 		row->reverses = order.ref;
 		row->has_amount = true;
 		row->amount = order.now;
+		if (!order.has_event)
+			row->unit_id = order.unit_id;
+		add_this_refund(&order);
 		if (call_data(&call, REFUND_DATA, REFUND_ITEMS))
 		{
 			keep_lines(&order, row);

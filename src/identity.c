@@ -68,7 +68,7 @@ trimmed(const char *value)
 static char *
 canonical_phone(const char *value)
 {
-	char	   *phone = without(value, " -.()/");
+	char	   *phone = without(value, " -.()");
 	const char *digits;
 
 	if (strncmp(phone, "00", 2) == 0)
@@ -101,7 +101,7 @@ canonical_card(const char *value)
 	char	   *card = without(value, " -");
 
 	for (char *c = card; *c != '\0'; c++)
-		*c = pg_toupper((unsigned char) *c);
+		*c = pg_ascii_toupper((unsigned char) *c);
 	return card;
 }
 

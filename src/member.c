@@ -111,10 +111,14 @@ static Statement insert_member = {
 	4, {INT8OID, TIMESTAMPTZOID, INT4OID, JSONBOID}
 };
 
+#define MAX_PROFILE_BYTES (1024 * 1024)
+
 /* What the profile has already stays. */
 static Statement complete_profile = {
 	"UPDATE loyalty.member SET profile = $2 || profile"
-	" WHERE member_id = $1 AND NOT profile ?& ARRAY(SELECT jsonb_object_keys($2))",
+	" WHERE member_id = $1"
+	" AND NOT profile ?& ARRAY(SELECT jsonb_object_keys($2))"
+	" RETURNING octet_length(profile::text)",
 	2, {INT8OID, JSONBOID}
 };
 
@@ -167,6 +171,13 @@ member_complete_profile(int64 member_id, const Jsonb *profile)
 		ARG(JsonbPGetDatum(profile))
 	};
 
-	if (JB_ROOT_COUNT(unconstify(Jsonb *, profile)) > 0)
-		statement_run(&complete_profile, args, false);
+	if (JB_ROOT_COUNT(unconstify(Jsonb *, profile)) == 0 ||
+		statement_run(&complete_profile, args, false) == 0)
+		return;
+	if (DatumGetInt32(statement_notnull(0, 1)) > MAX_PROFILE_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("profile is too large"),
+				 errdetail("A profile has at most %d bytes.",
+						   MAX_PROFILE_BYTES)));
 }

@@ -206,13 +206,18 @@ load_rules(Program *program, const NullableDatum *args)
 		rule->valid_from = timestamp_or(i, 8, DT_NOBEGIN);
 		rule->valid_until = timestamp_or(i, 9, DT_NOEND);
 
-		/* rule_check() has seen to it that both convert */
-		amount_parse(DatumGetNumeric(statement_notnull(i, 5)),
-					 rule->unit->scale, &rule->award);
+		/* the rule's trigger saw to it, but scales may have changed since */
 		per = statement_value(i, 6, &isnull);
-		if (!isnull)
-			amount_parse(DatumGetNumeric(per), program->currency_scale,
-						 &rule->per);
+		if (amount_parse(DatumGetNumeric(statement_notnull(i, 5)),
+						 rule->unit->scale, &rule->award) != REFUSAL_NONE ||
+			(!isnull &&
+			 amount_parse(DatumGetNumeric(per), program->currency_scale,
+						  &rule->per) != REFUSAL_NONE))
+			ereport(ERROR,
+					(errcode(refusal_sqlstate(REFUSAL_RULE_INVALID)),
+					 errmsg("%s", refusal_text(REFUSAL_RULE_INVALID)->message),
+					 errdetail("rule_id=%d has more decimals than its unit or "
+							   "currency", rule->rule_id)));
 	}
 }
 
@@ -378,6 +383,21 @@ program_get(int32 program_id)
 	return *slot;
 }
 
+/*
+ * The same, compiled anew whatever this transaction used before: other
+ * sessions may have posted units to a wallet that it does not know.
+ */
+const Program *
+program_refresh(int32 program_id)
+{
+	Program   **slot = slot_of(program_id);
+
+	if (*slot != NULL)
+		retire(*slot);
+	*slot = NULL;
+	return program_get(program_id);
+}
+
 /* The same by name. */
 const Program *
 program_find(const char *name)
@@ -416,6 +436,15 @@ program_unit_by_id(const Program *program, int32 unit_id)
 }
 
 bool
+program_has_unit(const Program *program, int32 unit_id)
+{
+	for (int i = 0; i < program->nunits; i++)
+		if (program->units[i].unit_id == unit_id)
+			return true;
+	return false;
+}
+
+bool
 program_knows_event(const Program *program, const char *event)
 {
 	for (int i = 0; i < program->nevents; i++)
@@ -439,7 +468,7 @@ program_date(const Program *program, TimestampTz at)
 	return date2j(tm.tm_year, tm.tm_mon, tm.tm_mday) - POSTGRES_EPOCH_JDATE;
 }
 
-/* The first moment of a local date. */
+/* Local midnight at the beginning of a date; the earlier one, if it is twice. */
 TimestampTz
 program_midnight(const Program *program, DateADT date)
 {

@@ -87,9 +87,11 @@ typedef struct Program
 
 extern void program_init(void);
 extern const Program *program_get(int32 program_id);
+extern const Program *program_refresh(int32 program_id);
 extern const Program *program_find(const char *name);
 extern const Unit *program_unit(const Program *program, const char *code);
 extern const Unit *program_unit_by_id(const Program *program, int32 unit_id);
+extern bool program_has_unit(const Program *program, int32 unit_id);
 extern bool program_knows_event(const Program *program, const char *event);
 
 /* The programme's calendar. */

@@ -20,6 +20,7 @@ prepare(Statement *statement)
 	Oid			argtypes[STATEMENT_MAX_ARGS];
 	bool		has_wallet = false;
 	Oid			wallet_type = InvalidOid;
+	SPIPlanPtr	plan;
 
 	for (int i = 0; i < statement->nargs; i++)
 		has_wallet |= statement->argtypes[i] == WALLET_TYPE;
@@ -37,10 +38,11 @@ prepare(Statement *statement)
 		argtypes[i] = statement->argtypes[i] == WALLET_TYPE ?
 			wallet_type : statement->argtypes[i];
 
-	statement->plan = SPI_prepare_cursor(statement->sql, statement->nargs,
-										 argtypes, CURSOR_OPT_GENERIC_PLAN);
-	if (statement->plan == NULL || SPI_keepplan(statement->plan) != 0)
+	plan = SPI_prepare_cursor(statement->sql, statement->nargs, argtypes,
+							  CURSOR_OPT_GENERIC_PLAN);
+	if (plan == NULL || SPI_keepplan(plan) != 0)
 		elog(ERROR, "could not prepare \"%s\"", statement->sql);
+	statement->plan = plan;
 	statement->wallet_type = wallet_type;
 }
 

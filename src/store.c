@@ -125,6 +125,18 @@ store_load_past_holds(Decision *decision, TimestampTz until)
 	}
 }
 
+/* Does the programme know every unit of the wallet? */
+static bool
+knows_units(const Program *program, const LotList *wallet)
+{
+	for (int i = 0; i < wallet->n; i++)
+		if ((i == 0 ||
+			 wallet->lots[i].unit_id != wallet->lots[i - 1].unit_id) &&
+			!program_has_unit(program, wallet->lots[i].unit_id))
+			return false;
+	return true;
+}
+
 /*
  * Loads and locks an account as asked, with its programme and, if one may
  * have timed out, its open holds; starts the decision.  False if there is no
@@ -139,6 +151,16 @@ store_load(int64 member_id, AccountLock lock, TimestampTz now,
 	if (!account_load(member_id, lock, account))
 		return false;
 	program = program_get(account->program_id);
+	if (program != NULL && !knows_units(program, &account->wallet))
+		program = program_refresh(account->program_id);
+	if (program != NULL && !knows_units(program, &account->wallet))
+		ereport(ERROR,
+				(errcode(refusal_sqlstate(REFUSAL_INVARIANT_VIOLATED)),
+				 errmsg("%s",
+						refusal_text(REFUSAL_INVARIANT_VIOLATED)->message),
+				 errdetail("The wallet of member " INT64_FORMAT " has a unit "
+						   "that its programme has not.", member_id),
+				 errhint("Run loyalty.verify(), then loyalty.rebuild().")));
 	if (program == NULL)
 		elog(ERROR, "programme %d of member " INT64_FORMAT " was not found",
 			 account->program_id, member_id);

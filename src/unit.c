@@ -60,7 +60,8 @@ check_fixed(TriggerData *trigger, const char *const *columns, int ncolumns)
 		char	   *after = column_text(trigger->tg_newtuple, tupdesc,
 										columns[i]);
 
-		if (strcmp(before, after) != 0 &&
+		/* NULL is left to the column's constraint, which is checked later */
+		if (before != NULL && after != NULL && strcmp(before, after) != 0 &&
 			program_is_used(program_of(trigger->tg_trigtuple, tupdesc)))
 			ereport(ERROR,
 					(errcode(refusal_sqlstate(REFUSAL_CONFIG_FIXED)),
@@ -86,7 +87,7 @@ Datum
 loyalty_program_check(PG_FUNCTION_ARGS)
 {
 	static const char *const fixed[] = {
-		"time_zone", "currency", "currency_scale"
+		"time_zone", "currency", "currency_scale", "ref_scope"
 	};
 	TriggerData *trigger = row_trigger(fcinfo);
 	bool		update = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);

@@ -7,7 +7,10 @@ CREATE OR REPLACE FUNCTION loyalty.verify(program text DEFAULT NULL)
 RETURNS TABLE (invariant text, member_id bigint, detail text)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 10
 SET search_path = pg_catalog, pg_temp
-SET jit = off -- compiling a query of this length takes longer than running it
+-- Compiling a query of this length takes longer than running it; and to read
+-- a whole table in the order of an index takes longer than to sort it.
+SET jit = off
+SET random_page_cost = 20
 BEGIN ATOMIC
 	-- Plain SQL cannot raise: find() does, when there is no such programme.
 	SELECT CASE WHEN verify.program IS NOT NULL THEN loyalty.find(verify.program, 'card', '0') END;
@@ -29,6 +32,8 @@ BEGIN ATOMIC
 			FROM loyalty.entry e
 			WHERE verify.program IS NULL OR e.program_id = (SELECT s.program_id FROM scope s)) c
 		GROUP BY GROUPING SETS ((c.member_id, c.unit_id), (c.member_id))
+	), node AS (
+		SELECT coalesce(nullif(current_setting('loyalty.node_id', true), ''), '0')::bigint AS node
 	), past AS MATERIALIZED (
 		-- every journal row once, per member
 		SELECT j.member_id,
@@ -38,6 +43,8 @@ BEGIN ATOMIC
 			min(j.effective_at) FILTER (WHERE j.event = 'purchase') AS first_purchase_at,
 			max(j.effective_at) FILTER (WHERE j.event = 'purchase') AS last_purchase_at,
 			max(j.journal_id) FILTER (WHERE j.kind IN ('freeze', 'thaw', 'close', 'reopen')) AS status_from,
+			-- ids of this node, without the node
+			max(j.journal_id & 8796093022207) FILTER (WHERE j.journal_id >> 43 = (SELECT n.node FROM node n)) AS last_id,
 			count(j.key) AS keys, count(DISTINCT j.key COLLATE "C") AS different_keys,
 			count(j.ref) AS refs,
 			-- neither a kind nor an event has a blank
@@ -123,14 +130,14 @@ BEGIN ATOMIC
 			AND (verify.program IS NULL OR j.program_id = (SELECT s.program_id FROM scope s))) i
 			ON i.ref = o.ref AND i.member_id = o.other_member_id AND i.other_member_id = o.member_id
 	), id AS (
-		-- what the sequences must be above: ids of this node, without the node
-		SELECT 'id_seq' AS sequence, max(x.id & 8796093022207) AS highest,
+		-- what the sequences must be above
+		SELECT 'id_seq' AS sequence,
+			greatest((SELECT max(p.last_id) FROM past p),
+				(SELECT max(a.member_id & 8796093022207) FROM loyalty.account a
+					WHERE a.member_id >> 43 = (SELECT n.node FROM node n)),
+				(SELECT max(h.hold_id & 8796093022207) FROM loyalty.hold h
+					WHERE h.hold_id >> 43 = (SELECT n.node FROM node n))) AS highest,
 			(SELECT s.last_value + s.is_called::int FROM loyalty.id_seq s) AS next
-		FROM (
-			SELECT a.member_id AS id FROM loyalty.account a
-			UNION ALL SELECT j.journal_id FROM loyalty.journal j
-			UNION ALL SELECT h.hold_id FROM loyalty.hold h) x
-		WHERE x.id >> 43 = coalesce(nullif(current_setting('loyalty.node_id', true), ''), '0')::bigint
 		UNION ALL
 		SELECT 'program_id_seq', max(p.program_id),
 			(SELECT s.last_value + s.is_called::int FROM loyalty.program_id_seq s)

@@ -25,7 +25,8 @@ CREATE TABLE loyalty.journal (
 	staff           text,
 	actor           text        NOT NULL,
 	reason          text,
-	-- NULL for what the clock did (vest, expire, time_out) and for a receiver's half
+	-- NULL for what was not called by itself: vest, expire and time_out by the clock,
+	-- the receiver's half of a transfer, what sale() wrote before the purchase
 	request_hash    bytea,
 	-- what moved no lot but must be told: lapsed, forgiven
 	outcome         jsonb,

@@ -141,26 +141,25 @@ sub journal_rows
         'SELECT count(*) FROM loyalty.journal');
 }
 
-my %crash = (
-    'kill -9 of a backend' => sub {
-        my $pid = $node->safe_psql('postgres', <<'SQL');
-SELECT pid FROM pg_stat_activity
-WHERE backend_type = 'client backend' AND query LIKE '%loyalty.%' AND pid <> pg_backend_pid()
-ORDER BY pid LIMIT 1
+# One of the clients' sessions, in the middle of a call or between two.
+sub kill_session
+{
+    kill 'KILL', $node->safe_psql('postgres', <<'SQL');
+SELECT max(pid) FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND query LIKE '%FROM loyalty.%' AND pid <> pg_backend_pid()
 SQL
-        kill 'KILL', $pid;
+    return;
+}
+
+my %crash = (
+    'kill -9 of a backend' => \&kill_session,
+    'kill -9 after a checkpoint' => sub {
+        $node->safe_psql('postgres', 'CHECKPOINT');
+        kill_session();
         return;
     },
     'immediate stop' => sub {
         $node->stop('immediate');
-        return;
-    },
-    'kill -9 of a backend after a checkpoint' => sub {
-        $node->safe_psql('postgres', 'CHECKPOINT');
-        my $pid = $node->safe_psql('postgres',
-            q{SELECT max(pid) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() AND backend_type = 'client backend'}
-        );
-        kill 'KILL', $pid;
         return;
     });
 
