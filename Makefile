@@ -2,8 +2,8 @@
 
 # install order, dependency order, table of contents: a concept may use only
 # those before it (loyalty and statement are the base of all)
-CONCEPTS = amount wallet program unit account journal rule template decide \
-           store call member identity event hold balance report verify role
+CONCEPTS = amount wallet program unit rule account journal hold template decide \
+           store call member identity event balance report verify role
 
 PG_CONFIG ?= $(firstword $(wildcard /usr/lib/postgresql/15/bin/pg_config) pg_config)
 # make demo DATA=directory; PGXS would take the name for files to install

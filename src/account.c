@@ -7,7 +7,7 @@
 
 #include "utils/builtins.h"
 
-#include "program.h"
+#include "rule_program.h"
 #include "statement.h"
 
 PG_FUNCTION_INFO_V1(loyalty_member_require);
@@ -162,6 +162,7 @@ loyalty_member_require(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("member_id must not be null")));
 	SPI_connect();
+	loyalty_check_version();
 	if (statement_run(&select_member_program, fcinfo->args, true) == 0)
 		ereport(ERROR,
 				(errcode(refusal_sqlstate(REFUSAL_MEMBER_NOT_FOUND)),
@@ -185,6 +186,7 @@ loyalty_unit_require(PG_FUNCTION_ARGS)
 	int32		unit_id;
 
 	SPI_connect();
+	loyalty_check_version();
 	program = program_get(PG_GETARG_INT32(0));
 	unit = program ? program_unit(program, code) : NULL;
 	if (unit == NULL)

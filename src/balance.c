@@ -93,7 +93,8 @@ go_back(Decision *decision, DateADT as_of)
 	statement_run(&fold_until, args, true);
 	wallet_unpack(statement_notnull(0, 1), &decision->account->wallet);
 	clear_early_repayments(&decision->account->wallet);
-	store_load_past_holds(decision, until);
+	decision->nholds = hold_load_past(decision->account->member_id, until,
+									  &decision->holds);
 	decision->now = until - 1;
 	decision->today = as_of;
 }

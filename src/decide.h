@@ -10,32 +10,11 @@
 #include "loyalty.h"
 
 #include "account.h"
+#include "hold.h"
 #include "journal.h"
-#include "program.h"
+#include "rule_program.h"
 
 #pragma GCC visibility push(hidden)
-
-typedef enum HoldStatus
-{
-	HOLD_HELD,
-	HOLD_CAPTURED,
-	HOLD_RELEASED,
-	HOLD_TIMED_OUT
-} HoldStatus;
-
-typedef struct Hold
-{
-	int64		hold_id;
-	int64		journal_id;
-	int32		unit_id;
-	int64		amount;
-	int64		captured;
-	TimestampTz expires_at;
-	HoldStatus	status;
-	text	   *ref;
-	LotList		lots;			/* in spend order */
-	bool		changed;		/* to be stored */
-} Hold;
 
 /* A decision about one account: rows to append, holds and wallet changed. */
 typedef struct Decision

@@ -279,7 +279,7 @@ load_spend(const Call *call, OrderRow *row)
 	wallet_init(&row->spent);
 	if (strcmp(row->kind, "capture") == 0)
 	{
-		const Hold *hold = store_load_hold(call->member_id, row->hold_id);
+		const Hold *hold = hold_load(call->member_id, row->hold_id);
 
 		if (hold == NULL)
 			elog(ERROR, "hold " INT64_FORMAT " was not found", row->hold_id);

@@ -12,7 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 
-#include "program.h"
+#include "rule_program.h"
 #include "statement.h"
 
 PG_FUNCTION_INFO_V1(loyalty_identity_canonical);

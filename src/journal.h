@@ -12,7 +12,7 @@
 #include "lib/stringinfo.h"
 #include "utils/jsonb.h"
 
-#include "program.h"
+#include "rule_program.h"
 #include "wallet.h"
 
 #pragma GCC visibility push(hidden)

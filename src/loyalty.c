@@ -18,7 +18,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-#include "program.h"
+#include "rule_program.h"
 #include "statement.h"
 
 #if PG_VERSION_NUM >= 180000

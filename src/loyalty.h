@@ -21,7 +21,7 @@
  * replayed before anything about it can be refused.
  *
  * Memory.  Everything is allocated in the caller's context, except the
- * compiled programmes (program.c), which live until they are replaced.
+ * compiled programmes (rule_program.c), which live until they are replaced.
  */
 #ifndef LOYALTY_H
 #define LOYALTY_H

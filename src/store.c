@@ -11,78 +11,6 @@
 
 #include "statement.h"
 
-#define HOLD_COLUMNS \
-	"SELECT hold_id, journal_id, unit_id, amount, captured, expires_at," \
-	" status, ref, lots FROM loyalty.hold WHERE member_id = $1"
-
-static Statement select_hold = {
-	HOLD_COLUMNS " AND hold_id = $2", 2, {INT8OID, INT8OID}
-};
-
-static Statement select_open_holds = {
-	HOLD_COLUMNS " AND status = 'held'", 1, {INT8OID}
-};
-
-/* Holds that were open at a moment, whatever became of them since. */
-static Statement select_past_holds = {
-	HOLD_COLUMNS " AND EXISTS (SELECT FROM loyalty.journal j"
-	" WHERE j.member_id = $1 AND j.journal_id = hold.journal_id"
-	" AND j.effective_at < $2)"
-	" AND NOT EXISTS (SELECT FROM loyalty.journal j"
-	" WHERE j.member_id = $1 AND j.hold_id = hold.hold_id"
-	" AND j.kind IN ('capture', 'release', 'time_out')"
-	" AND j.effective_at < $2)",
-	2, {INT8OID, TIMESTAMPTZOID}
-};
-
-static Statement insert_hold = {
-	"INSERT INTO loyalty.hold (member_id, hold_id, status, captured,"
-	" journal_id, amount, expires_at, program_id, unit_id, ref, lots)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-	11, {INT8OID, INT8OID, TEXTOID, INT8OID, INT8OID, INT8OID,
-	TIMESTAMPTZOID, INT4OID, INT4OID, TEXTOID, WALLET_TYPE}
-};
-
-static Statement update_hold = {
-	"UPDATE loyalty.hold SET status = $3, captured = $4"
-	" WHERE member_id = $1 AND hold_id = $2",
-	4, {INT8OID, INT8OID, TEXTOID, INT8OID}
-};
-
-static const char *const hold_status_names[] = {
-	[HOLD_HELD] = "held",
-	[HOLD_CAPTURED] = "captured",
-	[HOLD_RELEASED] = "released",
-	[HOLD_TIMED_OUT] = "timed_out"
-};
-
-static HoldStatus
-parse_hold_status(const char *name)
-{
-	for (int i = 0; i < lengthof(hold_status_names); i++)
-		if (strcmp(name, hold_status_names[i]) == 0)
-			return i;
-	elog(ERROR, "unknown hold status \"%s\"", name);
-}
-
-static void
-read_hold(uint64 row, Hold *hold)
-{
-	bool		isnull;
-	Datum		ref = statement_value(row, 8, &isnull);
-
-	hold->hold_id = DatumGetInt64(statement_notnull(row, 1));
-	hold->journal_id = DatumGetInt64(statement_notnull(row, 2));
-	hold->unit_id = DatumGetInt32(statement_notnull(row, 3));
-	hold->amount = DatumGetInt64(statement_notnull(row, 4));
-	hold->captured = DatumGetInt64(statement_notnull(row, 5));
-	hold->expires_at = DatumGetTimestampTz(statement_notnull(row, 6));
-	hold->status = parse_hold_status(statement_text(row, 7));
-	hold->ref = isnull ? NULL : DatumGetTextPCopy(ref);
-	hold->changed = false;
-	wallet_unpack(statement_notnull(row, 9), &hold->lots);
-}
-
 /*
  * Loads the open holds of a decision's account, and sets hold_until to what
  * it is exactly once those that are due have timed out.
@@ -91,38 +19,15 @@ void
 store_load_holds(Decision *decision, AccountLock lock)
 {
 	Account    *account = decision->account;
-	NullableDatum args[] = {ARG(Int64GetDatum(account->member_id))};
 
-	decision->nholds = statement_run(&select_open_holds, args,
-									 lock == ACCOUNT_READ_STABLE);
-	decision->holds = palloc(sizeof(Hold) * Max(decision->nholds, 1));
+	decision->nholds = hold_load_open(account->member_id,
+									  lock == ACCOUNT_READ_STABLE,
+									  &decision->holds);
 	account->hold_until = DT_NOEND;
 	for (int i = 0; i < decision->nholds; i++)
-	{
-		Hold	   *hold = &decision->holds[i];
-
-		read_hold(i, hold);
-		if (hold->expires_at > decision->now)
-			account->hold_until = Min(account->hold_until, hold->expires_at);
-	}
-}
-
-/* Loads the holds that were open at a past moment, as they were then. */
-void
-store_load_past_holds(Decision *decision, TimestampTz until)
-{
-	NullableDatum args[] = {
-		ARG(Int64GetDatum(decision->account->member_id)),
-		ARG(TimestampTzGetDatum(until))
-	};
-
-	decision->nholds = statement_run(&select_past_holds, args, true);
-	decision->holds = palloc(sizeof(Hold) * Max(decision->nholds, 1));
-	for (int i = 0; i < decision->nholds; i++)
-	{
-		read_hold(i, &decision->holds[i]);
-		decision->holds[i].status = HOLD_HELD;
-	}
+		if (decision->holds[i].expires_at > decision->now)
+			account->hold_until = Min(account->hold_until,
+									  decision->holds[i].expires_at);
 }
 
 /* Does the programme know every unit of the wallet? */
@@ -168,44 +73,6 @@ store_load(int64 member_id, AccountLock lock, TimestampTz now,
 	if (account->hold_until <= now)
 		store_load_holds(decision, lock);
 	return true;
-}
-
-/* One hold of a member whose account is locked; NULL if there is none. */
-Hold *
-store_load_hold(int64 member_id, int64 hold_id)
-{
-	NullableDatum args[] = {
-		ARG(Int64GetDatum(member_id)),
-		ARG(Int64GetDatum(hold_id))
-	};
-	Hold	   *hold;
-
-	if (statement_run(&select_hold, args, false) == 0)
-		return NULL;
-	hold = palloc(sizeof(Hold));
-	read_hold(0, hold);
-	return hold;
-}
-
-static void
-write_hold(Statement *statement, const Decision *decision, const Hold *hold)
-{
-	NullableDatum args[] = {
-		ARG(Int64GetDatum(decision->account->member_id)),
-		ARG(Int64GetDatum(hold->hold_id)),
-		ARG(CStringGetTextDatum(hold_status_names[hold->status])),
-		ARG(Int64GetDatum(hold->captured)),
-		ARG(Int64GetDatum(hold->journal_id)),
-		ARG(Int64GetDatum(hold->amount)),
-		ARG(TimestampTzGetDatum(hold->expires_at)),
-		ARG(Int32GetDatum(decision->program->program_id)),
-		ARG(Int32GetDatum(hold->unit_id)),
-		POINTER_ARG(hold->ref),
-		ARG(statement == &insert_hold ? wallet_pack(&hold->lots) : (Datum) 0)
-	};
-
-	if (statement_run(statement, args, false) != 1)
-		elog(ERROR, "hold " INT64_FORMAT " was not written", hold->hold_id);
 }
 
 /*
@@ -261,9 +128,11 @@ store_decision(Decision *decision)
 	for (int i = 0; i < decision->nrows; i++)
 		journal_insert(decision->rows[i], decision->program);
 	if (new_hold != NULL)
-		write_hold(&insert_hold, decision, new_hold);
+		hold_insert(decision->account->member_id,
+					decision->program->program_id, new_hold);
 	for (int i = 0; i < decision->nholds; i++)
 		if (decision->holds[i].changed)
-			write_hold(&update_hold, decision, &decision->holds[i]);
+			hold_update(decision->account->member_id,
+						decision->program->program_id, &decision->holds[i]);
 	account_update(decision->account);
 }

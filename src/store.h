@@ -16,8 +16,6 @@
 extern bool store_load(int64 member_id, AccountLock lock, TimestampTz now,
 					   Account *account, Decision *decision);
 extern void store_load_holds(Decision *decision, AccountLock lock);
-extern void store_load_past_holds(Decision *decision, TimestampTz until);
-extern Hold *store_load_hold(int64 member_id, int64 hold_id);
 extern void store_number(Decision *decision);
 extern bool store_claim(Decision *decision, bool dry);
 extern void store_decision(Decision *decision);

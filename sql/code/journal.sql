@@ -16,3 +16,38 @@ CREATE OR REPLACE TRIGGER journal_immutable BEFORE UPDATE OR DELETE OR TRUNCATE 
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.journal_immutable();
 CREATE OR REPLACE TRIGGER entry_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON loyalty.entry
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.journal_immutable();
+
+-- What of the configuration is fixed, once the ledger is written in its terms.
+
+CREATE OR REPLACE FUNCTION loyalty.program_check()
+RETURNS trigger LANGUAGE C SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_program_check';
+COMMENT ON FUNCTION loyalty.program_check() IS
+'Trigger: refuses an unknown time zone, and another zone or currency once the programme has a journal';
+
+CREATE OR REPLACE TRIGGER program_check BEFORE INSERT OR UPDATE ON loyalty.program
+	FOR EACH ROW EXECUTE FUNCTION loyalty.program_check();
+CREATE OR REPLACE FUNCTION loyalty.unit_check()
+RETURNS trigger LANGUAGE C SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_unit_check';
+COMMENT ON FUNCTION loyalty.unit_check() IS
+'Trigger: refuses another scale or kind of a unit once the programme has a journal';
+
+CREATE OR REPLACE TRIGGER unit_check BEFORE UPDATE ON loyalty.unit
+	FOR EACH ROW EXECUTE FUNCTION loyalty.unit_check();
+
+CREATE OR REPLACE FUNCTION loyalty.config_in_use()
+RETURNS trigger LANGUAGE C SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_config_in_use';
+COMMENT ON FUNCTION loyalty.config_in_use() IS
+'Trigger: refuses to delete a programme, unit or event that other rows refer to';
+
+CREATE OR REPLACE TRIGGER program_in_use BEFORE DELETE ON loyalty.program
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
+CREATE OR REPLACE TRIGGER program_event_in_use BEFORE DELETE ON loyalty.program_event
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
+CREATE OR REPLACE TRIGGER unit_in_use BEFORE DELETE ON loyalty.unit
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();

@@ -14,7 +14,7 @@ CREATE TABLE loyalty.account (
 	last_purchase_at  timestamptz,
 	-- earliest time-out of an open hold
 	hold_until        timestamptz,
-	program_id        int            NOT NULL REFERENCES loyalty.program,
+	program_id        int            NOT NULL,
 	tier_id           int,
 	tier_since        date,
 	tier_until        date,

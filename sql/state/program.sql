@@ -1,3 +1,8 @@
+-- No table has a foreign key. pg_restore -j loads the tables of an extension,
+-- whose constraints are there already, in the order of their size, and a key
+-- would make it fail. Configuration is checked by triggers when it is saved,
+-- members are written by one routine, and verify() checks both.
+
 CREATE TABLE loyalty.program (
 	program_id     int         NOT NULL DEFAULT nextval('loyalty.program_id_seq') PRIMARY KEY,
 	name           text        NOT NULL UNIQUE
@@ -16,7 +21,7 @@ CREATE TABLE loyalty.program (
 
 -- The events that a programme knows; record() refuses any other.
 CREATE TABLE loyalty.program_event (
-	program_id int  NOT NULL REFERENCES loyalty.program,
+	program_id int  NOT NULL,
 	event      text NOT NULL CHECK (event ~ '^[a-z][a-z0-9_]{0,62}$'),
 	PRIMARY KEY (program_id, event)
 );

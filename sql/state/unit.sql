@@ -1,6 +1,6 @@
 CREATE TABLE loyalty.unit (
 	unit_id       int      NOT NULL DEFAULT nextval('loyalty.unit_id_seq') PRIMARY KEY,
-	program_id    int      NOT NULL REFERENCES loyalty.program,
+	program_id    int      NOT NULL,
 	code          text     NOT NULL CHECK (code ~ '^[a-z][a-z0-9_]{0,62}$'),
 	kind          text     NOT NULL CHECK (kind IN ('points', 'money', 'metric')),
 	-- number of decimals; amounts are kept as integers of 10^-scale

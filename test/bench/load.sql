@@ -61,18 +61,6 @@ BEGIN
 END;
 $$;
 
--- A member with a long history
-CREATE PROCEDURE bench.grow(member_id bigint, purchases int)
-LANGUAGE plpgsql AS $$
-BEGIN
-	FOR i IN 1 .. purchases LOOP
-		PERFORM loyalty.purchase(member_id, 100, (1e15 * random())::bigint::text,
-			key => (1e15 * random())::bigint::text);
-		COMMIT;
-	END LOOP;
-END;
-$$;
-
 -- Results
 
 CREATE TABLE bench.result (

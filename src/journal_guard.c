@@ -15,6 +15,7 @@
 
 PG_FUNCTION_INFO_V1(loyalty_program_check);
 PG_FUNCTION_INFO_V1(loyalty_unit_check);
+PG_FUNCTION_INFO_V1(loyalty_config_in_use);
 
 static Statement select_used = {
 	"SELECT FROM loyalty.journal WHERE program_id = $1 LIMIT 1",
@@ -114,4 +115,57 @@ loyalty_unit_check(PG_FUNCTION_ARGS)
 
 	check_fixed(trigger, fixed, lengthof(fixed));
 	return PointerGetDatum(trigger->tg_newtuple);
+}
+
+static Statement program_in_use = {
+	"SELECT FROM loyalty.unit WHERE program_id = $1"
+	" UNION ALL SELECT FROM loyalty.program_event WHERE program_id = $1"
+	" UNION ALL SELECT FROM loyalty.rule WHERE program_id = $1"
+	" UNION ALL SELECT FROM loyalty.account WHERE program_id = $1 LIMIT 1",
+	1, {INT4OID}
+};
+
+static Statement unit_in_use = {
+	"SELECT FROM loyalty.rule WHERE unit_id = $1"
+	" UNION ALL SELECT FROM loyalty.unit_anchor WHERE unit_id = $1"
+	" UNION ALL SELECT FROM loyalty.entry WHERE unit_id = $1 LIMIT 1",
+	1, {INT4OID}
+};
+
+static Statement event_in_use = {
+	"SELECT FROM loyalty.rule WHERE program_id = $1 AND event = $2 LIMIT 1",
+	2, {INT4OID, TEXTOID}
+};
+
+/* Trigger that refuses to delete what other rows refer to. */
+Datum
+loyalty_config_in_use(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = row_trigger(fcinfo);
+	HeapTuple	tuple = trigger->tg_trigtuple;
+	TupleDesc	tupdesc = trigger->tg_relation->rd_att;
+	const char *table = RelationGetRelationName(trigger->tg_relation);
+	bool		is_unit = strcmp(table, "unit") == 0;
+	bool		is_event = strcmp(table, "program_event") == 0;
+	NullableDatum args[2];
+	bool		used;
+
+	args[0].value = SPI_getbinval(tuple, tupdesc,
+								  SPI_fnumber(tupdesc,
+											  is_unit ? "unit_id" : "program_id"),
+								  &args[0].isnull);
+	if (is_event)
+		args[1].value = SPI_getbinval(tuple, tupdesc,
+									  SPI_fnumber(tupdesc, "event"),
+									  &args[1].isnull);
+	SPI_connect();
+	used = statement_run(is_unit ? &unit_in_use :
+						 is_event ? &event_in_use : &program_in_use,
+						 args, false) > 0;
+	SPI_finish();
+	if (used)
+		ereport(ERROR,
+				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+				 errmsg("row of loyalty.%s is still in use", table)));
+	return PointerGetDatum(tuple);
 }

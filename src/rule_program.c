@@ -1,5 +1,5 @@
 /*
- * program.c
+ * rule_program.c
  *
  * The compiled programmes of this session.
  *
@@ -14,7 +14,7 @@
  * the configuration itself: it sees its own changes at once, and compiles
  * again whenever the generation moves, which a rolled-back change does too.
  */
-#include "program.h"
+#include "rule_program.h"
 
 #include "catalog/namespace.h"
 #include "commands/trigger.h"
@@ -199,6 +199,12 @@ load_rules(Program *program, const NullableDatum *args)
 
 		rule->rule_id = DatumGetInt32(statement_notnull(i, 1));
 		rule->event = statement_text(i, 2);
+		if (!program_has_unit(program, unit_id))
+			ereport(ERROR,
+					(errcode(refusal_sqlstate(REFUSAL_RULE_INVALID)),
+					 errmsg("%s", refusal_text(REFUSAL_RULE_INVALID)->message),
+					 errdetail("rule_id=%d unit_id=%d", rule->rule_id,
+							   unit_id)));
 		rule->unit = program_unit_by_id(program, unit_id);
 		rule->kind = strcmp(statement_text(i, 4), "fixed") == 0 ?
 			RULE_FIXED : RULE_PER_AMOUNT;

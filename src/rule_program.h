@@ -1,11 +1,11 @@
 /*
- * program.h
+ * rule_program.h
  *
  * A programme compiled from its configuration rows: units, events and rules
  * in the form in which decide.c uses them.
  */
-#ifndef LOYALTY_PROGRAM_H
-#define LOYALTY_PROGRAM_H
+#ifndef LOYALTY_RULE_PROGRAM_H
+#define LOYALTY_RULE_PROGRAM_H
 
 #include "loyalty.h"
 
@@ -103,4 +103,4 @@ extern DateADT date_month_start(DateADT date);
 
 #pragma GCC visibility pop
 
-#endif							/* LOYALTY_PROGRAM_H */
+#endif							/* LOYALTY_RULE_PROGRAM_H */
