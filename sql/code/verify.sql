@@ -315,7 +315,7 @@ BEGIN ATOMIC
 		h.hold_id, h.amount, h.captured, h.returned)
 	FROM held h WHERE h.status <> 'held' AND h.captured + h.returned <> h.amount
 
-	-- Rows that belong to others: what foreign keys would keep.
+	-- Rows that belong to others: what foreign keys would see to.
 	UNION ALL
 	SELECT 'entry_without_journal', e.member_id, format('journal_id=%s line=%s', e.journal_id, e.line)
 	FROM loyalty.entry e
@@ -380,6 +380,35 @@ BEGIN ATOMIC
 	FROM held h
 	JOIN loyalty.account a ON a.member_id = h.member_id
 	WHERE h.program_id <> a.program_id
+
+	-- Configuration.
+	UNION ALL
+	SELECT 'account_without_program', a.member_id, format('program_id=%s', a.program_id)
+	FROM loyalty.account a
+	WHERE NOT EXISTS (SELECT FROM loyalty.program p WHERE p.program_id = a.program_id)
+	UNION ALL
+	SELECT 'config_reference', NULL, c.detail
+	FROM (
+		SELECT u.program_id, format('unit=%s program_id=%s', u.unit_id, u.program_id) AS detail
+		FROM loyalty.unit u
+		WHERE NOT EXISTS (SELECT FROM loyalty.program p WHERE p.program_id = u.program_id)
+		UNION ALL
+		SELECT v.program_id, format('event=%s program_id=%s', v.event, v.program_id)
+		FROM loyalty.program_event v
+		WHERE NOT EXISTS (SELECT FROM loyalty.program p WHERE p.program_id = v.program_id)
+		UNION ALL
+		SELECT n.program_id, format('anchor of unit=%s program_id=%s', n.unit_id, n.program_id)
+		FROM loyalty.unit_anchor n
+		WHERE NOT EXISTS (
+			SELECT FROM loyalty.unit u WHERE u.unit_id = n.unit_id AND u.program_id = n.program_id)
+		UNION ALL
+		SELECT r.program_id, format('rule=%s unit=%s event=%s program_id=%s', r.rule_id, r.unit_id, r.event, r.program_id)
+		FROM loyalty.rule r
+		WHERE NOT EXISTS (
+			SELECT FROM loyalty.unit u WHERE u.unit_id = r.unit_id AND u.program_id = r.program_id)
+		OR NOT EXISTS (
+			SELECT FROM loyalty.program_event v WHERE v.program_id = r.program_id AND v.event = r.event)) c
+	WHERE verify.program IS NULL OR c.program_id = (SELECT s.program_id FROM scope s)
 
 	-- The installation: ids that would come twice, rights that a restore lost.
 	UNION ALL

@@ -14,7 +14,6 @@ CREATE TABLE loyalty.rule (
 	status       text        NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'inactive')),
 	valid_from   timestamptz CHECK (isfinite(valid_from)),
 	valid_until  timestamptz CHECK (isfinite(valid_until)),
-	FOREIGN KEY (program_id, unit_id) REFERENCES loyalty.unit (program_id, unit_id),
 	CHECK ((kind = 'per_amount') = (per IS NOT NULL)),
 	CHECK (kind = 'per_amount' OR NOT proportional),
 	CHECK (valid_from < valid_until)

@@ -21,7 +21,6 @@ CREATE TABLE loyalty.unit (
 	return_policy text     NOT NULL DEFAULT 'expire' CHECK (return_policy IN ('expire', 'grace')),
 	grace_days    int      CHECK (grace_days BETWEEN 1 AND 3650),
 	UNIQUE (program_id, code),
-	UNIQUE (program_id, unit_id),
 	CHECK ((expiry = 'never') = (expiry_count IS NULL)),
 	CHECK (expiry_count <= CASE expiry WHEN 'days' THEN 36500 WHEN 'end_of_year' THEN 100 ELSE 1200 END),
 	CHECK ((return_policy = 'grace') = (grace_days IS NOT NULL)),
@@ -40,6 +39,5 @@ CREATE TABLE loyalty.unit_anchor (
 	valid_from date   NOT NULL CHECK (isfinite(valid_from)),
 	units      bigint NOT NULL CHECK (units BETWEEN 1 AND 1000000000000),
 	money      bigint NOT NULL CHECK (money BETWEEN 1 AND 1000000000000),
-	PRIMARY KEY (unit_id, valid_from),
-	FOREIGN KEY (program_id, unit_id) REFERENCES loyalty.unit (program_id, unit_id)
+	PRIMARY KEY (unit_id, valid_from)
 );

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(80);
+SELECT plan(86);
 
 -- Books with something of everything, of which verify() finds nothing to say.
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', vest_days => 7) AS shop \gset
@@ -208,6 +208,20 @@ INSERT INTO change (codes, what, sql) VALUES
 	 format($$UPDATE loyalty.entry SET program_id = %s WHERE member_id = pg_temp.id('cat') AND unit_id = pg_temp.unit('orders')$$, :other)),
 	('program_mismatch', 'a hold of another programme',
 	 format($$UPDATE loyalty.hold SET program_id = %s WHERE ref = 'h1'$$, :other)),
+
+	-- configuration
+	('account_without_program', 'a programme that is gone, but for its members',
+	 format('DELETE FROM loyalty.program_event WHERE program_id = %1$s; DELETE FROM loyalty.rule WHERE program_id = %1$s;
+		DELETE FROM loyalty.unit_anchor WHERE program_id = %1$s; UPDATE loyalty.unit SET program_id = %2$s, code = code || 2 WHERE program_id = %1$s;
+		DELETE FROM loyalty.entry WHERE program_id = %1$s; DELETE FROM loyalty.program WHERE program_id = %1$s;
+		UPDATE loyalty.account SET wallet = ''{}'' WHERE program_id = %1$s', :other, :shop)),
+	('config_reference', 'an event of no programme', $$INSERT INTO loyalty.program_event VALUES (999, 'visit')$$),
+	('config_reference', 'an anchor of no unit', $$UPDATE loyalty.unit_anchor SET unit_id = 999 WHERE unit_id = pg_temp.unit('points')$$),
+	('config_reference', 'a rule for no event', $$UPDATE loyalty.rule SET event = 'visit' WHERE unit_id = pg_temp.unit('points')$$),
+	('config_reference', 'a rule for another programme''s unit',
+	 format($$UPDATE loyalty.rule SET unit_id = %s WHERE unit_id = pg_temp.unit('points')$$, :foreign_points)),
+	('config_reference', 'a unit of no programme',
+	 format('INSERT INTO loyalty.unit (program_id, code, kind) VALUES (999, ''stars'', ''points'')')),
 
 	-- the installation
 	('sequence_behind', 'ids that will come again', 'ALTER SEQUENCE loyalty.id_seq RESTART'),
