@@ -164,10 +164,8 @@ loyalty_member_require(PG_FUNCTION_ARGS)
 	SPI_connect();
 	loyalty_check_version();
 	if (statement_run(&select_member_program, fcinfo->args, true) == 0)
-		ereport(ERROR,
-				(errcode(refusal_sqlstate(REFUSAL_MEMBER_NOT_FOUND)),
-				 errmsg("%s", refusal_text(REFUSAL_MEMBER_NOT_FOUND)->message),
-				 errdetail("member_id=" INT64_FORMAT, PG_GETARG_INT64(0))));
+		refusal_raise(REFUSAL_MEMBER_NOT_FOUND,
+					  psprintf("member_id=" INT64_FORMAT, PG_GETARG_INT64(0)));
 	program_id = DatumGetInt32(statement_notnull(0, 1));
 	SPI_finish();
 	PG_RETURN_INT32(program_id);
@@ -190,10 +188,7 @@ loyalty_unit_require(PG_FUNCTION_ARGS)
 	program = program_get(PG_GETARG_INT32(0));
 	unit = program ? program_unit(program, code) : NULL;
 	if (unit == NULL)
-		ereport(ERROR,
-				(errcode(refusal_sqlstate(REFUSAL_UNKNOWN_UNIT)),
-				 errmsg("%s", refusal_text(REFUSAL_UNKNOWN_UNIT)->message),
-				 errdetail("unit=%s", code)));
+		refusal_raise(REFUSAL_UNKNOWN_UNIT, psprintf("unit=%s", code));
 	unit_id = unit->unit_id;
 	SPI_finish();
 	PG_RETURN_INT32(unit_id);

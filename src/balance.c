@@ -8,7 +8,6 @@
 #include "loyalty.h"
 
 #include "funcapi.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
@@ -37,17 +36,6 @@ enum balance_column
 	BALANCE_NEXT_EXPIRY_AMOUNT,
 	BALANCE_NCOLUMNS
 };
-
-static void
-raise_refusal(Refusal refusal, const char *detail)
-{
-	ereport(ERROR,
-			(errcode(refusal_sqlstate(refusal)),
-			 errmsg("%s", refusal_text(refusal)->message),
-			 errdetail_internal("%.*s",
-								pg_mbcliplen(detail, strlen(detail), 256),
-								detail)));
-}
 
 /* The ledger as it stood at a moment: what had been posted by then. */
 static Statement fold_until = {
@@ -228,15 +216,15 @@ loyalty_account_balance(PG_FUNCTION_ARGS)
 	loyalty_check_version();
 	if (!store_load(PG_GETARG_INT64(BALANCE_MEMBER_ID), ACCOUNT_READ_STABLE,
 					loyalty_clock(), &account, &decision))
-		raise_refusal(REFUSAL_MEMBER_NOT_FOUND,
+		refusal_raise(REFUSAL_MEMBER_NOT_FOUND,
 			  psprintf("member_id=" INT64_FORMAT,
 					   PG_GETARG_INT64(BALANCE_MEMBER_ID)));
 	if (code != NULL && program_unit(decision.program, code) == NULL)
-		raise_refusal(REFUSAL_UNKNOWN_UNIT, psprintf("unit=%s", code));
+		refusal_raise(REFUSAL_UNKNOWN_UNIT, psprintf("unit=%s", code));
 	as_of = PG_ARGISNULL(BALANCE_AS_OF) ? decision.today :
 		PG_GETARG_DATEADT(BALANCE_AS_OF);
 	if (as_of < WALLET_FIRST_DATE || as_of > WALLET_LAST_DATE)
-		raise_refusal(REFUSAL_TIME_NOT_FINITE,
+		refusal_raise(REFUSAL_TIME_NOT_FINITE,
 			  "as_of must lie between the years 1 and 9999");
 
 	if (as_of < decision.today)
@@ -272,7 +260,7 @@ loyalty_account_settle(PG_FUNCTION_ARGS)
 	loyalty_check_version();
 	if (!store_load(PG_GETARG_INT64(0), ACCOUNT_LOCK, loyalty_clock(),
 					&account, &decision))
-		raise_refusal(REFUSAL_MEMBER_NOT_FOUND,
+		refusal_raise(REFUSAL_MEMBER_NOT_FOUND,
 			  psprintf("member_id=" INT64_FORMAT, PG_GETARG_INT64(0)));
 	decide_settle(&decision, DT_NOBEGIN);
 	decide_due(&decision, true);

@@ -10,7 +10,6 @@
 #include "common/sha2.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
@@ -27,15 +26,11 @@
 #define MAX_DATA_BYTES (1024 * 1024)
 #define MAX_DATA_DEPTH 32
 #define MAX_DATA_DIGITS 100
-#define MAX_DETAIL_BYTES 256
 
 /* How far ahead of the clock a call may be dated. */
 #define MAX_AHEAD USECS_PER_DAY
 
-/*
- * Refuses the call; false, so that it ends a chain of conditions.  A detail
- * that quotes its input is cut where it gets long.
- */
+/* Refuses the call; false, so that it ends a chain of conditions. */
 bool
 call_refuse(Call *call, Refusal refusal, const char *format,...)
 {
@@ -54,16 +49,10 @@ call_refuse(Call *call, Refusal refusal, const char *format,...)
 			break;
 		enlargeStringInfo(&detail, needed);
 	}
-	if (detail.len > MAX_DETAIL_BYTES)
-		detail.data[pg_mbcliplen(detail.data, detail.len,
-								 MAX_DETAIL_BYTES)] = '\0';
 	if (call->mode == MODE_DO)
-		ereport(ERROR,
-				(errcode(refusal_sqlstate(refusal)),
-				 errmsg("%s", refusal_text(refusal)->message),
-				 errdetail_internal("%s", detail.data)));
+		refusal_raise(refusal, detail.data);
 	call->refusal = refusal;
-	call->detail = detail.data;
+	call->detail = clipped(detail.data);
 	return false;
 }
 
@@ -532,7 +521,8 @@ bool
 call_open_loaded(Call *call)
 {
 	call->request_hash = request_hash(call);
-	if (call_replay(call, call->key, call->ref))
+	if (call_replay(call, call->key, call->ref) ||
+		(call->verb->replays != NULL && call->verb->replays(call)))
 		return false;
 	if (!check_member(call) || !check_time(call))
 		return false;

@@ -63,6 +63,8 @@ typedef enum VerbFor
 	FOR_ANY						/* even closed ones */
 } VerbFor;
 
+typedef struct Call Call;
+
 typedef struct Verb
 {
 	const char *name;
@@ -72,9 +74,9 @@ typedef struct Verb
 	bool		needs_key;		/* a key or a ref */
 	int			nargs;
 	VerbArg		args[VERB_MAX_ARGS];
+	/* answers a repeated call that has neither key nor ref; NULL: none does */
+	bool		(*replays) (Call *call);
 } Verb;
-
-typedef struct Call Call;
 
 struct Call
 {
@@ -82,7 +84,7 @@ struct Call
 	FunctionCallInfo fcinfo;
 	CallMode	mode;
 	Refusal		refusal;
-	char	   *detail;
+	const char *detail;
 
 	TimestampTz now;
 	TimestampTz at;				/* when it happened; now if not given */

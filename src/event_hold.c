@@ -52,6 +52,8 @@ enum capture_arg
 	CAPTURE_NARGS
 };
 
+static bool capture_replays(Call *call);
+
 static const Verb capture_verb = {
 	"capture", "capture", NULL, FOR_ACTIVE, false, CAPTURE_NARGS, {
 		[CAPTURE_MEMBER_ID] = {"member_id", ARG_MEMBER, true},
@@ -61,7 +63,7 @@ static const Verb capture_verb = {
 		[CAPTURE_AT] = {"at", ARG_AT},
 		[CAPTURE_KEY] = {"key", ARG_KEY},
 		[CAPTURE_MODE] = {"mode", ARG_MODE, true}
-	}
+	}, capture_replays
 };
 
 enum release_arg
@@ -247,14 +249,26 @@ end_hold(Call *call, Hold *hold, JournalRow *row, HoldStatus status,
  * request that is enough to recognise a repeated call that has no key.
  */
 static bool
+capture_replays(Call *call)
+{
+	int64		hold_id = DatumGetInt64(call->fcinfo->args[CAPTURE_HOLD_ID].value);
+	const Hold *hold;
+
+	if (call->key != NULL || call->ref != NULL)
+		return false;
+	hold = hold_load(call->member_id, hold_id);
+	return hold != NULL && hold->ref != NULL &&
+		hold->status == HOLD_CAPTURED && call_replay_same(call, hold->ref);
+}
+
+/* Gives the capture the hold's ref, unless another capture has it. */
+static bool
 default_ref(Call *call, const Hold *hold)
 {
-	if (call->ref != NULL || hold->ref == NULL)
+	if (call->ref != NULL || hold->ref == NULL || hold->status != HOLD_HELD)
 		return true;
 	call->ref = hold->ref;
-	if (hold->status == HOLD_HELD)
-		return !call_replay(call, call->key, call->ref);
-	return call->key != NULL || !call_replay_same(call, call->ref);
+	return !call_replay(call, call->key, call->ref);
 }
 
 Datum

@@ -37,6 +37,8 @@ enum refund_arg
 	REFUND_NARGS
 };
 
+static bool refund_replays(Call *call);
+
 static const Verb refund_verb = {
 	"refund", "refund", NULL, FOR_ANY, false, REFUND_NARGS, {
 		[REFUND_MEMBER_ID] = {"member_id", ARG_MEMBER, true},
@@ -48,7 +50,7 @@ static const Verb refund_verb = {
 		[REFUND_AT] = {"at", ARG_AT},
 		[REFUND_KEY] = {"key", ARG_KEY},
 		[REFUND_MODE] = {"mode", ARG_MODE, true}
-	}
+	}, refund_replays
 };
 
 /*
@@ -121,7 +123,7 @@ static Statement select_order = {
 };
 
 static Statement select_refunds = {
-	"SELECT j.amount, d.data -> 'lines', j.journal_id, j.request_hash,"
+	"SELECT j.amount, d.data -> 'lines', j.journal_id,"
 	" j.unit_id IS NOT NULL"
 	" FROM loyalty.journal j"
 	" LEFT JOIN loyalty.event_data d USING (member_id, journal_id)"
@@ -317,6 +319,75 @@ load_lines(Call *call, Order *order, const OrderRow *row)
 	return true;
 }
 
+/* An integer in a document that only this file writes. */
+static int64
+line_integer(const JsonbValue *line, const char *name)
+{
+	JsonbValue	buffer;
+	JsonbValue *value = item_field(line, name, &buffer);
+	int64		result;
+
+	if (value == NULL || value->type != jbvNumeric ||
+		amount_parse(value->val.numeric, 0, &result) != REFUSAL_NONE)
+		elog(ERROR, "refund lines are damaged");
+	return result;
+}
+
+static void
+add_refunded_lines(Order *order, const Jsonb *lines)
+{
+	int			n = JB_ROOT_COUNT(unconstify(Jsonb *, lines));
+
+	for (int i = 0; i < n; i++)
+	{
+		JsonbValue *line =
+			getIthJsonbValueFromContainer(unconstify(JsonbContainer *,
+													 &lines->root), i);
+		int64		number = line_integer(line, "line");
+		int64		qty;
+		int64		net;
+
+		if (number < 0 || number > order->lines.n)
+			elog(ERROR, "refund lines are damaged");
+		/* the order itself is line 0 */
+		number = number == 0 ? order->lines.n : number - 1;
+		qty = line_integer(line, "qty");
+		net = line_integer(line, "net");
+		order->line_qty[number] += qty;
+		order->line_net[number] += net;
+		if (qty == 0)
+			order->line_money[number] += net;
+	}
+}
+
+/* What earlier refunds took of the order. */
+static void
+load_refunds(const Call *call, Order *order)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(call->member_id)),
+		ARG(PointerGetDatum(order->ref))
+	};
+	uint64		n = statement_run(&select_refunds, args, false);
+
+	order->nrefunds = n;
+	order->refunds = palloc0(sizeof(Refund) * (n + 1));
+	for (uint64 i = 0; i < n; i++)
+	{
+		Refund	   *refund = &order->refunds[i];
+		Jsonb	   *lines = jsonb_or_null(i, 2);
+
+		CHECK_FOR_INTERRUPTS();
+		refund->amount = int64_or_zero(i, 1);
+		refund->journal_id = DatumGetInt64(statement_notnull(i, 3));
+		refund->in_units = DatumGetBool(statement_notnull(i, 4));
+		if (refund->in_units == !order->has_event)
+			order->before = amount_add(order->before, refund->amount);
+		if (lines != NULL && order->lines.n > 0)
+			add_refunded_lines(order, lines);
+	}
+}
+
 /* Nothing but spends: amounts are in the terms of their unit. */
 static bool
 count_spends(Call *call, Order *order, bool is_refund)
@@ -371,90 +442,9 @@ load_order(Call *call, Order *order)
 		if (row->is_purchase && !load_lines(call, order, row))
 			return false;
 	}
-	return order->has_event || count_spends(call, order, is_refund);
-}
-
-/* An integer in a document that only this file writes. */
-static int64
-line_integer(const JsonbValue *line, const char *name)
-{
-	JsonbValue	buffer;
-	JsonbValue *value = item_field(line, name, &buffer);
-	int64		result;
-
-	if (value == NULL || value->type != jbvNumeric ||
-		amount_parse(value->val.numeric, 0, &result) != REFUSAL_NONE)
-		elog(ERROR, "refund lines are damaged");
-	return result;
-}
-
-static void
-add_refunded_lines(Order *order, const Jsonb *lines)
-{
-	int			n = JB_ROOT_COUNT(unconstify(Jsonb *, lines));
-
-	for (int i = 0; i < n; i++)
-	{
-		JsonbValue *line =
-			getIthJsonbValueFromContainer(unconstify(JsonbContainer *,
-													 &lines->root), i);
-		int64		number = line_integer(line, "line");
-		int64		qty;
-		int64		net;
-
-		if (number < 0 || number > order->lines.n)
-			elog(ERROR, "refund lines are damaged");
-		/* the order itself is line 0 */
-		number = number == 0 ? order->lines.n : number - 1;
-		qty = line_integer(line, "qty");
-		net = line_integer(line, "net");
-		order->line_qty[number] += qty;
-		order->line_net[number] += net;
-		if (qty == 0)
-			order->line_money[number] += net;
-	}
-}
-
-/*
- * What earlier refunds took of the order.  False if one of them was this
- * very request: a full refund may come without key and reference, and is
- * then recognised by what it asks for, as long as nothing was added to the
- * order since.
- */
-static bool
-load_refunds(Call *call, Order *order)
-{
-	NullableDatum args[] = {
-		ARG(Int64GetDatum(call->member_id)),
-		ARG(PointerGetDatum(order->ref))
-	};
-	uint64		n = statement_run(&select_refunds, args, false);
-	bool		named = call->key != NULL || call->ref != NULL;
-
-	order->nrefunds = n;
-	order->refunds = palloc0(sizeof(Refund) * (n + 1));
-	for (uint64 i = 0; i < n; i++)
-	{
-		Refund	   *refund = &order->refunds[i];
-		Jsonb	   *lines = jsonb_or_null(i, 2);
-		bool		isnull;
-		Datum		hash = statement_value(i, 4, &isnull);
-
-		CHECK_FOR_INTERRUPTS();
-		refund->amount = int64_or_zero(i, 1);
-		refund->journal_id = DatumGetInt64(statement_notnull(i, 3));
-		refund->in_units = DatumGetBool(statement_notnull(i, 5));
-		if (!named && !isnull && refund->journal_id > order->last_row &&
-			call_is_request(call, DatumGetByteaPP(hash)))
-		{
-			call->replay = journal_read(call->member_id, refund->journal_id);
-			return false;
-		}
-		if (refund->in_units == !order->has_event)
-			order->before = amount_add(order->before, refund->amount);
-		if (lines != NULL && order->lines.n > 0)
-			add_refunded_lines(order, lines);
-	}
+	if (!order->has_event && !count_spends(call, order, is_refund))
+		return false;
+	load_refunds(call, order);
 	return true;
 }
 
@@ -889,6 +879,42 @@ read_order(Call *call, Order *order)
 	return true;
 }
 
+/* The newest refund of the order, if nothing was added to the order since. */
+static Statement select_last_refund = {
+	"SELECT journal_id, request_hash FROM loyalty.journal r"
+	" WHERE member_id = $1 AND reverses = $2 AND kind = 'refund'"
+	" AND NOT EXISTS (SELECT FROM loyalty.journal o WHERE o.member_id = $1"
+	" AND o.ref = $2 AND o.kind IN ('event', 'redeem', 'capture')"
+	" AND o.journal_id > r.journal_id)"
+	" ORDER BY journal_id DESC LIMIT 1",
+	2, {INT8OID, TEXTOID}
+};
+
+/*
+ * A full refund may come without key and reference; it is then recognised by
+ * what it asks for.
+ */
+static bool
+refund_replays(Call *call)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(call->member_id)),
+		ARG(PointerGetDatum(call_text(call, REFUND_ORDER)))
+	};
+	bool		isnull;
+	Datum		hash;
+
+	if (call->key != NULL || call->ref != NULL ||
+		statement_run(&select_last_refund, args, false) == 0)
+		return false;
+	hash = statement_value(0, 2, &isnull);
+	if (isnull || !call_is_request(call, DatumGetByteaPP(hash)))
+		return false;
+	call->replay = journal_read(call->member_id,
+								DatumGetInt64(statement_notnull(0, 1)));
+	return true;
+}
+
 Datum
 loyalty_event_refund(PG_FUNCTION_ARGS)
 {
@@ -899,7 +925,6 @@ loyalty_event_refund(PG_FUNCTION_ARGS)
 		read_order(&call, &order) &&
 		call_open(&call) &&
 		load_order(&call, &order) &&
-		load_refunds(&call, &order) &&
 		measure(&call, &order))
 	{
 		JournalRow *row = call_row(&call, call.now);

@@ -151,12 +151,10 @@ loyalty_identity_canonical(PG_FUNCTION_ARGS)
 	char	   *kind = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	char	   *value = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	char	   *result = kind_is_valid(kind) ? canonical(kind, value) : NULL;
-	const RefusalText *refusal = refusal_text(REFUSAL_IDENTITY_MALFORMED);
 
 	if (result == NULL)
-		ereport(ERROR,
-				(errcode(refusal_sqlstate(REFUSAL_IDENTITY_MALFORMED)),
-				 errmsg("%s", refusal->message)));
+		refusal_raise(REFUSAL_IDENTITY_MALFORMED,
+					  psprintf("kind=%s", kind));
 	PG_RETURN_TEXT_P(cstring_to_text(result));
 }
 
@@ -383,7 +381,6 @@ static Statement find_member = {
 Datum
 loyalty_identity_find(PG_FUNCTION_ARGS)
 {
-	const RefusalText *refusal = refusal_text(REFUSAL_PROGRAM_NOT_FOUND);
 	char	   *name;
 	char	   *kind;
 	char	   *value = NULL;
@@ -404,10 +401,7 @@ loyalty_identity_find(PG_FUNCTION_ARGS)
 	loyalty_check_version();
 	program = program_find(name);
 	if (program == NULL)
-		ereport(ERROR,
-				(errcode(refusal_sqlstate(REFUSAL_PROGRAM_NOT_FOUND)),
-				 errmsg("%s", refusal->message),
-				 errdetail("program=%s", name)));
+		refusal_raise(REFUSAL_PROGRAM_NOT_FOUND, psprintf("program=%s", name));
 	if (value != NULL)
 	{
 		NullableDatum args[] = {

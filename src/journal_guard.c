@@ -99,7 +99,7 @@ loyalty_program_check(PG_FUNCTION_ARGS)
 	if (zone != NULL && pg_tzset(zone) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("time zone \"%s\" not recognized", zone),
+				 errmsg("time zone \"%s\" not recognized", clipped(zone)),
 				 errhint("Use a name such as Europe/London.")));
 	if (update && zone != NULL)
 		check_fixed(trigger, fixed, lengthof(fixed));

@@ -11,6 +11,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/guc.h"
@@ -34,6 +35,8 @@ PG_MODULE_MAGIC;
 /* Ids stay below 2^53, so that JSON keeps them: 10 bits node, 43 sequence. */
 #define SEQUENCE_BITS 43
 #define MAX_NODE_ID 1023
+
+#define MAX_QUOTED_BYTES 256
 
 PGDLLEXPORT void _PG_init(void);
 
@@ -69,6 +72,26 @@ refusal_sqlstate(Refusal refusal)
 	const char *code = refusals[refusal].code;
 
 	return MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4]);
+}
+
+/* What a message quotes of its input: the beginning, if it is long. */
+const char *
+clipped(const char *text)
+{
+	int			length = strlen(text);
+
+	return length <= MAX_QUOTED_BYTES ? text :
+		pnstrdup(text, pg_mbcliplen(text, length, MAX_QUOTED_BYTES));
+}
+
+/* Raises a refusal, for functions that have no receipt. */
+void
+refusal_raise(Refusal refusal, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(refusal_sqlstate(refusal)),
+			 errmsg("%s", refusals[refusal].message),
+			 errdetail_internal("%s", clipped(detail))));
 }
 
 /* Parses loyalty.now where it is set, so that reading it costs nothing. */

@@ -50,6 +50,8 @@ typedef struct RefusalText
 
 extern const RefusalText *refusal_text(Refusal refusal);
 extern int	refusal_sqlstate(Refusal refusal);
+extern void refusal_raise(Refusal refusal, const char *detail) pg_attribute_noreturn();
+extern const char *clipped(const char *text);
 
 /* Types of the extension; their oids change when it is created anew. */
 typedef struct LoyaltyTypes

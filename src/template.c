@@ -103,7 +103,8 @@ loyalty_program_create(PG_FUNCTION_ARGS)
 	if (!retail && strcmp(template, "empty") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("template \"%s\" is not known", template),
+				 errmsg("template \"%s\" is not known",
+							clipped(template)),
 				 errhint("Templates are retail and empty.")));
 
 	SPI_connect();

@@ -34,7 +34,8 @@ INSERT INTO floor.entry SELECT * FROM loyalty.entry ORDER BY journal_id, line;
 -- far from the ids of the extension, whose holds are copied later
 SELECT setval('floor.id_seq', 1000000000000) \g /dev/null
 
--- as many bytes as the wallet; the floor changes one of them
+-- as many bytes as the wallet; the floor changes one of them, a purchase two that
+-- lie apart, because it changes lots of several units
 ALTER TABLE floor.account ALTER wallet TYPE bytea USING loyalty.wallet_send(wallet);
 ALTER TABLE floor.hold ALTER lots TYPE bytea USING loyalty.wallet_send(lots);
 
@@ -44,7 +45,7 @@ DECLARE
 	id bigint := nextval('floor.id_seq');
 BEGIN
 	UPDATE floor.account
-	SET wallet = set_byte(wallet, 40, byte), last_event_at = now(), last_purchase_at = now()
+	SET wallet = set_byte(set_byte(wallet, 40, byte), 140, byte), last_event_at = now(), last_purchase_at = now()
 	WHERE member_id = m;
 	INSERT INTO floor.journal (member_id, journal_id, effective_at, recorded_at, amount, program_id,
 		kind, event, key, ref, actor, request_hash)
