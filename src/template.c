@@ -91,6 +91,7 @@ loyalty_program_create(PG_FUNCTION_ARGS)
 {
 	NullableDatum args[2];
 	char	   *template;
+	char	   *currency;
 	bool		retail;
 
 	for (int i = 0; i < CREATE_NARGS; i++)
@@ -106,6 +107,15 @@ loyalty_program_create(PG_FUNCTION_ARGS)
 				 errmsg("template \"%s\" is not known",
 							clipped(template)),
 				 errhint("Templates are retail and empty.")));
+
+	currency = text_to_cstring(PG_GETARG_TEXT_PP(CREATE_CURRENCY));
+	if (strlen(currency) != 3 ||
+		strspn(currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 3)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("currency \"%s\" is not a code of ISO 4217",
+						clipped(currency)),
+				 errhint("Use three capital letters, such as EUR.")));
 
 	SPI_connect();
 	loyalty_check_version();

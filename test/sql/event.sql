@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(85);
+SELECT plan(102);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Club', 'GBP', 'Europe/London') AS club \gset
@@ -137,6 +137,13 @@ SELECT is((SELECT status FROM loyalty.sale('Club', '{"customer_no":"nobody"}', 5
 SELECT is((SELECT format('%s %s', status, reason) FROM loyalty.sale('Club', '{"customer_no":"nobody"}', -5, 'o1', mode => 'try')),
 	'refused amount_not_positive', 'sale: refused');
 SELECT is(pg_temp.id('nobody'), NULL, 'sale: neither enrols');
+-- refused once by the purchase, once by the time, when the member was made up already
+SELECT results_eq(format($$SELECT status, reason, member_id, journal_id FROM loyalty.sale('Club', '{"customer_no":"nobody"}', %s, 'o1', at => %L, mode => 'try')$$, amount, at),
+	format($$VALUES ('refused', %L, NULL::bigint, NULL::bigint)$$, reason), 'sale: refused, the receipt names no member: ' || reason)
+FROM (VALUES ('-5', NULL, 'amount_not_positive'), ('0.001', NULL, 'amount_scale'), ('5', '1969-12-31 12:00+00', 'period_closed')) v(amount, at, reason);
+SELECT is_empty($$SELECT * FROM loyalty.identity WHERE value = 'nobody'$$, 'sale: nor is an identity left');
+SELECT is((SELECT status FROM loyalty.sale('Club', '{"customer_no":"eve","card":"78"}', -5, 'o3', mode => 'try')), 'refused', 'sale: refused to a member');
+SELECT is(loyalty.find('Club', 'card', '78'), NULL, 'sale: who gets no identity by it');
 SELECT throws_ok($$SELECT * FROM loyalty.sale('Club', '{"customer_no":"nobody"}', 5, '')$$, 'LY005', NULL, 'sale: a refused purchase');
 SELECT is(pg_temp.id('nobody'), NULL, 'sale: leaves no member behind');
 
@@ -190,11 +197,37 @@ SELECT is(pg_temp.lots('hal', 'spend'), '70 e from 2025-01-01', 'rule 10: the me
 SELECT FROM loyalty.purchase(pg_temp.id('hal'), 30, 'o2', at => '2025-03-01 12:00+00');
 SELECT is(pg_temp.balance('hal'), '30 available', 'rule 10: 1 March 2025 is good until 31 March 2026');
 SELECT FROM loyalty.purchase(pg_temp.id('hal'), 5, 'o3', at => '2026-03-16 12:00+00');
-SELECT is(pg_temp.balance('hal'), '35 available', 'rule 10: a day ahead is allowed');
+SELECT is(pg_temp.balance('hal'), '30 available, 5 pending', 'rule 10: a day ahead is allowed, and pending until then');
+SELECT is(pg_temp.balance('hal', as_of => '2026-03-16'), '35 available', 'rule 10: on its day it is there');
 SELECT throws_ok($$SELECT * FROM loyalty.purchase(pg_temp.id('hal'), 5, 'o4', at => '2026-03-16 12:00:00.000001+00')$$, 'LY108', NULL,
 	'rule 10: and no more');
 SELECT results_eq($$SELECT effective_at, recorded_at > '2026-03-15' FROM loyalty.journal WHERE member_id = pg_temp.id('hal') AND ref = 'o1'$$,
 	$$VALUES ('2025-01-31 12:00+00'::timestamptz, true)$$, 'rule 10: effective then, recorded now');
+
+-- Rule 8: what has lapsed when it is posted repays nothing. 100 earned, spent and taken back are 100 owed; 70 of January
+-- 2025 were good until 31 January 2026
+CALL pg_temp.enroll('Shop', 'ian');
+SELECT FROM loyalty.purchase(pg_temp.id('ian'), 100, 'o1');
+SELECT FROM loyalty.redeem(pg_temp.id('ian'), 100, key => 'k1');
+SELECT FROM loyalty.refund(pg_temp.id('ian'), 'o1');
+SELECT FROM loyalty.purchase(pg_temp.id('ian'), 70, 'o2', at => '2025-01-31 12:00+00');
+SELECT is(pg_temp.balance('ian'), '100 debt', 'rule 8: a late award that has lapsed repays nothing');
+SELECT is(pg_temp.journal('ian'), 'event signup, event purchase o1, redeem, refund, event purchase o2, expire', 'rule 10: it is posted and expired at once');
+SELECT is((SELECT sum(e.amount) FROM loyalty.entry e JOIN loyalty.journal j USING (member_id, journal_id) JOIN loyalty.unit u ON u.unit_id = e.unit_id
+	WHERE member_id = pg_temp.id('ian') AND code = 'points' AND j.kind = 'expire'), -70::numeric, 'rule 10: all of it');
+SELECT FROM loyalty.purchase(pg_temp.id('ian'), 30, 'o3', at => '2025-03-01 12:00+00');
+SELECT is(pg_temp.balance('ian'), '70 debt', 'rule 8: one that has not lapsed does: 100 - 30');
+
+-- The first moment there is, in the clock's own terms
+SELECT is((SELECT status FROM loyalty.purchase(pg_temp.id('ian'), 1, 'o4', at => '1970-01-01 00:00+00')), 'done', 'rule 10: the first of January 1970');
+
+-- No data is the same as empty data
+SELECT is((SELECT status FROM loyalty.record(pg_temp.id('ian'), 'share', data => NULL, key => 'd1')), 'done', 'data: none');
+SELECT is((SELECT replayed FROM loyalty.record(pg_temp.id('ian'), 'share', data => '{}', key => 'd1')), true, 'rule 1: data: empty is the same request');
+SELECT is((SELECT replayed FROM loyalty.record(pg_temp.id('ian'), 'share', key => 'd1')), true, 'rule 1: data: and so is the default');
+SELECT is(pg_temp.raised($$SELECT * FROM loyalty.record(pg_temp.id('ian'), 'share', data => '{"a":1}', key => 'd1')$$) LIKE 'LY002%', true,
+	'rule 1: data: what has something in it is not');
+SELECT is((SELECT replayed FROM loyalty.purchase(pg_temp.id('ian'), 30, 'o3', data => NULL, at => '2025-03-01 12:00+00')), true, 'rule 1: data: purchase, too');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();

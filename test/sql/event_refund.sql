@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(138);
+SELECT plan(171);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Limit', 'GBP', 'Europe/London') AS lim \gset
@@ -351,6 +351,84 @@ SELECT throws_ok($$SELECT * FROM loyalty.refund(pg_temp.id('uma'), 'o1', 10)$$, 
 SELECT throws_ok($$SELECT * FROM loyalty.refund(pg_temp.id('uma'), 'o1', items => '[{"sku":"A"}]')$$, 'LY001', NULL, 'rule 5: by items, too');
 SELECT throws_ok($$SELECT pg_temp.refund('uma', 'o1', 10, '[{"sku":"A"}]')$$, '22023', NULL, 'amount or items, not both');
 SELECT is((SELECT replayed FROM loyalty.refund(pg_temp.id('uma'), 'o1', 30, at => '2026-01-01 12:00+00', refund_ref => 'b1')), true, 'rule 1: a refund_ref counts once');
+
+-- An order of several rows, which come and go one by one. The clock goes back for it.
+SET loyalty.now = '2026-03-15 14:00+00';
+SELECT loyalty.program_create('Rows', 'GBP', 'Europe/London') AS rows \gset
+INSERT INTO loyalty.unit (program_id, code, kind) VALUES (:rows, 'miles', 'points');
+CALL pg_temp.enroll('Rows', 'wes', 'xia', 'yan', 'zac');
+SELECT FROM loyalty.adjust(pg_temp.id('wes'), 500, 'points', 'gift', key => 'k1');
+SELECT FROM loyalty.redeem(pg_temp.id('wes'), 500, ref => 'o1');
+SELECT is((SELECT pg_temp.moved(r) FROM loyalty.refund(pg_temp.id('wes'), 'o1') r), '500 points', 'rows: a redeem alone returns');
+SELECT FROM loyalty.purchase(pg_temp.id('wes'), 50, 'o1');
+-- floor(50 x 45 / 50) = 45
+SELECT is(pg_temp.refund('wes', 'o1', 45), '-45 points, -45 spend', 'rows: what has returned does not return again with the purchase');
+SELECT is(pg_temp.balance('wes'), '505 available', 'rows: 500 + 50 - 45');
+SELECT is((SELECT format('%s %s', replayed, pg_temp.moved(r)) FROM loyalty.refund(pg_temp.id('wes'), 'o1') r), 'f -1 orders, -5 points, -5 spend',
+	'rows: a whole refund after the order has grown is another request, and takes the rest');
+SELECT is((SELECT format('%s %s', replayed, pg_temp.moved(r)) FROM loyalty.refund(pg_temp.id('wes'), 'o1') r), 't -1 orders, -5 points, -5 spend',
+	'rule 1: rows: and the same again replays');
+SELECT is(pg_temp.balance('wes') || ', ' || pg_temp.balance('wes', 'spend') || ', ' || pg_temp.balance('wes', 'orders'),
+	'500 available, nothing, nothing', 'rows: as before the order');
+
+-- 100 are bought and wholly refunded; 50 of a later review, for which there is no rule, are refunded: nothing of the purchase is left
+SELECT FROM loyalty.purchase(pg_temp.id('xia'), 100, 'o2');
+SELECT is((SELECT pg_temp.moved(r) FROM loyalty.refund(pg_temp.id('xia'), 'o2') r), '-1 orders, -100 points, -100 spend', 'rows: the purchase is refunded');
+SELECT FROM loyalty.record(pg_temp.id('xia'), 'review', 50, 'o2');
+SELECT is(pg_temp.refund('xia', 'o2', 50), 'nothing', 'rows: a later event is refunded without the purchase');
+SELECT is(pg_temp.balance('xia') || ', ' || pg_temp.balance('xia', 'spend'), 'nothing, nothing', 'rows: nothing is taken twice');
+SELECT throws_ok($$SELECT pg_temp.refund('xia', 'o2', 0.01)$$, 'LY131', NULL, 'rows: not more than 100 + 50');
+
+-- A review earns 20, whatever it costs. 100 bought, 50 of it refunded; then the review; then the other 50
+INSERT INTO loyalty.rule (program_id, event, unit_id, kind, award)
+SELECT program_id, 'review', unit_id, 'fixed', 20 FROM loyalty.unit WHERE code = 'points' AND program_id = :rows;
+SELECT FROM loyalty.purchase(pg_temp.id('xia'), 100, 'o3');
+SELECT is(pg_temp.refund('xia', 'o3', 50), '-50 points, -50 spend', 'rows: half of the purchase');
+SELECT FROM loyalty.record(pg_temp.id('xia'), 'review', ref => 'o3');
+SELECT is(pg_temp.balance('xia'), '70 available', 'rows: 100 - 50 + 20');
+SELECT is(pg_temp.refund('xia', 'o3'), '-1 orders, -70 points, -50 spend', 'rows: the rest takes 50 of the purchase and all 20 of the review');
+SELECT is(pg_temp.balance('xia'), 'nothing', 'rows: nothing is left');
+-- The same with 25 of the other 50: floor(20 x 25 / 50) = 10
+SELECT FROM loyalty.purchase(pg_temp.id('xia'), 100, 'o4');
+SELECT FROM loyalty.refund(pg_temp.id('xia'), 'o4', 50, key => 'o4-half');
+SELECT FROM loyalty.record(pg_temp.id('xia'), 'review', ref => 'o4');
+SELECT is(pg_temp.refund('xia', 'o4', 25), '-35 points, -25 spend', 'rows: half of the rest: 25 + 10');
+SELECT is(pg_temp.refund('xia', 'o4'), '-1 orders, -35 points, -25 spend', 'rows: and the other half');
+
+-- A free order with lines has no parts
+SELECT FROM loyalty.purchase(pg_temp.id('yan'), 0, 'free', '[{"sku":"A","price":0},{"sku":"B","price":0}]');
+SELECT throws_ok($$SELECT pg_temp.refund('yan', 'free', items => '[{"sku":"A"}]')$$, 'LY131', NULL, 'rows: of a free order no line is refunded');
+SELECT is(pg_temp.refund('yan', 'free'), '-1 orders', 'rows: but the whole');
+SELECT throws_ok($$SELECT pg_temp.refund('yan', 'free')$$, 'LY131', NULL, 'rows: once');
+
+-- 2 x 50: 50 by amount leaves 50 on the line, which is 25 a piece
+SELECT FROM loyalty.purchase(pg_temp.id('yan'), 100, 'o5', '[{"sku":"A","qty":2,"price":50}]');
+SELECT is(pg_temp.refund('yan', 'o5', 50), '-50 points, -50 spend', 'rows: half by amount');
+SELECT is(pg_temp.refund('yan', 'o5', items => '[{"sku":"A","qty":1}]'), '-25 points, -25 spend', 'rows: a piece of what is left');
+SELECT is(pg_temp.refund('yan', 'o5', items => '[{"sku":"A","qty":1}]'), '-1 orders, -25 points, -25 spend', 'rows: and the other');
+-- The same with a piece first: 50, then 25 by amount leaves 25 to the second piece
+SELECT FROM loyalty.purchase(pg_temp.id('yan'), 100, 'o6', '[{"sku":"A","qty":2,"price":50}]');
+SELECT is(pg_temp.refund('yan', 'o6', items => '[{"sku":"A","qty":1}]'), '-50 points, -50 spend', 'rows: a piece');
+SELECT is(pg_temp.refund('yan', 'o6', 25), '-25 points, -25 spend', 'rows: an amount');
+SELECT is(pg_temp.refund('yan', 'o6', items => '[{"sku":"A"}]'), '-1 orders, -25 points, -25 spend', 'rows: what the second piece has left');
+
+-- A redeem alone: the refund is in its unit, not in the currency
+SELECT FROM unnest('{points,miles}'::text[]) unit, loyalty.adjust(pg_temp.id('zac'), 100, unit, 'gift', key => unit);
+SELECT FROM loyalty.redeem(pg_temp.id('zac'), 60, ref => 'mug');
+SELECT is(pg_temp.refund('zac', 'mug', 40), '40 points', 'rows: 40 of 60 points');
+SELECT results_eq($$SELECT j.amount, u.code FROM loyalty.journal j LEFT JOIN loyalty.unit u USING (unit_id) WHERE j.member_id = pg_temp.id('zac') AND j.kind = 'refund'$$,
+	$$VALUES (40::bigint, 'points')$$, 'rows: the journal names the unit');
+SELECT results_eq($$SELECT kind, amount, amount_in FROM loyalty.report_event WHERE member_id = pg_temp.id('zac') AND reverses = 'mug'$$,
+	$$VALUES ('refund', 40::numeric, 'points')$$, 'rows: and the report shows it in points');
+-- Spends of two units under one reference: 30 points redeemed, 20 miles held and captured
+SELECT FROM loyalty.redeem(pg_temp.id('zac'), 30, ref => 'trip');
+SELECT hold_id FROM loyalty.hold(pg_temp.id('zac'), 20, 'miles', key => 'h1') \gset
+SELECT FROM loyalty.capture(pg_temp.id('zac'), :hold_id, ref => 'trip');
+SELECT is(pg_temp.balance('zac') || ', ' || pg_temp.balance('zac', 'miles'), '50 available, 80 available', 'rows: 100 - 60 + 40 - 30, and 100 - 20');
+SELECT throws_ok($$SELECT pg_temp.refund('zac', 'trip', 10)$$, 'LY106', NULL, 'rows: of two units there is no part');
+SELECT is(pg_temp.refund('zac', 'trip'), '20 miles, 30 points', 'rows: the whole returns both');
+SELECT is(pg_temp.balance('zac') || ', ' || pg_temp.balance('zac', 'miles'), '80 available, 100 available', 'rows: each to its own');
+SELECT throws_ok($$SELECT pg_temp.refund('zac', 'trip')$$, 'LY131', NULL, 'rows: once');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();

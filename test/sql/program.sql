@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(39);
+SELECT plan(49);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Idle', 'GBP', 'Europe/London') AS idle \gset
@@ -25,7 +25,7 @@ SELECT throws_ok($$EXECUTE program('X', 'EUR', 2, 'Mars/Olympus')$$, '22023', NU
 SELECT throws_ok($$EXECUTE program('X', 'EUR', 2, '')$$, '22023', NULL, 'an empty time zone');
 SELECT throws_ok($$EXECUTE program('X', 'EUR', 2, NULL)$$, '23502', NULL, 'no time zone');
 SELECT throws_ok($$UPDATE loyalty.program SET status = 'paused'$$, '23514', NULL, 'an unknown status');
-SELECT throws_ok($$UPDATE loyalty.program SET ref_scope = 'world'$$, '23514', NULL, 'an unknown scope');
+SELECT throws_ok($$UPDATE loyalty.program SET ref_scope = 'world' WHERE name = 'Idle'$$, '23514', NULL, 'an unknown scope');
 SELECT throws_ok($$UPDATE loyalty.program SET closed_until = 'infinity'$$, '23514', NULL, 'closed for ever');
 SELECT throws_ok($$UPDATE loyalty.program SET time_zone = 'Mars/Olympus' WHERE name = 'Idle'$$, '22023', NULL,
 	'a change to a time zone that does not exist');
@@ -41,6 +41,13 @@ SELECT throws_ok($$UPDATE loyalty.program SET currency = 'CNY' WHERE name = 'Sho
 	'rule 16: and the currency');
 SELECT throws_ok($$UPDATE loyalty.program SET currency_scale = 0 WHERE name = 'Shop'$$, 'LY808', NULL,
 	'rule 16: and its decimals');
+SELECT throws_ok($$UPDATE loyalty.program SET ref_scope = 'program' WHERE name = 'Shop'$$, 'LY808', NULL,
+	'rule 16: and whose a reference is');
+SELECT lives_ok($$UPDATE loyalty.program SET ref_scope = 'program' WHERE name = 'Idle'$$,
+	'rule 16: which may change before');
+SELECT throws_ok(format('UPDATE loyalty.program SET %I = NULL WHERE name = %L', setting, name), '23502', NULL,
+	format('rule 16: no %s, %s', setting, name))
+FROM unnest('{currency,currency_scale,time_zone,ref_scope}'::text[]) setting, unnest('{Shop,Idle}'::text[]) name;
 SELECT lives_ok($$UPDATE loyalty.program SET time_zone = 'Europe/London', currency = 'GBP', name = 'Corner shop' WHERE name = 'Shop'$$,
 	'rule 16: the same again, and another name, are no change of it');
 UPDATE loyalty.program SET name = 'Shop' WHERE name = 'Corner shop';

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(43);
+SELECT plan(50);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale) VALUES
@@ -91,6 +91,29 @@ SELECT is((SELECT pg_temp.moved(r) FROM loyalty.record(pg_temp.id('ann'), 'refer
 	'1 points', 'rule 10: rules are those of the time of the event');
 SELECT is((SELECT pg_temp.moved(r) FROM loyalty.record(pg_temp.id('ann'), 'referral', at => '2026-03-10 00:00+00') r),
 	'10 stars', 'rule 10: valid_from is the first moment, valid_until the first no more');
+
+-- A rule was saved with decimals that its unit or its currency has lost since, before either was used: the programme does
+-- not work until one of them is changed, and says so; no other programme minds
+SELECT loyalty.program_create('Yen', 'JPY', 'Asia/Tokyo', 'empty') AS yen \gset
+UPDATE loyalty.program SET currency_scale = 2 WHERE program_id = :yen;
+INSERT INTO loyalty.unit (program_id, code, kind, scale) VALUES (:yen, 'yen_points', 'points', 1);
+PREPARE yen(text, numeric, numeric) AS
+	INSERT INTO loyalty.rule (program_id, event, unit_id, kind, award, per)
+	SELECT program_id, $1, unit_id, CASE WHEN $3 IS NULL THEN 'fixed' ELSE 'per_amount' END, $2, $3 FROM loyalty.unit WHERE code = 'yen_points';
+EXECUTE yen('purchase', 1, 0.50);
+UPDATE loyalty.program SET currency_scale = 0 WHERE program_id = :yen;
+SELECT throws_ok($$SELECT * FROM loyalty.sale('Yen', '{"customer_no":"yui"}', 10, 'o1')$$, 'LY801', NULL, 'per 0.50 of a currency without decimals: sale');
+SELECT throws_ok($$SELECT * FROM loyalty.sale('Yen', '{"customer_no":"yui"}', 10, 'o1')$$, 'LY801', NULL, 'and again');
+SELECT throws_ok($$SELECT * FROM loyalty.enroll('Yen', '{"customer_no":"yui"}')$$, 'LY801', NULL, 'per 0.50 of a currency without decimals: enroll');
+SELECT is((SELECT pg_temp.moved(r) FROM loyalty.record(pg_temp.id('ann'), 'review') r), '3 stars', 'other programmes work');
+UPDATE loyalty.rule SET per = 5 WHERE program_id = :yen;
+EXECUTE yen('review', 0.5, NULL);
+UPDATE loyalty.unit SET scale = 0 WHERE program_id = :yen;
+SELECT throws_ok($$SELECT * FROM loyalty.sale('Yen', '{"customer_no":"yui"}', 10, 'o1')$$, 'LY801', NULL, 'half a point of a unit without decimals');
+SELECT is(pg_temp.id('yui'), NULL, 'nobody has joined');
+UPDATE loyalty.rule SET award = 1 WHERE program_id = :yen AND event = 'review';
+-- 1 for each whole 5 of 12
+SELECT is((SELECT pg_temp.moved(r) FROM loyalty.sale('Yen', '{"customer_no":"yui"}', 12, 'o1') r), '2 yen_points', 'mended: it works');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(55);
+SELECT plan(62);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Later', 'GBP', 'Europe/London', vest_days => 14) AS later \gset
@@ -153,6 +153,24 @@ SET loyalty.now = '2026-07-11 12:00+00';
 SELECT is(loyalty.account_settle(pg_temp.id('kim')), 1, 'the clock goes on: it has vested');
 SELECT is(pg_temp.lots('kim'), '10 a until 2026-12-31', 'and is swept');
 SELECT is(pg_temp.journal('kim'), 'event signup, event share, adjust, vest', 'the journal is in the order of the calls');
+
+-- A lot lapses on 12 July while it is held until the 14th: what is timed out returns first and has then lapsed
+CALL pg_temp.enroll('Later', 'lea');
+SELECT FROM loyalty.adjust(pg_temp.id('lea'), 100, 'points', 'gift', expires_on => '2026-07-12', key => 'k1');
+SELECT FROM loyalty.adjust(pg_temp.id('lea'), 50, 'points', 'gift', expires_on => '2026-12-31', key => 'k2');
+SELECT FROM loyalty.hold(pg_temp.id('lea'), 120, ttl => '3 days', key => 'h1');
+SET loyalty.now = '2026-07-15 12:00+00';
+-- 120 held: 100 of the one, 20 of the other, which are back
+SELECT is(pg_temp.balance('lea'), '50 available', 'a hold that outlived its lot: unswept');
+SELECT is(loyalty.account_settle(pg_temp.id('lea')), 2, 'two rows');
+SELECT is(pg_temp.journal('lea'), 'event signup, adjust, adjust, hold, time_out, expire', 'timed out, then lapsed');
+SELECT results_eq($$SELECT kind, effective_at FROM loyalty.journal WHERE member_id = pg_temp.id('lea') AND kind IN ('time_out', 'expire') ORDER BY journal_id$$,
+	$$VALUES ('time_out', '2026-07-14 12:00+00'::timestamptz), ('expire', '2026-07-14 12:00+00')$$, 'not before it came back');
+SELECT results_eq($$SELECT j.kind, sum(e.amount) FROM loyalty.journal j JOIN loyalty.entry e USING (member_id, journal_id)
+	WHERE j.member_id = pg_temp.id('lea') AND j.kind IN ('time_out', 'expire') GROUP BY j.kind, j.journal_id ORDER BY j.journal_id$$,
+	$$VALUES ('time_out', 120::numeric), ('expire', -100)$$, '120 come back, 100 have lapsed');
+SELECT is(pg_temp.lots('lea'), '50 a until 2026-12-31', 'and the rest is there');
+SELECT is(pg_temp.balance('lea'), '50 available', 'a hold that outlived its lot: swept');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();

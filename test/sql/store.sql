@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(10);
+SELECT plan(12);
 
 SELECT loyalty.program_create('shop', 'GBP', 'Europe/London', vest_days => 1) AS program_id \gset
 UPDATE loyalty.program SET ref_scope = 'program';
@@ -32,6 +32,9 @@ SELECT is((loyalty.purchase(pg_temp.id('bob'), 10, 'o3', mode => 'dry')).reason,
 	'ref_scope program: foreseen');
 SELECT is((loyalty.sale('shop', '{"customer_no": "cid"}', 10, 'o3', mode => 'try')).reason, 'duplicate_ref',
 	'ref_scope program: nor may somebody new have it');
+SELECT is((loyalty.sale('shop', '{"customer_no": "cid"}', 10, 'o3', mode => 'try')).member_id, NULL,
+	'ref_scope program: who is nobody yet');
+SELECT is(loyalty.find('shop', 'customer_no', 'cid'), NULL, 'ref_scope program: and is not found');
 SELECT is(pg_temp.state(), :'before', 'and nothing was written');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(49);
+SELECT plan(66);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 
@@ -30,12 +30,26 @@ INSERT INTO misfit VALUES
 	('miles', $$return_policy = 'grace'$$, 'grace without its days'),
 	('miles', $$grace_days = 30$$, 'days without grace'),
 	('miles', $$return_policy = 'grace', grace_days = 0$$, 'a grace of no day'),
+	('miles', $$vest_days = 1, expiry = 'days', expiry_count = 0$$, 'lapses before it vests: the same day'),
+	('miles', $$vest_days = 30, expiry = 'days', expiry_count = 29$$, 'lapses before it vests: 29 days'),
+	('miles', $$vest_days = 29, expiry = 'months', expiry_count = 1$$, 'lapses before it vests: a month, which may have 28 days'),
+	('miles', $$vest_days = 1, expiry = 'end_of_month', expiry_count = 0$$, 'lapses before it vests: this month, which may end today'),
+	('miles', $$vest_days = 29, expiry = 'end_of_month', expiry_count = 1$$, 'lapses before it vests: the next month'),
+	('miles', $$vest_days = 1, expiry = 'end_of_year', expiry_count = 0$$, 'lapses before it vests: this year, which may end today'),
+	('miles', $$vest_days = 366, expiry = 'end_of_year', expiry_count = 1$$, 'lapses before it vests: the next year'),
 	('miles', $$window_months = 12$$, 'a window of what is not a metric'),
 	('nights', $$window_months = 0$$, 'a window of no month'),
 	('nights', $$vest_days = 1$$, 'a metric that vests'),
 	('nights', $$expiry = 'end_of_year', expiry_count = 0$$, 'a metric that lapses');
 SELECT throws_ok(format('UPDATE loyalty.unit SET %s WHERE code = %L', setting, code), '23514', NULL, why)
 FROM misfit;
+
+-- What vests on the last day of use at the latest
+SELECT lives_ok(format('UPDATE loyalty.unit SET %s WHERE code = %L', setting, 'miles'), 'vests before it lapses: ' || setting)
+FROM unnest(ARRAY[$$vest_days = 30, expiry = 'days', expiry_count = 30$$, $$vest_days = 28, expiry = 'months', expiry_count = 1$$,
+	$$vest_days = 28, expiry = 'end_of_month', expiry_count = 1$$, $$vest_days = 365, expiry = 'end_of_year', expiry_count = 1$$,
+	$$vest_days = 3650, expiry = 'never', expiry_count = NULL$$]) setting;
+UPDATE loyalty.unit SET vest_days = 0 WHERE code = 'miles';
 
 -- Anchors
 PREPARE anchor(text, date, bigint, bigint) AS
@@ -59,7 +73,8 @@ INSERT INTO loyalty.unit (program_id, code, kind, expiry, expiry_count) VALUES
 	(:shop, 'ey0', 'points', 'end_of_year', 0),
 	(:shop, 'ey1', 'points', 'end_of_year', 1);
 INSERT INTO loyalty.unit (program_id, code, kind, vest_days, expiry, expiry_count) VALUES
-	(:shop, 'v30em1', 'points', 30, 'end_of_month', 1);
+	(:shop, 'v30em2', 'points', 30, 'end_of_month', 2),
+	(:shop, 'v28m1', 'points', 28, 'months', 1);
 INSERT INTO loyalty.rule (program_id, event, unit_id, kind, award)
 SELECT program_id, 'check_in', unit_id, 'fixed', 10 FROM loyalty.unit
 WHERE code ~ '[0-9]$' OR code IN ('miles', 'nights');
@@ -72,13 +87,13 @@ INSERT INTO lapse VALUES
 	('2026-01-31', 'm1', '2026-02-28'), ('2026-01-31', 'm12', '2027-01-31'),
 	('2026-01-31', 'em0', '2026-01-31'), ('2026-01-31', 'em1', '2026-02-28'), ('2026-01-31', 'em12', '2027-01-31'),
 	('2026-01-31', 'ey0', '2026-12-31'), ('2026-01-31', 'ey1', '2027-12-31'),
-	('2026-01-31', 'v30em1', '2026-02-28'), ('2026-01-31', 'miles', NULL), ('2026-01-31', 'nights', NULL),
+	('2026-01-31', 'v30em2', '2026-03-31'), ('2026-01-31', 'miles', NULL), ('2026-01-31', 'nights', NULL),
 	-- the middle of a month
 	('2026-03-15', 'd0', '2026-03-15'), ('2026-03-15', 'd30', '2026-04-14'),
 	('2026-03-15', 'm1', '2026-04-15'), ('2026-03-15', 'm12', '2027-03-15'),
 	('2026-03-15', 'em0', '2026-03-31'), ('2026-03-15', 'em1', '2026-04-30'), ('2026-03-15', 'em12', '2027-03-31'),
 	('2026-03-15', 'ey0', '2026-12-31'), ('2026-03-15', 'ey1', '2027-12-31'),
-	('2026-03-15', 'v30em1', '2026-04-30'), ('2026-03-15', 'miles', NULL), ('2026-03-15', 'nights', NULL),
+	('2026-03-15', 'v30em2', '2026-05-31'), ('2026-03-15', 'miles', NULL), ('2026-03-15', 'nights', NULL),
 	-- a year before 29 February
 	('2027-02-28', 'd0', '2027-02-28'), ('2027-02-28', 'd30', '2027-03-30'),
 	('2027-02-28', 'm1', '2027-03-28'), ('2027-02-28', 'm12', '2028-02-28'),
@@ -115,10 +130,16 @@ SELECT results_eq(
 	'rule 10: what is earned on ' || earned || ' expires as its unit says')
 FROM (SELECT DISTINCT earned FROM lapse ORDER BY 1) day;
 
--- Vesting: 2026-01-31 + 30 days = 2026-03-02, after the lot has lapsed on 2026-02-28; expiry counts from earning.
+-- Vesting: 2026-03-15 + 30 days = 2026-04-14; expiry counts from earning, not from there.
 SELECT is((SELECT vests_on FROM loyalty.entry e JOIN loyalty.unit u USING (unit_id)
-	WHERE e.member_id = pg_temp.id('2026-03-15') AND u.code = 'v30em1' ORDER BY journal_id, line LIMIT 1),
+	WHERE e.member_id = pg_temp.id('2026-03-15') AND u.code = 'v30em2' ORDER BY journal_id, line LIMIT 1),
 	'2026-04-14', 'vests_on = date + vest_days');
+-- 2027-01-31 + 28 days = 2027-02-28 = a month on, clamped: vests on its last day, on which it can be spent
+SET loyalty.now = '2027-12-31 13:00+00';
+CALL pg_temp.enroll('Shop', 'zoe');
+SELECT FROM loyalty.record(pg_temp.id('zoe'), 'check_in', at => '2027-01-31 12:00+00');
+SELECT is(pg_temp.balance('zoe', 'v28m1', as_of), balance, 'vests and lapses: ' || as_of)
+FROM (VALUES ('2027-02-27'::date, '10 pending'), ('2027-02-28', '10 available'), ('2027-03-01', 'nothing')) v(as_of, balance);
 
 -- A lot of no days is good on the day it was earned, to the last moment of it
 SET loyalty.now = '2028-06-30 12:00+00';
@@ -137,6 +158,8 @@ SELECT throws_ok($$UPDATE loyalty.unit SET kind = 'money' WHERE code = 'points'$
 	'rule 16: and the kind');
 SELECT lives_ok($$UPDATE loyalty.unit SET scale = 0, kind = 'points', debt_policy = 'limit' WHERE code = 'points'$$,
 	'rule 16: policies may change');
+SELECT throws_ok(format($$UPDATE loyalty.unit SET %I = NULL WHERE code = 'points'$$, setting), '23502', NULL, 'rule 16: no ' || setting)
+FROM unnest('{scale,kind}'::text[]) setting;
 SELECT loyalty.program_create('Fresh', 'GBP', 'Europe/London') AS fresh \gset
 SELECT lives_ok(format($$UPDATE loyalty.unit SET scale = 2 WHERE code = 'points' AND program_id = %s$$, :fresh),
 	'rule 16: before the first journal row all may');
