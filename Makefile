@@ -124,7 +124,7 @@ demo: ready ## a year of a real shop's orders (DATA=directory)
 	@CLUSTER_NAME=demo DATA="$(DEMO_DATA)" test/cluster run test/demo/run
 
 bench: ready ## measure against hand-written SQL, with default durability
-	@CLUSTER_NAME=bench CLUSTER_DURABLE=1 test/cluster run test/bench/run
+	@test/bench/run
 
 # In a copy, because the objects differ. Undefined behaviour aborts the backend.
 # ASAN needs a PostgreSQL built for it (PG_CONFIG, SANITIZERS, CLUSTER_PRELOAD).

@@ -30,6 +30,21 @@
 /* How far ahead of the clock a call may be dated. */
 #define MAX_AHEAD USECS_PER_DAY
 
+/* Makes up for the look at the reference that call_replay() has put off. */
+static void
+check_ref(Call *call)
+{
+	JournalMatch match;
+
+	if (!call->ref_unchecked)
+		return;
+	call->ref_unchecked = false;
+	if (journal_match(call->member_id, NULL, call->ref, call->verb->kind,
+					  call->event, &match))
+		refusal_raise(REFUSAL_REF_DUPLICATE,
+					  psprintf("journal_id=" INT64_FORMAT, match.journal_id));
+}
+
 /* Refuses the call; false, so that it ends a chain of conditions. */
 bool
 call_refuse(Call *call, Refusal refusal, const char *format,...)
@@ -50,7 +65,10 @@ call_refuse(Call *call, Refusal refusal, const char *format,...)
 		enlargeStringInfo(&detail, needed);
 	}
 	if (call->mode == MODE_DO)
+	{
+		check_ref(call);
 		refusal_raise(refusal, detail.data);
+	}
 	call->refusal = refusal;
 	call->detail = clipped(detail.data);
 	return false;
@@ -431,17 +449,27 @@ call_is_request(const Call *call, const bytea *hash)
 /*
  * Has this request been answered, or refused because its key or reference
  * belongs to another?  True when there is nothing more to do.
+ *
+ * With a key that is new the reference must be new too, so in mode 'do' it
+ * is not looked up: the unique index will tell (store_with_ref), or, before
+ * anything else is refused, check_ref().
  */
 bool
 call_replay(Call *call, const text *key, const text *ref)
 {
 	JournalMatch match;
 
+	if (key != NULL && ref != NULL && call->mode == MODE_DO)
+	{
+		call->ref_unchecked = true;
+		ref = NULL;
+	}
 	if (!journal_match(call->member_id, key, ref, call->verb->kind,
 					   call->event, &match))
 		return false;
 	if (match.by_key || key == NULL)
 	{
+		call->ref_unchecked = false;
 		if (call_is_request(call, match.request_hash))
 			call->replay = journal_read(call->member_id, match.journal_id);
 		else
@@ -559,6 +587,40 @@ call_row(Call *call, TimestampTz effective_at)
 }
 
 /*
+ * Stores a decision whose reference nobody has looked up.  If the index has
+ * it, the error is the refusal that the look would have brought; it is raised
+ * on, so whatever was written is undone by whoever handles it.
+ */
+static void
+store_with_ref(Call *call)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		store_decision(&call->decision);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION &&
+			error->constraint_name != NULL &&
+			strcmp(error->constraint_name, "journal_ref_idx") == 0)
+		{
+			FlushErrorState();
+			refusal_raise(REFUSAL_REF_DUPLICATE,
+						  "the key is new, but the ref is not");
+		}
+		FreeErrorData(error);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
+/*
  * Settles once more, because what came in may be due already: value of a
  * late event that has lapsed, or that returned after its expiry.  Stores.
  */
@@ -579,7 +641,10 @@ complete(Call *call)
 		return;
 	if (call->store_first != NULL)
 		call->store_first(call);
-	store_decision(decision);
+	if (call->ref_unchecked)
+		store_with_ref(call);
+	else
+		store_decision(decision);
 }
 
 /* Ends the call and returns the receipt, in the caller's context. */

@@ -97,6 +97,7 @@ struct Call
 	Account		account;
 	Decision	decision;
 	bytea	   *request_hash;
+	bool		ref_unchecked;	/* see call_replay() */
 	JournalRow *row;			/* the row of the call itself */
 	JournalRow *replay;			/* the row of the first time, if known */
 	bool		nothing_new;	/* the answer stands already, store nothing */

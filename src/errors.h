@@ -16,7 +16,7 @@
 	X(KEY_INVALID, "LY001", "idempotency_key_invalid", \
 	  "idempotency key is missing or malformed") \
 	X(KEY_REUSED, "LY002", "idempotency_key_reused", \
-	  "idempotency key was used for another request") \
+	  "key or reference was used for another request") \
 	X(REF_DUPLICATE, "LY003", "duplicate_ref", \
 	  "reference was already used") \
 	X(INPUT_TOO_LARGE, "LY004", "input_too_large", \

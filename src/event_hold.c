@@ -98,7 +98,8 @@ hold_end(Call *call, TimestampTz *end)
 		ttl->day * USECS_PER_DAY + ttl->time <= 0 ||
 		ttl->day * USECS_PER_DAY + ttl->time > MAX_TTL_DAYS * USECS_PER_DAY)
 		return call_refuse(call, REFUSAL_HOLD_TTL_INVALID,
-						   "ttl must be more than 0 and at most %d days",
+						   "ttl must be more than 0 and at most %d days, without "
+						   "months",
 						   MAX_TTL_DAYS);
 	*end = call->now + ttl->day * USECS_PER_DAY + ttl->time;
 	return true;

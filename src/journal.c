@@ -22,7 +22,13 @@
 
 PG_FUNCTION_INFO_V1(loyalty_journal_immutable);
 
-static Statement select_match = {
+static Statement select_by_key = {
+	"SELECT true, journal_id, request_hash FROM loyalty.journal"
+	" WHERE member_id = $1 AND key = $2",
+	2, {INT8OID, TEXTOID}
+};
+
+static Statement select_by_key_or_ref = {
 	"SELECT true, journal_id, request_hash FROM loyalty.journal"
 	" WHERE member_id = $1 AND key = $2"
 	" UNION ALL"
@@ -59,34 +65,48 @@ static Statement insert_row = {
 };
 
 /*
- * Entries are inserted up to four in a statement: starting the executor costs
+ * Entries are inserted up to eight in a statement: starting the executor costs
  * as much as a row does.
  */
-#define ENTRIES_PER_STATEMENT 4
+#define ENTRIES_PER_STATEMENT 8
 #define ENTRY_COLUMNS 8
 
 #define INSERT_ENTRIES \
 	"INSERT INTO loyalty.entry (member_id, journal_id, program_id, amount," \
 	" balance_after, unit_id, vests_on, expires_on, rule_id, line, origin)" \
 	" VALUES "
-#define ENTRY_1 "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
-#define ENTRY_2 "($1, $2, $3, $12, $13, $14, $15, $16, $17, $18, $19)"
-#define ENTRY_3 "($1, $2, $3, $20, $21, $22, $23, $24, $25, $26, $27)"
-#define ENTRY_4 "($1, $2, $3, $28, $29, $30, $31, $32, $33, $34, $35)"
-#define ENTRY_TYPES \
+#define ENTRIES_1 "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+#define ENTRIES_2 ENTRIES_1 \
+	", ($1, $2, $3, $12, $13, $14, $15, $16, $17, $18, $19)"
+#define ENTRIES_3 ENTRIES_2 \
+	", ($1, $2, $3, $20, $21, $22, $23, $24, $25, $26, $27)"
+#define ENTRIES_4 ENTRIES_3 \
+	", ($1, $2, $3, $28, $29, $30, $31, $32, $33, $34, $35)"
+#define ENTRIES_5 ENTRIES_4 \
+	", ($1, $2, $3, $36, $37, $38, $39, $40, $41, $42, $43)"
+#define ENTRIES_6 ENTRIES_5 \
+	", ($1, $2, $3, $44, $45, $46, $47, $48, $49, $50, $51)"
+#define ENTRIES_7 ENTRIES_6 \
+	", ($1, $2, $3, $52, $53, $54, $55, $56, $57, $58, $59)"
+#define ENTRIES_8 ENTRIES_7 \
+	", ($1, $2, $3, $60, $61, $62, $63, $64, $65, $66, $67)"
+#define TYPES_1 \
 	INT8OID, INT8OID, INT4OID, DATEOID, DATEOID, INT4OID, INT2OID, CHAROID
+#define TYPES_2 TYPES_1, TYPES_1
+#define TYPES_4 TYPES_2, TYPES_2
+#define ENTRIES(n, ...) \
+	{INSERT_ENTRIES ENTRIES_##n, 3 + ENTRY_COLUMNS * n, \
+	{INT8OID, INT8OID, INT4OID, __VA_ARGS__}}
 
 static Statement insert_entries[ENTRIES_PER_STATEMENT] = {
-	{INSERT_ENTRIES ENTRY_1, 3 + ENTRY_COLUMNS,
-	{INT8OID, INT8OID, INT4OID, ENTRY_TYPES}},
-	{INSERT_ENTRIES ENTRY_1 ", " ENTRY_2, 3 + ENTRY_COLUMNS * 2,
-	{INT8OID, INT8OID, INT4OID, ENTRY_TYPES, ENTRY_TYPES}},
-	{INSERT_ENTRIES ENTRY_1 ", " ENTRY_2 ", " ENTRY_3, 3 + ENTRY_COLUMNS * 3,
-	{INT8OID, INT8OID, INT4OID, ENTRY_TYPES, ENTRY_TYPES, ENTRY_TYPES}},
-	{INSERT_ENTRIES ENTRY_1 ", " ENTRY_2 ", " ENTRY_3 ", " ENTRY_4,
-		3 + ENTRY_COLUMNS * 4,
-		{INT8OID, INT8OID, INT4OID, ENTRY_TYPES, ENTRY_TYPES, ENTRY_TYPES,
-	ENTRY_TYPES}}
+	ENTRIES(1, TYPES_1),
+	ENTRIES(2, TYPES_2),
+	ENTRIES(3, TYPES_2, TYPES_1),
+	ENTRIES(4, TYPES_4),
+	ENTRIES(5, TYPES_4, TYPES_1),
+	ENTRIES(6, TYPES_4, TYPES_2),
+	ENTRIES(7, TYPES_4, TYPES_2, TYPES_1),
+	ENTRIES(8, TYPES_4, TYPES_4)
 };
 
 static Statement insert_data = {
@@ -182,7 +202,8 @@ journal_match(int64 member_id, const text *key, const text *ref,
 
 	if (key == NULL && ref == NULL)
 		return false;
-	n = statement_run(&select_match, args, false);
+	n = statement_run(ref == NULL ? &select_by_key : &select_by_key_or_ref,
+					  args, false);
 	for (uint64 i = 0; i < n; i++)
 	{
 		match->by_key = DatumGetBool(statement_notnull(i, 1));

@@ -1,5 +1,5 @@
 /*
- * unit.c
+ * journal_guard.c
  *
  * What of a programme and its units is fixed once they have been used: the
  * ledger is written in terms of them.
@@ -137,7 +137,7 @@ static Statement event_in_use = {
 	2, {INT4OID, TEXTOID}
 };
 
-/* Trigger that refuses to delete what other rows refer to. */
+/* Trigger that refuses to delete what other rows refer to, or its key. */
 Datum
 loyalty_config_in_use(PG_FUNCTION_ARGS)
 {
@@ -147,6 +147,7 @@ loyalty_config_in_use(PG_FUNCTION_ARGS)
 	const char *table = RelationGetRelationName(trigger->tg_relation);
 	bool		is_unit = strcmp(table, "unit") == 0;
 	bool		is_event = strcmp(table, "program_event") == 0;
+	const char *key = is_unit ? "unit_id" : is_event ? "event" : "program_id";
 	NullableDatum args[2];
 	bool		used;
 
@@ -166,6 +167,8 @@ loyalty_config_in_use(PG_FUNCTION_ARGS)
 	if (used)
 		ereport(ERROR,
 				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-				 errmsg("row of loyalty.%s is still in use", table)));
-	return PointerGetDatum(tuple);
+				 errmsg("row of loyalty.%s is still in use", table),
+				 errdetail("%s=%s", key, column_text(tuple, tupdesc, key))));
+	return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
+						   trigger->tg_newtuple : tuple);
 }

@@ -117,7 +117,7 @@ static Statement event_known = {
 
 static void
 check_reference(Statement *statement, const NullableDatum *args,
-				const char *column)
+				HeapTuple tuple, TupleDesc tupdesc, const char *column)
 {
 	bool		known;
 	bool		any;
@@ -125,10 +125,14 @@ check_reference(Statement *statement, const NullableDatum *args,
 	statement_run(statement, args, false);
 	known = DatumGetBool(statement_notnull(0, 1));
 	any = DatumGetBool(statement_notnull(0, 2));
-	if (!known && any)
+	/* NULL is left to the column's constraint, which is checked later */
+	if (!known && any && !args[statement->nargs - 1].isnull)
 		ereport(ERROR,
 				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-				 errmsg("%s does not exist in the programme", column)));
+				 errmsg("%s does not exist in the programme", column),
+				 errdetail("%s=%s", column,
+						   SPI_getvalue(tuple, tupdesc,
+										SPI_fnumber(tupdesc, column)))));
 }
 
 /* Trigger of the tables that refer to a programme, a unit or an event. */
@@ -137,22 +141,23 @@ loyalty_config_reference(PG_FUNCTION_ARGS)
 {
 	HeapTuple	tuple = new_row(fcinfo);
 	Relation	relation = ((TriggerData *) fcinfo->context)->tg_relation;
+	TupleDesc	tupdesc = relation->rd_att;
 	const char *table = RelationGetRelationName(relation);
 	bool		is_rule = strcmp(table, "rule") == 0;
 	NullableDatum args[2];
 
 	SPI_connect();
-	args[0] = column_arg(tuple, relation->rd_att, "program_id");
-	check_reference(&program_known, args, "program_id");
+	args[0] = column_arg(tuple, tupdesc, "program_id");
+	check_reference(&program_known, args, tuple, tupdesc, "program_id");
 	if (is_rule || strcmp(table, "unit_anchor") == 0)
 	{
-		args[1] = column_arg(tuple, relation->rd_att, "unit_id");
-		check_reference(&unit_known, args, "unit_id");
+		args[1] = column_arg(tuple, tupdesc, "unit_id");
+		check_reference(&unit_known, args, tuple, tupdesc, "unit_id");
 	}
 	if (is_rule)
 	{
-		args[1] = column_arg(tuple, relation->rd_att, "event");
-		check_reference(&event_known, args, "event");
+		args[1] = column_arg(tuple, tupdesc, "event");
+		check_reference(&event_known, args, tuple, tupdesc, "event");
 	}
 	SPI_finish();
 	return PointerGetDatum(tuple);

@@ -14,7 +14,7 @@
 
 #pragma GCC visibility push(hidden)
 
-#define STATEMENT_MAX_ARGS 36
+#define STATEMENT_MAX_ARGS 67
 
 /* In argtypes: loyalty.wallet, whose oid is not known when C is compiled. */
 #define WALLET_TYPE InvalidOid

@@ -43,11 +43,11 @@ RETURNS trigger LANGUAGE C SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_config_in_use';
 COMMENT ON FUNCTION loyalty.config_in_use() IS
-'Trigger: refuses to delete a programme, unit or event that other rows refer to';
+'Trigger: refuses to delete a programme, unit or event that other rows refer to, or to change its key';
 
-CREATE OR REPLACE TRIGGER program_in_use BEFORE DELETE ON loyalty.program
+CREATE OR REPLACE TRIGGER program_in_use BEFORE DELETE OR UPDATE OF program_id ON loyalty.program
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
-CREATE OR REPLACE TRIGGER program_event_in_use BEFORE DELETE ON loyalty.program_event
+CREATE OR REPLACE TRIGGER program_event_in_use BEFORE DELETE OR UPDATE OF program_id, event ON loyalty.program_event
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
-CREATE OR REPLACE TRIGGER unit_in_use BEFORE DELETE ON loyalty.unit
+CREATE OR REPLACE TRIGGER unit_in_use BEFORE DELETE OR UPDATE OF program_id, unit_id ON loyalty.unit
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();

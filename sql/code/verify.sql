@@ -84,7 +84,10 @@ BEGIN ATOMIC
 			GROUP BY o.member_id) h ON h.member_id = a.member_id
 		WHERE verify.program IS NULL OR a.program_id = (SELECT s.program_id FROM scope s)
 	), refund AS MATERIALIZED (
-		SELECT j.member_id, j.reverses AS ref, coalesce(sum(j.amount), 0) AS amount
+		-- of the order's money, and where there was none, of the unit spent on it
+		SELECT j.member_id, j.reverses AS ref,
+			coalesce(sum(j.amount) FILTER (WHERE j.unit_id IS NULL), 0) AS amount,
+			coalesce(sum(j.amount) FILTER (WHERE j.unit_id IS NOT NULL), 0) AS in_units
 		FROM loyalty.journal j
 		WHERE j.kind = 'refund'
 		AND (verify.program IS NULL OR j.program_id = (SELECT s.program_id FROM scope s))
@@ -247,14 +250,15 @@ BEGIN ATOMIC
 
 	-- Never more back than there was.
 	UNION ALL
-	SELECT 'refund_exceeds_original', r.member_id, format('ref=%s order=%s refunded=%s', r.ref, o.amount, r.amount)
+	SELECT 'refund_exceeds_original', r.member_id, format('ref=%s order=%s refunded=%s', r.ref, o.amount, o.refunded)
 	FROM refund r
 	CROSS JOIN LATERAL (
 		-- a redemption counts only where nothing was bought under this reference
-		SELECT coalesce(sum(j.amount) FILTER (WHERE j.kind = 'event'), sum(j.amount)) AS amount, count(*) AS n
+		SELECT coalesce(sum(j.amount) FILTER (WHERE j.kind = 'event'), sum(j.amount)) AS amount, count(*) AS n,
+			CASE WHEN bool_or(j.kind = 'event') THEN r.amount ELSE r.in_units END AS refunded
 		FROM loyalty.journal j
 		WHERE j.member_id = r.member_id AND j.ref = r.ref AND j.kind IN ('event', 'redeem', 'capture')) o
-	WHERE o.n = 0 OR r.amount > coalesce(o.amount, 0)
+	WHERE o.n = 0 OR o.refunded > coalesce(o.amount, 0)
 	UNION ALL
 	SELECT 'refund_exceeds_award', r.member_id, format('ref=%s rule=%s unit=%s over=%s',
 		r.ref, e.rule_id, e.unit_id, -sum(e.amount))

@@ -25,6 +25,7 @@ CREATE TABLE loyalty.unit (
 	CHECK (expiry_count <= CASE expiry WHEN 'days' THEN 36500 WHEN 'end_of_year' THEN 100 ELSE 1200 END),
 	CHECK ((return_policy = 'grace') = (grace_days IS NOT NULL)),
 	-- nothing lapses before it can be used
+	CONSTRAINT unit_vests_before_it_lapses
 	CHECK (vest_days <= CASE expiry WHEN 'days' THEN expiry_count WHEN 'never' THEN vest_days
 	       WHEN 'end_of_year' THEN expiry_count * 365 ELSE expiry_count * 28 END),
 	CHECK (kind = 'metric' OR window_months IS NULL),

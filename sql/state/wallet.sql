@@ -21,13 +21,13 @@ RETURNS bytea LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'loyalty_wallet_send';
 
 CREATE TYPE loyalty.wallet (
-    INPUT = loyalty.wallet_in,
-    OUTPUT = loyalty.wallet_out,
-    RECEIVE = loyalty.wallet_recv,
-    SEND = loyalty.wallet_send,
-    INTERNALLENGTH = VARIABLE,
-    ALIGNMENT = int4,
-    STORAGE = extended
+	INPUT = loyalty.wallet_in,
+	OUTPUT = loyalty.wallet_out,
+	RECEIVE = loyalty.wallet_recv,
+	SEND = loyalty.wallet_send,
+	INTERNALLENGTH = VARIABLE,
+	ALIGNMENT = int4,
+	STORAGE = extended
 );
 
 CREATE FUNCTION loyalty.wallet_eq(a loyalty.wallet, b loyalty.wallet)
@@ -39,21 +39,21 @@ RETURNS boolean LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'loyalty_wallet_ne';
 
 CREATE OPERATOR loyalty.= (
-    FUNCTION = loyalty.wallet_eq,
-    LEFTARG = loyalty.wallet,
-    RIGHTARG = loyalty.wallet,
-    COMMUTATOR = OPERATOR(loyalty.=),
-    NEGATOR = OPERATOR(loyalty.<>),
-    RESTRICT = eqsel,
-    JOIN = eqjoinsel
+	FUNCTION = loyalty.wallet_eq,
+	LEFTARG = loyalty.wallet,
+	RIGHTARG = loyalty.wallet,
+	COMMUTATOR = OPERATOR(loyalty.=),
+	NEGATOR = OPERATOR(loyalty.<>),
+	RESTRICT = eqsel,
+	JOIN = eqjoinsel
 );
 
 CREATE OPERATOR loyalty.<> (
-    FUNCTION = loyalty.wallet_ne,
-    LEFTARG = loyalty.wallet,
-    RIGHTARG = loyalty.wallet,
-    COMMUTATOR = OPERATOR(loyalty.<>),
-    NEGATOR = OPERATOR(loyalty.=),
-    RESTRICT = neqsel,
-    JOIN = neqjoinsel
+	FUNCTION = loyalty.wallet_ne,
+	LEFTARG = loyalty.wallet,
+	RIGHTARG = loyalty.wallet,
+	COMMUTATOR = OPERATOR(loyalty.<>),
+	NEGATOR = OPERATOR(loyalty.=),
+	RESTRICT = neqsel,
+	JOIN = neqjoinsel
 );

@@ -50,7 +50,7 @@ BEGIN
 	INSERT INTO floor.journal (member_id, journal_id, effective_at, recorded_at, amount, program_id,
 		kind, event, key, ref, actor, request_hash)
 	VALUES (m, id, now(), clock_timestamp(), cents, 1, 'event', 'purchase', new_key, new_ref, 'postgres',
-		'\x00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff');
+		'\x00112233445566778899aabbccddeeff');
 	INSERT INTO floor.entry (member_id, journal_id, amount, balance_after, program_id, unit_id,
 		vests_on, expires_on, rule_id, line, origin)
 	VALUES (m, id, 155, 20000, 1, 1, NULL, '2030-01-31', 1, 1, 'e'),
@@ -73,7 +73,7 @@ BEGIN
 	INSERT INTO floor.journal (member_id, journal_id, effective_at, recorded_at, amount, program_id,
 		unit_id, kind, key, ref, actor, request_hash)
 	VALUES (m, id, now(), clock_timestamp(), 100, 1, 1, 'redeem', new_key, new_ref, 'postgres',
-		'\x00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff');
+		'\x00112233445566778899aabbccddeeff');
 	INSERT INTO floor.entry (member_id, journal_id, amount, balance_after, program_id, unit_id,
 		vests_on, expires_on, rule_id, line, origin)
 	VALUES (m, id, -100, 20000, 1, 1, NULL, '2030-01-31', NULL, 1, 'e');
@@ -93,7 +93,7 @@ BEGIN
 	INSERT INTO floor.journal (member_id, journal_id, effective_at, recorded_at, amount, hold_id,
 		program_id, unit_id, kind, key, actor, request_hash)
 	VALUES (m, id, now(), clock_timestamp(), 100, new_hold, 1, 1, 'hold', new_key, 'postgres',
-		'\x00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff');
+		'\x00112233445566778899aabbccddeeff');
 	INSERT INTO floor.entry (member_id, journal_id, amount, balance_after, program_id, unit_id,
 		vests_on, expires_on, rule_id, line, origin)
 	VALUES (m, id, -100, 20000, 1, 1, NULL, '2030-01-31', NULL, 1, 'e');
@@ -114,7 +114,7 @@ BEGIN
 	INSERT INTO floor.journal (member_id, journal_id, effective_at, recorded_at, amount, hold_id,
 		program_id, unit_id, kind, key, actor, request_hash)
 	VALUES (m, id, now(), clock_timestamp(), 100, held, 1, 1, 'capture', new_key, 'postgres',
-		'\x00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff');
+		'\x00112233445566778899aabbccddeeff');
 	UPDATE floor.hold SET status = 'captured', captured = 100
 	WHERE member_id = m AND hold_id = held;
 	RETURN id;

@@ -167,6 +167,18 @@ JOIN (SELECT member_id, sum(remaining) AS points FROM plpgsql.points_lot GROUP B
 	USING (member_id)
 ORDER BY member_id;
 
+-- The foreign keys that such a schema has, declared once the history is in.
+ALTER TABLE plpgsql.ledger ADD FOREIGN KEY (member_id) REFERENCES plpgsql.member;
+ALTER TABLE plpgsql.ledger_line ADD FOREIGN KEY (ledger_id) REFERENCES plpgsql.ledger,
+	ADD FOREIGN KEY (rule_id) REFERENCES plpgsql.rule;
+ALTER TABLE plpgsql.points_lot ADD FOREIGN KEY (member_id) REFERENCES plpgsql.member,
+	ADD FOREIGN KEY (ledger_id) REFERENCES plpgsql.ledger;
+ALTER TABLE plpgsql.order_metric ADD FOREIGN KEY (member_id) REFERENCES plpgsql.member;
+ALTER TABLE plpgsql.tier_history ADD FOREIGN KEY (member_id) REFERENCES plpgsql.member;
+ALTER TABLE plpgsql.hold ADD FOREIGN KEY (member_id) REFERENCES plpgsql.member;
+ALTER TABLE plpgsql.hold_lot ADD FOREIGN KEY (hold_id) REFERENCES plpgsql.hold,
+	ADD FOREIGN KEY (lot_id) REFERENCES plpgsql.points_lot;
+
 CREATE INDEX ON plpgsql.points_lot (member_id, expires_on, lot_id);
 CREATE INDEX ON plpgsql.tier_history (member_id);
 CREATE INDEX ON plpgsql.hold (member_id) WHERE status = 'held';

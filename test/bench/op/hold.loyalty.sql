@@ -1,3 +1,3 @@
 \set m :first + :stride * random(0, :members - 1)
 \set key random(1, 1000000000000000)
-SELECT * FROM loyalty.hold(:m, 100, ttl => '1 day', key => :key);
+SELECT hold_id FROM loyalty.hold(:m, 100, ttl => '1 day', key => :key);

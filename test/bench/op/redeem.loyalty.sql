@@ -1,4 +1,4 @@
 \set m :first + :stride * random(0, :members - 1)
 \set ref random(1, 1000000000000000)
 \set key random(1, 1000000000000000)
-SELECT * FROM loyalty.redeem(:m, 100, ref => :ref, key => :key);
+SELECT journal_id FROM loyalty.redeem(:m, 100, ref => :ref, key => :key);
