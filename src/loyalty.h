@@ -37,6 +37,11 @@
 
 #include "errors.h"
 
+/* The macro of PostgreSQL 18, which stands before a declaration. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 /* Only SQL-callable functions leave the library; everything else is hidden. */
 #pragma GCC visibility push(hidden)
 
@@ -50,7 +55,7 @@ typedef struct RefusalText
 
 extern const RefusalText *refusal_text(Refusal refusal);
 extern int	refusal_sqlstate(Refusal refusal);
-extern void refusal_raise(Refusal refusal, const char *detail) pg_attribute_noreturn();
+pg_noreturn extern void refusal_raise(Refusal refusal, const char *detail);
 extern const char *clipped(const char *text);
 
 /* Types of the extension; their oids change when it is created anew. */

@@ -6,7 +6,9 @@
 CREATE TABLE loyalty.program (
 	program_id     int         NOT NULL DEFAULT nextval('loyalty.program_id_seq') PRIMARY KEY,
 	name           text        NOT NULL UNIQUE
-	               CHECK (name ~ '^[[:alnum:]][[:alnum:] _.-]{0,62}$'),
+	               -- no character class: those of a name would depend on the database's locale
+	               CHECK (char_length(name) BETWEEN 1 AND 63 AND name = btrim(name)
+	                      AND name !~ '[\x01-\x1f\x7f]'),
 	currency       text        NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
 	currency_scale smallint    NOT NULL CHECK (currency_scale BETWEEN 0 AND 4),
 	time_zone      text        NOT NULL,

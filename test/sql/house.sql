@@ -149,7 +149,10 @@ INSERT INTO rule (what, sql) VALUES
 	-- words
 	('every object has a comment',
 	 $$SELECT pg_describe_object(m.classid, m.objid, 0) FROM member m LEFT JOIN pg_type t ON m.classid = 'pg_type'::regclass AND t.oid = m.objid
+	   LEFT JOIN pg_class r ON r.oid = t.typrelid
 	   WHERE obj_description(m.objid, m.classid::regclass::name) IS NULL AND coalesce(t.typelem = 0 OR t.typlen <> -1, true)
+	   -- from some release on the row types of tables and views are members as well
+	   AND coalesce(r.relkind, 'c') = 'c'
 	   AND m.classid <> ALL ('{pg_language,pg_am}'::regclass[])$$),
 	('no comment is empty or ends in a full stop',
 	 $$SELECT pg_describe_object(m.classid, m.objid, 0) FROM member m WHERE obj_description(m.objid, m.classid::regclass::name) ~ '(^\s*|[^.]\.)$'$$),
