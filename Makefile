@@ -98,8 +98,8 @@ prepare:
 
 ready: $(if $(CLUSTER_ACTIVE),,prepare)
 
-test: ready ## everything that must pass: pgtap, isolation, tap, script
-	@test/cluster run $(MAKE) --no-print-directory -j1 -k pgtap isolation tap script
+test: ready ## everything that must pass: pgtap, installcheck, isolation, tap, script
+	@test/cluster run $(MAKE) --no-print-directory -j1 -k pgtap installcheck isolation tap script
 
 # $(call lane,name,files,command that takes them)
 lane = @files="$(or $(T),$(wildcard $(2)))"; \

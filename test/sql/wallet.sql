@@ -4,6 +4,8 @@
 \pset tuples_only true
 
 BEGIN;
+-- also where pg_regress has chosen another
+SET LOCAL DateStyle = 'ISO, YMD';
 SET LOCAL client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION loyalty;
