@@ -131,7 +131,7 @@ bench: ready ## measure against hand-written SQL, with default durability
 SANITIZERS = -fsanitize=undefined -fno-sanitize-recover=undefined -fno-wrapv
 sanitize: ## pgtap, isolation and script with the undefined-behaviour sanitizer
 	rm -rf build/sanitize && mkdir -p build/sanitize
-	cp -R Makefile loyalty.control sql src test $(wildcard README.md doc) build/sanitize
+	cp -R Makefile loyalty.control README.md CHANGELOG.md LICENSE sql src test doc build/sanitize
 	rm -f build/sanitize/src/*.o
 	UBSAN_OPTIONS=print_stacktrace=1 CLUSTER_NAME=sanitize \
 	$(MAKE) -C build/sanitize -j1 SANITIZE="$(SANITIZERS)" pgtap isolation script
