@@ -61,7 +61,6 @@ typedef struct OrderRow
 {
 	int64		journal_id;
 	char	   *kind;
-	bool		has_amount;
 	int64		amount;			/* event: of the currency; else of unit_id */
 	int64		start;			/* event: what earlier events add up to */
 	int32		unit_id;
@@ -175,9 +174,7 @@ load_rows(const Call *call, Order *order)
 
 		row->journal_id = DatumGetInt64(statement_notnull(i, 1));
 		row->kind = statement_text(i, 2);
-		value = statement_value(i, 3, &isnull);
-		row->has_amount = !isnull;
-		row->amount = isnull ? 0 : DatumGetInt64(value);
+		row->amount = int64_or_zero(i, 3);
 		value = statement_value(i, 4, &isnull);
 		row->unit_id = isnull ? 0 : DatumGetInt32(value);
 		row->hold_id = int64_or_zero(i, 5);
@@ -458,20 +455,27 @@ exceeds(Call *call, const Order *order, int64 amount)
 					   amount_text(amount, order->scale));
 }
 
-/* Spreads an amount over what the lines have left. */
+/*
+ * Spreads an amount over what the lines have left; what other events of the
+ * order cost is beyond them.
+ */
 static void
 spread(Order *order, int64 amount)
 {
 	int			n = order->lines.n;
 	int64	   *left;
+	int64		total = 0;
 
 	order->now = amount;
 	if (n == 0)
 		return;
 	left = palloc(sizeof(int64) * (n + 1));
 	for (int i = 0; i <= n; i++)
+	{
 		left[i] = order->nets[i] - order->line_net[i];
-	amount_allocate(amount, left, n + 1, order->now_net);
+		total = amount_add(total, left[i]);
+	}
+	amount_allocate(Min(amount, total), left, n + 1, order->now_net);
 }
 
 /* Has the newest row been refunded, and with it everything? */
@@ -521,7 +525,7 @@ refund_amount(Call *call, Order *order)
 	return true;
 }
 
-/* Takes a quantity from one line; returns how much it had left. */
+/* Takes up to a quantity from one line; returns how much it took. */
 static int64
 take_quantity(Order *order, int line, int64 qty)
 {
