@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(171);
+SELECT plan(172);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Limit', 'GBP', 'Europe/London') AS lim \gset
@@ -429,6 +429,15 @@ SELECT throws_ok($$SELECT pg_temp.refund('zac', 'trip', 10)$$, 'LY106', NULL, 'r
 SELECT is(pg_temp.refund('zac', 'trip'), '20 miles, 30 points', 'rows: the whole returns both');
 SELECT is(pg_temp.balance('zac') || ', ' || pg_temp.balance('zac', 'miles'), '80 available, 100 available', 'rows: each to its own');
 SELECT throws_ok($$SELECT pg_temp.refund('zac', 'trip')$$, 'LY131', NULL, 'rows: once');
+
+-- An order of 3 x 10 to which an event of 50 was added: 60 of its 80 are refunded by
+-- amount, but of the lines no more than the 30 that they are worth.
+CALL pg_temp.enroll('Shop', 'ned');
+SELECT FROM loyalty.purchase(pg_temp.id('ned'), 30, 'n1', '[{"sku": "A", "qty": 3, "price": 10}]');
+SELECT FROM loyalty.record(pg_temp.id('ned'), 'review', 50, 'n1');
+SELECT FROM loyalty.refund(pg_temp.id('ned'), 'n1', 60, key => 'n1/1');
+SELECT is((SELECT sum((line->>'net')::int) FROM loyalty.event_data d, jsonb_array_elements(d.data->'lines') line
+	WHERE d.member_id = pg_temp.id('ned')), 3000::bigint, 'rows: no line gives more than it is worth');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();
