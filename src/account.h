@@ -8,6 +8,7 @@
 
 #include "loyalty.h"
 
+#include "tier.h"
 #include "wallet.h"
 
 #pragma GCC visibility push(hidden)
@@ -34,6 +35,14 @@ typedef struct Account
 	TimestampTz hold_until;		/* no later than the first open hold's end */
 	DateADT		settled_on;
 	DateADT		due_on;
+	int32		purchases;
+	int32		tier_id;		/* 0: none */
+	DateADT		tier_since;		/* DATEVAL_NOBEGIN: not set */
+	DateADT		tier_until;		/* DATEVAL_NOEND: no end */
+	DateADT		tier_locked_until;	/* DATEVAL_NOBEGIN: not locked */
+	TierState	tier_state;
+	int			ntier_base;		/* pairs of unit and amount */
+	int64	   *tier_base;
 	LotList		wallet;
 } Account;
 

@@ -9,12 +9,107 @@
 
 #include "loyalty.h"
 
+#include "nodes/bitmapset.h"
+
 #include "account.h"
 #include "hold.h"
 #include "journal.h"
 #include "rule_program.h"
 
 #pragma GCC visibility push(hidden)
+
+/* A sale is two events, signup and purchase. */
+#define DECISION_MAX_EVENTS 2
+
+/* A cart line: what was bought, how much of it, and what it was worth. */
+typedef struct CartLine
+{
+	char	   *sku;
+	char	   *category;		/* or NULL */
+	char	   *brand;			/* or NULL */
+	int64		qty;			/* thousandths */
+	int64		gross;			/* price x qty, minor units of the currency */
+} CartLine;
+
+typedef struct CartLines
+{
+	int			n;
+	CartLine   *lines;
+} CartLines;
+
+/* When a rule awarded something to the member last. */
+typedef struct RuleUse
+{
+	int32		rule_id;
+	const char *target;			/* "": all together */
+	TimestampTz used_at;
+	bool		changed;		/* by this decision */
+} RuleUse;
+
+/* What a counter of a period that is over stands at, for a late event. */
+typedef struct PastCount
+{
+	int32		unit_id;
+	int32		rule_id;
+	int64		amount;
+	int64		times;
+} PastCount;
+
+/* A run of days, of which the event's day is or becomes a part. */
+typedef struct Streak
+{
+	DateADT		started_on;
+	DateADT		last_on;
+} Streak;
+
+/*
+ * What the rules of an event may be judged by, beyond account and programme.
+ * Loaded by store_facts(), as much of it as the rules of the event need.
+ */
+typedef struct Facts
+{
+	const ProgramEvent *event;
+	DateADT		on;				/* local date of the event */
+	TimeADT		time;			/* local time */
+	const Tier *tier;			/* held at that time, or NULL */
+	const CartLines *lines;		/* NULL: none */
+	Jsonb	   *items;
+	Jsonb	   *data;
+	int64		excluded[EXCLUDED_COUNT];
+	const char *target;			/* data.target, or NULL */
+
+	bool		has_member;
+	DateADT		joined_on;
+	int			birth_month;	/* 0: not known */
+	int			birth_day;
+	int			birth_year;		/* 0: not known */
+	NameList	tags;
+	int			nuses;
+	RuleUse    *uses;
+	int			npast;
+	PastCount  *past;
+	int			streak_day;		/* of a daily event, from 1 */
+} Facts;
+
+/* What one rule came to. */
+typedef struct RuleVerdict
+{
+	const Rule *rule;
+	const char *reason;			/* NULL: it awards */
+	int64		base;			/* minor units of the currency, or thousandths */
+	int64		desired;		/* minor units of the rule's unit */
+	int64		granted;
+	Bitmapset  *lines;			/* which it was for; NULL: the whole order */
+} RuleVerdict;
+
+/* Verdicts of the rules of one event, until they are posted to its row. */
+typedef struct Awards
+{
+	JournalRow *row;
+	Facts	   *facts;
+	int			nverdicts;
+	RuleVerdict *verdicts;
+} Awards;
 
 /* A decision about one account: rows to append, holds and wallet changed. */
 typedef struct Decision
@@ -30,6 +125,8 @@ typedef struct Decision
 	Hold	   *holds;
 	Hold	   *new_hold;
 	JournalRow *hold_row;		/* the row that makes new_hold */
+	int			nawards;		/* events judged, in the order of their rows */
+	Awards		awards[DECISION_MAX_EVENTS];
 } Decision;
 
 extern void decide_begin(Decision *decision, Account *account,
@@ -43,7 +140,13 @@ extern void decide_due(Decision *decision, bool exact);
 extern void decide_move(Decision *decision, JournalRow *row, Lot lot);
 extern void decide_post(Decision *decision, JournalRow *row, Lot lot,
 						int32 rule_id);
-extern void decide_awards(Decision *decision, JournalRow *row);
+/*
+ * An event is judged first, with decide_awards(), then the scarce things are
+ * claimed (store_claim() trims the verdicts), then decide_grant() posts what
+ * was got, promotes, and notes the event in the account.
+ */
+extern void decide_awards(Decision *decision, JournalRow *row, Facts *facts);
+extern void decide_grant(Decision *decision);
 extern int64 decide_available(const Decision *decision, const Unit *unit);
 extern void decide_spend(Decision *decision, JournalRow *row,
 						 const Unit *unit, int64 amount, LotList *taken);
@@ -63,6 +166,26 @@ typedef struct Award
 extern void decide_take_back(Decision *decision, JournalRow *row,
 							 const Award *awards, int nawards,
 							 const int64 *from, const int64 *until);
+
+/* decide_tier.c: pure, on the account's wallet and tier. */
+extern const Tier *decide_tier(const Decision *decision);
+extern int64 decide_metric(const Decision *decision,
+						   const TierThreshold *threshold, DateADT on,
+						   DateADT *from, DateADT *until);
+/* A new account, or one from before there were tiers: the lowest free tier. */
+extern void decide_tier_join(Decision *decision, JournalRow *row);
+/* After awards: the highest tier whose entry thresholds are met. */
+extern void decide_tier_promote(Decision *decision, JournalRow *row);
+/* After a refund, by the programme's policy. */
+extern void decide_tier_refund(Decision *decision, JournalRow *row);
+/* The next date on which the tier must be looked at; DATEVAL_NOEND: none. */
+extern DateADT decide_tier_due(const Decision *decision);
+/* Warns, prolongs, lets into grace or demotes: what is due on that date. */
+extern void decide_tier_review(Decision *decision, JournalRow *row,
+							   DateADT on);
+extern void decide_tier_grant(Decision *decision, JournalRow *row,
+							  const Tier *tier, DateADT tier_until,
+							  DateADT locked_until);
 
 #pragma GCC visibility pop
 

@@ -83,6 +83,12 @@
 	  "programme does not exist") \
 	X(UNKNOWN_EVENT, "LY404", "unknown_event", \
 	  "event is not known in this programme") \
+	X(EVENT_REPEATED, "LY405", "event_repeated", \
+	  "event was already recorded on this day") \
+	X(UNKNOWN_TIER, "LY406", "unknown_tier", \
+	  "tier does not exist in this programme") \
+	X(UNKNOWN_CAMPAIGN, "LY407", "unknown_campaign", \
+	  "campaign does not exist in this programme") \
 	/* LY5: members and identities */ \
 	X(MEMBER_NOT_FOUND, "LY501", "member_not_found", \
 	  "member does not exist") \
@@ -103,8 +109,12 @@
 	/* LY8: rules and configuration */ \
 	X(RULE_INVALID, "LY801", "rule_invalid", \
 	  "rule is not valid") \
+	X(RULE_TOO_COSTLY, "LY805", "rule_too_costly", \
+	  "condition could cost too much") \
 	X(CONFIG_FIXED, "LY808", "configuration_fixed", \
 	  "setting cannot change once it has been used") \
+	X(SOURCE_INVALID, "LY810", "source_invalid", \
+	  "source table cannot be used in this way") \
 	/* LY9: internal */ \
 	X(INVARIANT_VIOLATED, "LY902", "invariant_violated", \
 	  "the books of this member do not agree") \

@@ -12,20 +12,6 @@
 
 #pragma GCC visibility push(hidden)
 
-/* A cart line: what was bought, how much of it, and what it was worth. */
-typedef struct CartLine
-{
-	char	   *sku;
-	int64		qty;			/* thousandths */
-	int64		gross;			/* price x qty, minor units of the currency */
-} CartLine;
-
-typedef struct CartLines
-{
-	int			n;
-	CartLine   *lines;
-} CartLines;
-
 #define MAX_CART_LINES 5000
 
 extern bool event_apply(Call *call, int amount_arg, int items_arg,

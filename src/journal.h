@@ -45,9 +45,14 @@ typedef struct JournalRow
 	text	   *staff;
 	text	   *reason;
 	bytea	   *request_hash;
+	int32		tier_before;	/* 0: none */
+	int32		tier_after;
+	int			nchanges;
+	TierChange *changes;		/* of the tier, brought about by this row */
 	StringInfo	messages;		/* elements of a json array, or NULL */
 	Jsonb	   *outcome;		/* the same, as stored */
-	Jsonb	   *data;			/* goes to event_data */
+	Jsonb	   *data;			/* goes to event_data: items, data */
+	Jsonb	   *awards;			/* the same: verdicts of the rules */
 	int			npostings;
 	int			capacity;
 	Posting    *postings;
@@ -64,6 +69,7 @@ typedef struct JournalMatch
 extern JournalRow *journal_row_make(int64 member_id, const char *kind,
 									TimestampTz effective_at);
 extern Posting *journal_row_post(JournalRow *row, const Lot *lot);
+extern TierChange *journal_row_change(JournalRow *row, TierAction action);
 extern void journal_row_message(JournalRow *row, const char *code,
 								const Unit *unit, int64 amount);
 

@@ -10,58 +10,180 @@
 #include "loyalty.h"
 
 #include "pgtime.h"
+#include "utils/jsonpath.h"
+#include "utils/timestamp.h"
+
+#include "campaign.h"
+#include "collection.h"
+#include "tier.h"
+#include "unit.h"
 
 #pragma GCC visibility push(hidden)
-
-typedef enum UnitKind
-{
-	UNIT_POINTS,
-	UNIT_MONEY,
-	UNIT_METRIC
-} UnitKind;
-
-typedef enum ExpiryPolicy
-{
-	EXPIRY_NEVER,
-	EXPIRY_DAYS,
-	EXPIRY_MONTHS,
-	EXPIRY_END_OF_MONTH,
-	EXPIRY_END_OF_YEAR
-} ExpiryPolicy;
-
-typedef struct Unit
-{
-	int32		unit_id;
-	char	   *code;
-	UnitKind	kind;
-	int			scale;
-	int			vest_days;
-	ExpiryPolicy expiry;
-	int			expiry_count;
-	int			window_months;	/* 0: all */
-	bool		refund_whole;	/* taken back by a full refund only */
-	bool		debt;			/* else limit: what is missing is forgiven */
-	int			grace_days;		/* 0: lapsed value that returns is lost */
-} Unit;
 
 typedef enum RuleKind
 {
 	RULE_FIXED,
-	RULE_PER_AMOUNT
+	RULE_PER_AMOUNT,
+	RULE_PER_QUANTITY,
+	RULE_STEPS,
+	RULE_MULTIPLIER
 } RuleKind;
+
+typedef enum RuleBase
+{
+	BASE_AMOUNT,
+	BASE_QUANTITY,
+	BASE_STREAK
+} RuleBase;
+
+typedef enum Rounding
+{
+	ROUNDING_DOWN,
+	ROUNDING_NEAREST,
+	ROUNDING_UP,
+	ROUNDING_HALF_EVEN
+} Rounding;
+
+typedef enum RoundingScope
+{
+	SCOPE_LINE,
+	SCOPE_RULE,
+	SCOPE_EVENT
+} RoundingScope;
+
+typedef enum Combine
+{
+	COMBINE_SUM,
+	COMBINE_BEST,
+	COMBINE_FIRST,
+	COMBINE_MAX_MULTIPLIER
+} Combine;
+
+/* A day of the year or a month of it. */
+typedef enum Recurrence
+{
+	RECUR_NONE,
+	RECUR_DAY,
+	RECUR_MONTH
+} Recurrence;
+
+/* Parts of an order's amount that a rule may leave out. */
+typedef enum Excluded
+{
+	EXCLUDED_TAX,
+	EXCLUDED_SHIPPING,
+	EXCLUDED_POINTS,
+	EXCLUDED_COUNT
+} Excluded;
+
+/* A list of names; NULL in a rule: any. */
+typedef struct NameList
+{
+	int			n;
+	char	  **names;
+} NameList;
+
+typedef struct RuleStep
+{
+	int64		from;
+	int64		award;
+} RuleStep;
+
+typedef struct RuleCap
+{
+	const Unit *counter;
+	bool		times;			/* else the amount */
+	bool		reject;			/* else truncate */
+	int64		maximum;
+} RuleCap;
 
 typedef struct Rule
 {
 	int32		rule_id;
+	int			version;
+	char	   *name;			/* or NULL */
 	char	   *event;
 	const Unit *unit;
 	RuleKind	kind;
-	int64		award;			/* minor units of the unit */
-	int64		per;			/* minor units of the currency */
+	int64		award;			/* minor units of the unit; thousandths of a
+								 * multiplier */
+	int64		per;			/* minor units of the currency, or thousandths */
 	bool		proportional;
 	TimestampTz valid_from;
 	TimestampTz valid_until;
+
+	const Campaign *campaign;	/* or NULL */
+	int			group;			/* index into groups; 0: of no group */
+	bool		exclusive;
+
+	RuleBase	base;
+	int			nsteps;
+	RuleStep   *steps;			/* ascending */
+	bool		excludes[EXCLUDED_COUNT];
+	JsonPath   *item_filter;
+	const char *collection_name;
+	const Collection *collection;
+	const char *excluded_name;
+	const Collection *excluded;
+	bool		by_line;		/* item_filter, collection or excluded */
+
+	/* when: bits; 0: any */
+	uint32		days_of_week;	/* 1 << 1 .. 7 */
+	uint32		weeks_of_month; /* 1 << 1 .. 5, 1: the last */
+	uint32		days_of_month;	/* 1 << 1 .. 31, 1: the last */
+	const char *calendar_name;
+	const Calendar *calendar;
+	bool		has_time;
+	TimeADT		time_from;
+	TimeADT		time_until;
+	Recurrence	birthday;
+	Recurrence	anniversary;
+	int			first_purchases;	/* 0: any */
+	int			idle_from;		/* -1: any */
+	int			idle_until;		/* -1: any */
+
+	NameList   *tiers;
+	NameList   *tags;
+	NameList   *channels;
+	NameList   *stores;
+	const char *store_collection_name;
+	const Collection *store_collection;
+	JsonPath   *condition;
+
+	bool		tier_multiplied;
+	Rounding	rounding;
+	RoundingScope scope;
+	int64		max_award;		/* 0: none */
+	bool		reject;			/* what exceeds max_award or a budget */
+	bool		once_per_target;
+	Interval   *cooldown;		/* or NULL */
+	int			ncaps;
+	RuleCap    *caps;
+	int			nbudgets;
+	const Budget **budgets;		/* ascending id */
+
+	int			vest_days;		/* -1: the unit's */
+	bool		has_expiry;
+	Expiry		expiry;
 } Rule;
+
+/* What the rules of an event need to be told; or-ed together. */
+#define NEEDS_MEMBER	0x01	/* joined_at, birthday */
+#define NEEDS_TAGS		0x02
+#define NEEDS_USES		0x04
+#define NEEDS_CONTEXT	0x08
+#define NEEDS_LINES		0x10
+#define NEEDS_RECORD	0x20	/* a refund must know which lines it was for */
+
+typedef struct ProgramEvent
+{
+	char	   *name;
+	bool		daily;
+	int			makeup_days;
+	int			needs;
+	int			first_rule;		/* rules of the event stand together */
+	int			nrules;
+} ProgramEvent;
 
 typedef struct Program
 {
@@ -75,9 +197,19 @@ typedef struct Program
 	int			nunits;
 	Unit	   *units;			/* ascending unit_id */
 	int			nrules;
-	Rule	   *rules;			/* ascending rule_id */
+	Rule	   *rules;			/* by event, priority, rule_id */
 	int			nevents;
-	char	  **events;
+	ProgramEvent *events;
+	int			ngroups;
+	Combine    *groups;			/* 0: of rules of no group, sum */
+	int			ncampaigns;
+	Campaign   *campaigns;
+	int			nbudgets;
+	Budget	   *budgets;
+	int			ntiers;
+	Tier	   *tiers;			/* ascending rank */
+	TierRefund	tier_refund;
+	bool		explain;
 
 	MemoryContext context;
 	uint64		generation;		/* of the configuration it was compiled from */
@@ -92,14 +224,18 @@ extern const Program *program_find(const char *name);
 extern const Unit *program_unit(const Program *program, const char *code);
 extern const Unit *program_unit_by_id(const Program *program, int32 unit_id);
 extern bool program_has_unit(const Program *program, int32 unit_id);
-extern bool program_knows_event(const Program *program, const char *event);
+extern const ProgramEvent *program_event(const Program *program,
+										 const char *name);
+extern const Tier *program_tier(const Program *program, const char *code);
+extern const Tier *program_tier_by_id(const Program *program, int32 tier_id);
+/* A copy that is not cached, in which one campaign is live. */
+extern const Program *program_with_campaign(int32 program_id,
+											int32 campaign_id);
 
 /* The programme's calendar. */
 extern DateADT program_date(const Program *program, TimestampTz at);
 extern TimestampTz program_midnight(const Program *program, DateADT date);
-extern DateADT unit_expiry(const Unit *unit, DateADT earned_on);
-extern DateADT date_add_months(DateADT date, int months);
-extern DateADT date_month_start(DateADT date);
+extern TimeADT program_time(const Program *program, TimestampTz at);
 
 #pragma GCC visibility pop
 

@@ -15,15 +15,24 @@ CREATE TABLE loyalty.account (
 	-- earliest time-out of an open hold
 	hold_until        timestamptz,
 	program_id        int            NOT NULL,
+	-- purchases recorded, refunded or not
+	purchases         int            NOT NULL DEFAULT 0,
 	tier_id           int,
 	tier_since        date,
+	-- held up to and including this date, then reviewed; NULL: no end
 	tier_until        date,
+	-- granted by hand: not reviewed before
+	tier_locked_until date,
 	-- everything that fell due up to and including this local date has been posted
 	settled_on        date           NOT NULL,
 	-- no later than the first date after settled_on on which something falls due
 	due_on            date           NOT NULL,
 	-- active, frozen, closed, merged
 	status            text           NOT NULL DEFAULT 'active',
+	-- normal, warned, grace
+	tier_state        text           NOT NULL DEFAULT 'normal',
+	-- what the metrics of the month of tier_since stood at then: unit, amount, unit, amount ...
+	tier_base         bigint[],
 	wallet            loyalty.wallet NOT NULL
 ) WITH (fillfactor = 60);
 CREATE INDEX account_due_on_idx ON loyalty.account (due_on);

@@ -14,6 +14,10 @@ CREATE SEQUENCE loyalty.id_seq AS bigint MAXVALUE 8796093022207;
 CREATE SEQUENCE loyalty.program_id_seq AS int;
 CREATE SEQUENCE loyalty.unit_id_seq AS int;
 CREATE SEQUENCE loyalty.rule_id_seq AS int;
+CREATE SEQUENCE loyalty.tier_id_seq AS int;
+CREATE SEQUENCE loyalty.campaign_id_seq AS int;
+CREATE SEQUENCE loyalty.budget_id_seq AS int;
+CREATE SEQUENCE loyalty.ingest_run_id_seq AS int;
 
 INSERT INTO loyalty.table_kind (table_name, kind, column_name, builtin) VALUES
 	('table_kind',    'reference', NULL,    true),
@@ -21,7 +25,24 @@ INSERT INTO loyalty.table_kind (table_name, kind, column_name, builtin) VALUES
 	('program_event', 'reference', NULL,    true),
 	('unit',          'reference', NULL,    true),
 	('unit_anchor',   'reference', NULL,    true),
+	('collection',    'reference', NULL,    true),
+	('collection_item', 'reference', NULL,  true),
+	('calendar_day',  'reference', NULL,    true),
+	('campaign',      'reference', NULL,    true),
+	('budget',        'reference', NULL,    true),
+	('budget_slot',   'lookup',    'budget_id', true),
+	('tier',          'reference', NULL,    true),
+	('tier_threshold', 'reference', NULL,   true),
+	('rule_group',    'reference', NULL,    true),
 	('rule',          'reference', NULL,    true),
+	('rule_version',  'reference', NULL,    true),
+	('rule_cap',      'reference', NULL,    true),
+	('ingest_run',    'reference', NULL,    true),
+	('ingest_reject', 'lookup',    'reject_id', true),
+	('rule_use',      'member',    NULL,    true),
+	('streak',        'member',    NULL,    true),
+	('tier_history',  'member',    NULL,    true),
+	('member_tag',    'member',    NULL,    true),
 	('member',        'member',    NULL,    true),
 	('account',       'member',    NULL,    true),
 	('journal',       'member',    NULL,    true),

@@ -18,12 +18,23 @@ CREATE TABLE loyalty.program (
 	ref_scope      text        NOT NULL DEFAULT 'member'
 	               CHECK (ref_scope IN ('member', 'program')),
 	-- nothing may be dated before this; moves when the accounts of a period are closed
-	closed_until   timestamptz CHECK (isfinite(closed_until))
+	closed_until   timestamptz CHECK (isfinite(closed_until)),
+	-- keeps with each event which rules were looked at and why, for explain()
+	explain        boolean     NOT NULL DEFAULT true,
+	-- a refund that lowers a metric: a promotion it brought is revoked at once, or
+	-- counts at the next review; never: metrics are not lowered by refunds
+	tier_refund    text        NOT NULL DEFAULT 'at_review'
+	               CHECK (tier_refund IN ('immediate', 'at_review', 'never'))
 );
 
 -- The events that a programme knows; record() refuses any other.
 CREATE TABLE loyalty.program_event (
 	program_id int  NOT NULL,
 	event      text NOT NULL CHECK (event ~ '^[a-z][a-z0-9_]{0,62}$'),
+	-- at most once per local day; days on end are counted as a streak
+	daily      boolean NOT NULL DEFAULT false,
+	-- how many days later a missed day may still be made up for, with `at`
+	makeup_days int NOT NULL DEFAULT 0 CHECK (makeup_days BETWEEN 0 AND 366),
+	CHECK (daily OR makeup_days = 0),
 	PRIMARY KEY (program_id, event)
 );

@@ -2,7 +2,7 @@ CREATE TABLE loyalty.unit (
 	unit_id       int      NOT NULL DEFAULT nextval('loyalty.unit_id_seq') PRIMARY KEY,
 	program_id    int      NOT NULL,
 	code          text     NOT NULL CHECK (code ~ '^[a-z][a-z0-9_]{0,62}$'),
-	kind          text     NOT NULL CHECK (kind IN ('points', 'money', 'metric')),
+	kind          text     NOT NULL CHECK (kind IN ('points', 'money', 'metric', 'counter')),
 	-- number of decimals; amounts are kept as integers of 10^-scale
 	scale         smallint NOT NULL DEFAULT 0 CHECK (scale BETWEEN 0 AND 4),
 	vest_days     int      NOT NULL DEFAULT 0 CHECK (vest_days BETWEEN 0 AND 3650),
@@ -20,6 +20,8 @@ CREATE TABLE loyalty.unit (
 	-- spent value that comes back after its lot has lapsed
 	return_policy text     NOT NULL DEFAULT 'expire' CHECK (return_policy IN ('expire', 'grace')),
 	grace_days    int      CHECK (grace_days BETWEEN 1 AND 3650),
+	-- counter only: what it counts is forgotten at the end of the local period
+	period        text     CHECK (period IN ('day', 'week', 'month', 'year', 'lifetime')),
 	UNIQUE (program_id, code),
 	CHECK ((expiry = 'never') = (expiry_count IS NULL)),
 	CHECK (expiry_count <= CASE expiry WHEN 'days' THEN 36500 WHEN 'end_of_year' THEN 100 ELSE 1200 END),
@@ -30,7 +32,8 @@ CREATE TABLE loyalty.unit (
 	       WHEN 'end_of_year' THEN expiry_count * 365 ELSE expiry_count * 28 END),
 	CHECK (kind = 'metric' OR window_months IS NULL),
 	-- a metric lot is a month of history: it neither vests nor lapses
-	CHECK (kind <> 'metric' OR (vest_days = 0 AND expiry = 'never'))
+	CHECK (kind NOT IN ('metric', 'counter') OR (vest_days = 0 AND expiry = 'never')),
+	CHECK ((kind = 'counter') = (period IS NOT NULL))
 );
 
 -- What a unit is worth: `units` minor units of it = `money` minor units of the currency.

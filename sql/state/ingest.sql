@@ -1,0 +1,49 @@
+-- One event to be loaded: what record() and purchase() take.
+CREATE TYPE loyalty.ingest_row AS (
+	-- the position in its source, for rejects
+	line       text,
+	member_id  bigint,
+	identities jsonb,
+	event      text,
+	amount     numeric,
+	ref        text,
+	items      jsonb,
+	data       jsonb,
+	at         timestamptz,
+	key        text
+);
+
+-- A load: how far it has come.
+CREATE TABLE loyalty.ingest_run (
+	run_id     int         NOT NULL DEFAULT nextval('loyalty.ingest_run_id_seq') PRIMARY KEY,
+	program_id int         NOT NULL,
+	source     text        NOT NULL,
+	status     text        NOT NULL DEFAULT 'running' CHECK (status IN ('running', 'done')),
+	-- the last row of the source that was looked at, as its ctid
+	position   text,
+	total      bigint,
+	done       bigint      NOT NULL DEFAULT 0,
+	replayed   bigint      NOT NULL DEFAULT 0,
+	rejected   bigint      NOT NULL DEFAULT 0,
+	started_at timestamptz NOT NULL,
+	changed_at timestamptz NOT NULL
+);
+
+-- Rows that could not be loaded, by ingest() or by a trigger of attach().
+CREATE TABLE loyalty.ingest_reject (
+	reject_id   bigint      NOT NULL PRIMARY KEY,
+	program_id  int         NOT NULL,
+	source      text        NOT NULL,
+	-- NULL: a trigger's
+	run_id      int,
+	line        text,
+	member_id   bigint,
+	event       text,
+	ref         text,
+	-- name and SQLSTATE of the refusal
+	reason      text        NOT NULL,
+	code        text        NOT NULL,
+	detail      text,
+	rejected_at timestamptz NOT NULL
+);
+CREATE INDEX ingest_reject_source_idx ON loyalty.ingest_reject (program_id, source, reject_id);

@@ -1,0 +1,49 @@
+/*
+ * campaign.h
+ *
+ * Campaigns, compiled, and budgets, from which awards are taken.
+ */
+#ifndef LOYALTY_CAMPAIGN_H
+#define LOYALTY_CAMPAIGN_H
+
+#include "loyalty.h"
+
+#include "statement.h"
+
+#pragma GCC visibility push(hidden)
+
+typedef struct Campaign
+{
+	int32		campaign_id;
+	char	   *name;
+	bool		live;
+	TimestampTz starts_at;		/* DT_NOBEGIN */
+	TimestampTz ends_at;		/* DT_NOEND */
+} Campaign;
+
+typedef struct Budget
+{
+	int32		budget_id;
+	int32		campaign_id;	/* 0: the programme's */
+	int32		unit_id;
+} Budget;
+
+/* Both into the current context, ascending by id. */
+extern Campaign *campaign_load(int32 program_id, int *ncampaigns);
+extern Budget *budget_load(int32 program_id, int *nbudgets);
+
+/*
+ * Takes up to an amount (minor units) from a budget; returns how much was
+ * got.  whole: all of it or nothing.  Exact under concurrency: waits for
+ * slots that others have locked rather than give less than there is.
+ */
+extern int64 budget_take(int32 budget_id, int64 amount, bool whole);
+/* Puts back what this transaction took. */
+extern void budget_give_back(int32 budget_id, int64 amount);
+/* The same answer as budget_take(), without taking. */
+extern int64 budget_look(int32 budget_id, int64 amount, bool whole,
+						 bool read_only);
+
+#pragma GCC visibility pop
+
+#endif							/* LOYALTY_CAMPAIGN_H */

@@ -1,0 +1,33 @@
+/*
+ * rule_path.h
+ *
+ * jsonpath as the language of conditions: refused when it is saved if it is
+ * no predicate or could cost too much, evaluated without an error later.
+ */
+#ifndef LOYALTY_RULE_PATH_H
+#define LOYALTY_RULE_PATH_H
+
+#include "loyalty.h"
+
+#include "utils/jsonb.h"
+#include "utils/jsonpath.h"
+
+#pragma GCC visibility push(hidden)
+
+typedef enum PathResult
+{
+	PATH_FALSE,
+	PATH_TRUE,
+	PATH_ERROR					/* no boolean, or an error inside */
+} PathResult;
+
+/*
+ * What is wrong with a condition, as the detail of LY801 (no predicate, a
+ * malformed expression) or LY805 (too costly); NULL if nothing.
+ */
+extern const char *path_check(JsonPath *path, Refusal *refusal);
+extern PathResult path_match(JsonPath *path, Jsonb *document);
+
+#pragma GCC visibility pop
+
+#endif							/* LOYALTY_RULE_PATH_H */
