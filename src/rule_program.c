@@ -29,18 +29,17 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "amount.h"
 #include "statement.h"
 
 PG_FUNCTION_INFO_V1(loyalty_config_changed);
 
-#define MAX_CONFIG_TABLES 4
-
-static const char *const config_tables[MAX_CONFIG_TABLES] = {
-	"program", "program_event", "unit", "rule"
+static const char *const config_tables[] = {
+	"program", "program_event", "unit", "collection", "collection_item",
+	"calendar_day", "campaign", "budget", "tier", "tier_threshold",
+	"rule_group", "rule", "rule_cap"
 };
 
-static Oid	config_oids[MAX_CONFIG_TABLES];
+static Oid	config_oids[lengthof(config_tables)];
 static uint64 generation = 1;
 static LocalTransactionId changed_lxid = InvalidLocalTransactionId;
 
@@ -56,25 +55,20 @@ static Statement select_program_id = {
 };
 static Statement select_program = {
 	"SELECT name, currency_scale, time_zone, status = 'active',"
-	" ref_scope = 'program', closed_until"
+	" ref_scope = 'program', closed_until, tier_refund, explain"
 	" FROM loyalty.program WHERE program_id = $1",
 	1, {INT4OID}
 };
 static Statement select_units = {
 	"SELECT unit_id, code, kind, scale, vest_days, expiry, expiry_count,"
-	" window_months, refund = 'whole', debt_policy = 'debt', grace_days"
+	" window_months, refund = 'whole', debt_policy = 'debt', grace_days,"
+	" period"
 	" FROM loyalty.unit WHERE program_id = $1 ORDER BY unit_id",
 	1, {INT4OID}
 };
-static Statement select_rules = {
-	"SELECT rule_id, event, unit_id, kind, award, per, proportional,"
-	" valid_from, valid_until"
-	" FROM loyalty.rule WHERE program_id = $1 AND status = 'active'"
-	" ORDER BY rule_id",
-	1, {INT4OID}
-};
 static Statement select_events = {
-	"SELECT event FROM loyalty.program_event WHERE program_id = $1",
+	"SELECT event, daily, makeup_days FROM loyalty.program_event"
+	" WHERE program_id = $1",
 	1, {INT4OID}
 };
 
@@ -94,7 +88,7 @@ forget_programs(Datum arg, Oid relid)
 {
 	bool		ours = !OidIsValid(relid);
 
-	for (int i = 0; i < MAX_CONFIG_TABLES; i++)
+	for (int i = 0; i < lengthof(config_tables); i++)
 		ours |= config_oids[i] == relid;
 	if (ours)
 		generation++;
@@ -119,47 +113,14 @@ loyalty_config_changed(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-static int
-int_or_zero(uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = statement_value(row, column, &isnull);
-
-	return isnull ? 0 : DatumGetInt32(value);
-}
-
-static TimestampTz
-timestamp_or(uint64 row, int column, TimestampTz otherwise)
-{
-	bool		isnull;
-	Datum		value = statement_value(row, column, &isnull);
-
-	return isnull ? otherwise : DatumGetTimestampTz(value);
-}
-
 static UnitKind
 unit_kind(const char *kind)
 {
 	if (strcmp(kind, "metric") == 0)
 		return UNIT_METRIC;
+	if (strcmp(kind, "counter") == 0)
+		return UNIT_COUNTER;
 	return strcmp(kind, "money") == 0 ? UNIT_MONEY : UNIT_POINTS;
-}
-
-static ExpiryPolicy
-expiry_policy(const char *expiry)
-{
-	static const char *const names[] = {
-		[EXPIRY_NEVER] = "never",
-		[EXPIRY_DAYS] = "days",
-		[EXPIRY_MONTHS] = "months",
-		[EXPIRY_END_OF_MONTH] = "end_of_month",
-		[EXPIRY_END_OF_YEAR] = "end_of_year"
-	};
-
-	for (int i = 0; i < lengthof(names); i++)
-		if (strcmp(expiry, names[i]) == 0)
-			return i;
-	elog(ERROR, "unknown expiry policy \"%s\"", expiry);
 }
 
 static void
@@ -176,54 +137,14 @@ load_units(Program *program, const NullableDatum *args)
 		unit->kind = unit_kind(statement_text(i, 3));
 		unit->scale = DatumGetInt16(statement_notnull(i, 4));
 		unit->vest_days = DatumGetInt32(statement_notnull(i, 5));
-		unit->expiry = expiry_policy(statement_text(i, 6));
-		unit->expiry_count = int_or_zero(i, 7);
-		unit->window_months = int_or_zero(i, 8);
+		unit->expiry.policy = expiry_policy(statement_text(i, 6));
+		unit->expiry.count = statement_int32_or(i, 7, 0);
+		unit->window_months = statement_int32_or(i, 8, 0);
 		unit->refund_whole = DatumGetBool(statement_notnull(i, 9));
 		unit->debt = DatumGetBool(statement_notnull(i, 10));
-		unit->grace_days = int_or_zero(i, 11);
-	}
-}
-
-static void
-load_rules(Program *program, const NullableDatum *args)
-{
-	program->nrules = statement_run(&select_rules, args, true);
-	program->rules = palloc0(sizeof(Rule) * Max(program->nrules, 1));
-	for (int i = 0; i < program->nrules; i++)
-	{
-		Rule	   *rule = &program->rules[i];
-		int32		unit_id = DatumGetInt32(statement_notnull(i, 3));
-		bool		isnull;
-		Datum		per;
-
-		rule->rule_id = DatumGetInt32(statement_notnull(i, 1));
-		rule->event = statement_text(i, 2);
-		if (!program_has_unit(program, unit_id))
-			ereport(ERROR,
-					(errcode(refusal_sqlstate(REFUSAL_RULE_INVALID)),
-					 errmsg("%s", refusal_text(REFUSAL_RULE_INVALID)->message),
-					 errdetail("rule_id=%d unit_id=%d", rule->rule_id,
-							   unit_id)));
-		rule->unit = program_unit_by_id(program, unit_id);
-		rule->kind = strcmp(statement_text(i, 4), "fixed") == 0 ?
-			RULE_FIXED : RULE_PER_AMOUNT;
-		rule->proportional = DatumGetBool(statement_notnull(i, 7));
-		rule->valid_from = timestamp_or(i, 8, DT_NOBEGIN);
-		rule->valid_until = timestamp_or(i, 9, DT_NOEND);
-
-		/* the rule's trigger saw to it, but scales may have changed since */
-		per = statement_value(i, 6, &isnull);
-		if (amount_parse(DatumGetNumeric(statement_notnull(i, 5)),
-						 rule->unit->scale, &rule->award) != REFUSAL_NONE ||
-			(!isnull &&
-			 amount_parse(DatumGetNumeric(per), program->currency_scale,
-						  &rule->per) != REFUSAL_NONE))
-			ereport(ERROR,
-					(errcode(refusal_sqlstate(REFUSAL_RULE_INVALID)),
-					 errmsg("%s", refusal_text(REFUSAL_RULE_INVALID)->message),
-					 errdetail("rule_id=%d has more decimals than its unit or "
-							   "currency", rule->rule_id)));
+		unit->grace_days = statement_int32_or(i, 11, 0);
+		if (unit->kind == UNIT_COUNTER)
+			unit->period = period_parse(statement_text(i, 12));
 	}
 }
 
@@ -231,14 +152,31 @@ static void
 load_events(Program *program, const NullableDatum *args)
 {
 	program->nevents = statement_run(&select_events, args, true);
-	program->events = palloc0(sizeof(char *) * Max(program->nevents, 1));
+	program->events = palloc0(sizeof(ProgramEvent) * Max(program->nevents, 1));
 	for (int i = 0; i < program->nevents; i++)
-		program->events[i] = statement_text(i, 1);
+	{
+		program->events[i].name = statement_text(i, 1);
+		program->events[i].daily = DatumGetBool(statement_notnull(i, 2));
+		program->events[i].makeup_days =
+			DatumGetInt32(statement_notnull(i, 3));
+	}
 }
 
-/* Compiles into the current context; false if there is no such programme. */
+static TierRefund
+tier_refund(const char *policy)
+{
+	if (strcmp(policy, "immediate") == 0)
+		return TIER_REFUND_IMMEDIATE;
+	return strcmp(policy, "never") == 0 ? TIER_REFUND_NEVER :
+		TIER_REFUND_AT_REVIEW;
+}
+
+/*
+ * Compiles into the current context, with one campaign taken as live (0:
+ * none).  False if there is no such programme.
+ */
 static bool
-load_program(Program *program)
+load_program(Program *program, int32 live_campaign)
 {
 	NullableDatum args[] = {ARG(Int32GetDatum(program->program_id))};
 	char	   *zone;
@@ -255,10 +193,20 @@ load_program(Program *program)
 				 errmsg("time zone \"%s\" not recognized", zone)));
 	program->active = DatumGetBool(statement_notnull(0, 4));
 	program->ref_in_program = DatumGetBool(statement_notnull(0, 5));
-	program->closed_until = timestamp_or(0, 6, DT_NOBEGIN);
+	program->closed_until = statement_time_or(0, 6, DT_NOBEGIN);
+	program->tier_refund = tier_refund(statement_text(0, 7));
+	program->explain = DatumGetBool(statement_notnull(0, 8));
 	load_units(program, args);
-	load_rules(program, args);
 	load_events(program, args);
+	program->tiers = tier_load(program->program_id, program->units,
+							   program->nunits, &program->ntiers);
+	program->campaigns = campaign_load(program->program_id,
+									   &program->ncampaigns);
+	program->budgets = budget_load(program->program_id, &program->nbudgets);
+	for (int i = 0; i < program->ncampaigns; i++)
+		if (program->campaigns[i].campaign_id == live_campaign)
+			program->campaigns[i].live = true;
+	rule_load(program);
 	return true;
 }
 
@@ -267,16 +215,17 @@ find_config_oids(void)
 {
 	Oid			namespace_oid = get_namespace_oid("loyalty", false);
 
-	for (int i = 0; i < MAX_CONFIG_TABLES; i++)
+	for (int i = 0; i < lengthof(config_tables); i++)
 		config_oids[i] = get_relname_relid(config_tables[i], namespace_oid);
 }
 
 /*
- * Compiles a programme under the latest snapshot, in a context of its own.
- * NULL if there is none.
+ * Compiles a programme under the latest snapshot, in a context of its own
+ * below the current one, with one campaign taken as live (0: none).  NULL if
+ * there is none.
  */
 static Program *
-compile(int32 program_id)
+compile(int32 program_id, int32 live_campaign)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "loyalty programme",
@@ -290,7 +239,7 @@ compile(int32 program_id)
 	program->context = context;
 	program->generation = generation;
 	PushActiveSnapshot(GetLatestSnapshot());
-	found = load_program(program);
+	found = load_program(program, live_campaign);
 	PopActiveSnapshot();
 	if (program->generation != generation)
 		program->generation = 0;	/* good for this transaction only */
@@ -301,8 +250,17 @@ compile(int32 program_id)
 		MemoryContextDelete(context);
 		return NULL;
 	}
-	MemoryContextSetParent(context, TopMemoryContext);
 	return program;
+}
+
+/*
+ * A programme in which one campaign is live, whatever its status: not
+ * cached, it lives in the current context.
+ */
+const Program *
+program_with_campaign(int32 program_id, int32 campaign_id)
+{
+	return compile(program_id, campaign_id);
 }
 
 /* The slot of a programme in the cache, made if needed. */
@@ -377,8 +335,10 @@ program_get(int32 program_id)
 
 	if (*slot == NULL || !usable(*slot))
 	{
-		Program    *compiled = compile(program_id);
+		Program    *compiled = compile(program_id, 0);
 
+		if (compiled != NULL)
+			MemoryContextSetParent(compiled->context, TopMemoryContext);
 		free_retired();
 		if (*slot != NULL)
 			retire(*slot);
@@ -450,13 +410,33 @@ program_has_unit(const Program *program, int32 unit_id)
 	return false;
 }
 
-bool
-program_knows_event(const Program *program, const char *event)
+/* An event of the programme, NULL if it has none of this name. */
+const ProgramEvent *
+program_event(const Program *program, const char *name)
 {
 	for (int i = 0; i < program->nevents; i++)
-		if (strcmp(program->events[i], event) == 0)
-			return true;
-	return false;
+		if (strcmp(program->events[i].name, name) == 0)
+			return &program->events[i];
+	return NULL;
+}
+
+const Tier *
+program_tier(const Program *program, const char *code)
+{
+	for (int i = 0; i < program->ntiers; i++)
+		if (strcmp(program->tiers[i].code, code) == 0)
+			return &program->tiers[i];
+	return NULL;
+}
+
+/* NULL if there is none of this id any more. */
+const Tier *
+program_tier_by_id(const Program *program, int32 tier_id)
+{
+	for (int i = 0; i < program->ntiers; i++)
+		if (program->tiers[i].tier_id == tier_id)
+			return &program->tiers[i];
+	return NULL;
 }
 
 /* The local date of a finite point in time. */
@@ -474,6 +454,22 @@ program_date(const Program *program, TimestampTz at)
 	return date2j(tm.tm_year, tm.tm_mon, tm.tm_mday) - POSTGRES_EPOCH_JDATE;
 }
 
+/* The local time of day of a finite point in time. */
+TimeADT
+program_time(const Program *program, TimestampTz at)
+{
+	struct pg_tm tm;
+	fsec_t		fsec;
+	int			tz;
+
+	if (timestamp2tm(at, &tz, &tm, &fsec, NULL, program->zone) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("timestamp out of range")));
+	return ((tm.tm_hour * MINS_PER_HOUR + tm.tm_min) * SECS_PER_MINUTE +
+			tm.tm_sec) * USECS_PER_SEC + fsec;
+}
+
 /* Local midnight at the beginning of a date; the earlier one, if it is twice. */
 TimestampTz
 program_midnight(const Program *program, DateADT date)
@@ -489,57 +485,4 @@ program_midnight(const Program *program, DateADT date)
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				 errmsg("timestamp out of range")));
 	return result;
-}
-
-/* The same day of a later month, or that month's last day if it has none. */
-DateADT
-date_add_months(DateADT date, int months)
-{
-	int			year;
-	int			month;
-	int			day;
-
-	j2date(date + POSTGRES_EPOCH_JDATE, &year, &month, &day);
-	months += (year * MONTHS_PER_YEAR) + month - 1;
-	year = months / MONTHS_PER_YEAR;
-	month = months % MONTHS_PER_YEAR + 1;
-	day = Min(day, day_tab[isleap(year)][month - 1]);
-	return date2j(year, month, day) - POSTGRES_EPOCH_JDATE;
-}
-
-DateADT
-date_month_start(DateADT date)
-{
-	int			year;
-	int			month;
-	int			day;
-
-	j2date(date + POSTGRES_EPOCH_JDATE, &year, &month, &day);
-	return date - day + 1;
-}
-
-/* The last day of use of what is earned on a date. */
-DateADT
-unit_expiry(const Unit *unit, DateADT earned_on)
-{
-	int			count = unit->expiry_count;
-	int			year;
-	int			month;
-	int			day;
-
-	switch (unit->expiry)
-	{
-		case EXPIRY_NEVER:
-			return DATEVAL_NOEND;
-		case EXPIRY_DAYS:
-			return earned_on + count;
-		case EXPIRY_MONTHS:
-			return date_add_months(earned_on, count);
-		case EXPIRY_END_OF_MONTH:
-			return date_add_months(date_month_start(earned_on), count + 1) - 1;
-		case EXPIRY_END_OF_YEAR:
-			j2date(earned_on + POSTGRES_EPOCH_JDATE, &year, &month, &day);
-			return date2j(year + count, 12, 31) - POSTGRES_EPOCH_JDATE;
-	}
-	elog(ERROR, "unknown expiry policy %d", unit->expiry);
 }

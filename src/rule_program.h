@@ -217,6 +217,9 @@ typedef struct Program
 	struct Program *next_retired;
 } Program;
 
+/* rule_load.c: the rules of a programme whose other parts are loaded. */
+extern void rule_load(Program *program);
+
 extern void program_init(void);
 extern const Program *program_get(int32 program_id);
 extern const Program *program_refresh(int32 program_id);

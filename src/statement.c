@@ -103,3 +103,50 @@ statement_text(uint64 row, int column)
 
 	return isnull ? NULL : TextDatumGetCString(value);
 }
+
+int32
+statement_int32_or(uint64 row, int column, int32 otherwise)
+{
+	bool		isnull;
+	Datum		value = statement_value(row, column, &isnull);
+
+	return isnull ? otherwise : DatumGetInt32(value);
+}
+
+int64
+statement_int64_or(uint64 row, int column, int64 otherwise)
+{
+	bool		isnull;
+	Datum		value = statement_value(row, column, &isnull);
+
+	return isnull ? otherwise : DatumGetInt64(value);
+}
+
+DateADT
+statement_date_or(uint64 row, int column, DateADT otherwise)
+{
+	bool		isnull;
+	Datum		value = statement_value(row, column, &isnull);
+
+	return isnull ? otherwise : DatumGetDateADT(value);
+}
+
+TimestampTz
+statement_time_or(uint64 row, int column, TimestampTz otherwise)
+{
+	bool		isnull;
+	Datum		value = statement_value(row, column, &isnull);
+
+	return isnull ? otherwise : DatumGetTimestampTz(value);
+}
+
+/* A jsonb, array, bytea ... in the current context, NULL for NULL. */
+struct varlena *
+statement_varlena(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = statement_value(row, column, &isnull);
+
+	return isnull ? NULL :
+		pg_detoast_datum_copy((struct varlena *) DatumGetPointer(value));
+}

@@ -42,6 +42,13 @@ extern uint64 statement_run(Statement *statement, const NullableDatum *args,
 extern Datum statement_value(uint64 row, int column, bool *isnull);
 extern Datum statement_notnull(uint64 row, int column);
 extern char *statement_text(uint64 row, int column);
+/* Columns that may be NULL. */
+extern int32 statement_int32_or(uint64 row, int column, int32 otherwise);
+extern int64 statement_int64_or(uint64 row, int column, int64 otherwise);
+extern DateADT statement_date_or(uint64 row, int column, DateADT otherwise);
+extern TimestampTz statement_time_or(uint64 row, int column,
+									 TimestampTz otherwise);
+extern struct varlena *statement_varlena(uint64 row, int column);
 
 #pragma GCC visibility pop
 
