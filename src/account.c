@@ -5,6 +5,7 @@
  */
 #include "account.h"
 
+#include "utils/array.h"
 #include "utils/builtins.h"
 
 #include "rule_program.h"
@@ -16,7 +17,9 @@ PG_FUNCTION_INFO_V1(loyalty_unit_require);
 #define ACCOUNT_COLUMNS \
 	"SELECT program_id, salt, status, first_event_at, last_event_at," \
 	" first_purchase_at, last_purchase_at, hold_until, settled_on, due_on," \
-	" wallet FROM loyalty.account WHERE member_id = $1"
+	" wallet, purchases, tier_id, tier_since, tier_until," \
+	" tier_locked_until, tier_state, tier_base, tier_promoted" \
+	" FROM loyalty.account WHERE member_id = $1"
 
 static Statement select_account = {ACCOUNT_COLUMNS, 1, {INT8OID}};
 
@@ -24,23 +27,31 @@ static Statement lock_account = {
 	ACCOUNT_COLUMNS " FOR NO KEY UPDATE", 1, {INT8OID}
 };
 
+#define ACCOUNT_TYPES \
+	INT8OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, \
+	TIMESTAMPTZOID, TIMESTAMPTZOID, DATEOID, DATEOID, WALLET_TYPE, INT4OID, \
+	INT4OID, DATEOID, DATEOID, DATEOID, TEXTOID, INT8ARRAYOID, BOOLOID
+
 static Statement update_account = {
 	"UPDATE loyalty.account SET status = $2, first_event_at = $3,"
 	" last_event_at = $4, first_purchase_at = $5, last_purchase_at = $6,"
-	" hold_until = $7, settled_on = $8, due_on = $9, wallet = $10"
+	" hold_until = $7, settled_on = $8, due_on = $9, wallet = $10,"
+	" purchases = $11, tier_id = $12, tier_since = $13, tier_until = $14,"
+	" tier_locked_until = $15, tier_state = $16, tier_base = $17,"
+	" tier_promoted = $18"
 	" WHERE member_id = $1",
-	10, {INT8OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-		TIMESTAMPTZOID, TIMESTAMPTZOID, DATEOID, DATEOID, WALLET_TYPE}
+	18, {ACCOUNT_TYPES}
 };
 
 static Statement insert_account = {
 	"INSERT INTO loyalty.account (member_id, status, first_event_at,"
 	" last_event_at, first_purchase_at, last_purchase_at, hold_until,"
-	" settled_on, due_on, wallet, program_id, salt)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-	12, {INT8OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-		TIMESTAMPTZOID, TIMESTAMPTZOID, DATEOID, DATEOID, WALLET_TYPE,
-	INT4OID, INT8OID}
+	" settled_on, due_on, wallet, purchases, tier_id, tier_since, tier_until,"
+	" tier_locked_until, tier_state, tier_base, tier_promoted,"
+	" program_id, salt)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
+	" $15, $16, $17, $18, $19, $20)",
+	20, {ACCOUNT_TYPES, INT4OID, INT8OID}
 };
 
 static const char *const status_names[] = {
@@ -48,6 +59,12 @@ static const char *const status_names[] = {
 	[STATUS_FROZEN] = "frozen",
 	[STATUS_CLOSED] = "closed",
 	[STATUS_MERGED] = "merged"
+};
+
+static const char *const tier_states[] = {
+	[TIER_NORMAL] = "normal",
+	[TIER_WARNED] = "warned",
+	[TIER_GRACE] = "grace"
 };
 
 const char *
@@ -65,6 +82,15 @@ parse_status(const char *name)
 	elog(ERROR, "unknown account status \"%s\"", name);
 }
 
+static TierState
+parse_tier_state(const char *name)
+{
+	for (int i = 0; i < lengthof(tier_states); i++)
+		if (strcmp(name, tier_states[i]) == 0)
+			return i;
+	elog(ERROR, "unknown state of a tier \"%s\"", name);
+}
+
 static TimestampTz
 time_or(int column, TimestampTz otherwise)
 {
@@ -72,6 +98,57 @@ time_or(int column, TimestampTz otherwise)
 	Datum		value = statement_value(0, column, &isnull);
 
 	return isnull ? otherwise : DatumGetTimestampTz(value);
+}
+
+static DateADT
+date_or(int column, DateADT otherwise)
+{
+	bool		isnull;
+	Datum		value = statement_value(0, column, &isnull);
+
+	return isnull ? otherwise : DatumGetDateADT(value);
+}
+
+/* What the metrics stood at when the tier began: pairs of unit and amount. */
+static void
+unpack_tier_base(int column, Account *account)
+{
+	bool		isnull;
+	Datum		value = statement_value(0, column, &isnull);
+	ArrayType  *array;
+
+	account->ntier_base = 0;
+	account->tier_base = NULL;
+	if (isnull)
+		return;
+	array = DatumGetArrayTypePCopy(value);
+	if (ARR_NDIM(array) != 1 || ARR_HASNULL(array) ||
+		ARR_DIMS(array)[0] % 2 != 0)
+		elog(ERROR, "tier_base is not a list of pairs");
+	account->ntier_base = ARR_DIMS(array)[0] / 2;
+	account->tier_base = (int64 *) ARR_DATA_PTR(array);
+}
+
+static Datum
+pack_tier_base(const Account *account)
+{
+	int			n = account->ntier_base * 2;
+	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		elements[i] = Int64GetDatum(account->tier_base[i]);
+	return PointerGetDatum(construct_array(elements, n, INT8OID,
+										   sizeof(int64), FLOAT8PASSBYVAL,
+										   TYPALIGN_DOUBLE));
+}
+
+static int32
+int_or_zero(int column)
+{
+	bool		isnull;
+	Datum		value = statement_value(0, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
 }
 
 /*
@@ -100,6 +177,14 @@ account_load(int64 member_id, AccountLock lock, Account *account)
 	account->settled_on = DatumGetDateADT(statement_notnull(0, 9));
 	account->due_on = DatumGetDateADT(statement_notnull(0, 10));
 	wallet_unpack(statement_notnull(0, 11), &account->wallet);
+	account->purchases = DatumGetInt32(statement_notnull(0, 12));
+	account->tier_id = int_or_zero(13);
+	account->tier_since = date_or(14, DATEVAL_NOBEGIN);
+	account->tier_until = date_or(15, DATEVAL_NOEND);
+	account->tier_locked_until = date_or(16, DATEVAL_NOBEGIN);
+	account->tier_state = parse_tier_state(statement_text(0, 17));
+	unpack_tier_base(18, account);
+	account->tier_promoted = DatumGetBool(statement_notnull(0, 19));
 	return true;
 }
 
@@ -108,6 +193,8 @@ write_account(Statement *statement, const Account *account)
 {
 #define TIME_ARG(at) \
 	ARG_OR_NULL(TimestampTzGetDatum(at), !TIMESTAMP_NOT_FINITE(at))
+#define DATE_ARG(date) \
+	ARG_OR_NULL(DateADTGetDatum(date), !DATE_NOT_FINITE(date))
 	NullableDatum args[] = {
 		ARG(Int64GetDatum(account->member_id)),
 		ARG(CStringGetTextDatum(status_names[account->status])),
@@ -119,10 +206,19 @@ write_account(Statement *statement, const Account *account)
 		ARG(DateADTGetDatum(account->settled_on)),
 		ARG(DateADTGetDatum(account->due_on)),
 		ARG(wallet_pack(&account->wallet)),
+		ARG(Int32GetDatum(account->purchases)),
+		ARG_OR_NULL(Int32GetDatum(account->tier_id), account->tier_id != 0),
+		DATE_ARG(account->tier_since),
+		DATE_ARG(account->tier_until),
+		DATE_ARG(account->tier_locked_until),
+		ARG(CStringGetTextDatum(tier_states[account->tier_state])),
+		account->ntier_base > 0 ? ARG(pack_tier_base(account)) : NULL_ARG,
+		ARG(BoolGetDatum(account->tier_promoted)),
 		ARG(Int32GetDatum(account->program_id)),
 		ARG(Int64GetDatum(account->salt))
 	};
 #undef TIME_ARG
+#undef DATE_ARG
 
 	if (statement_run(statement, args, false) != 1)
 		elog(ERROR, "account " INT64_FORMAT " was not written",

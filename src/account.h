@@ -41,6 +41,7 @@ typedef struct Account
 	DateADT		tier_until;		/* DATEVAL_NOEND: no end */
 	DateADT		tier_locked_until;	/* DATEVAL_NOBEGIN: not locked */
 	TierState	tier_state;
+	bool		tier_promoted;
 	int			ntier_base;		/* pairs of unit and amount */
 	int64	   *tier_base;
 	LotList		wallet;

@@ -2,7 +2,8 @@
  * journal.c
  *
  * The ledger: the only statements that write journal, entry, event_data and
- * journal_ref, and the receipt.
+ * journal_ref, and the receipt.  Changes of the tier are stored with the row
+ * that brought them about.
  */
 #include "journal.h"
 
@@ -39,7 +40,7 @@ static Statement select_by_key_or_ref = {
 };
 
 static Statement select_row = {
-	"SELECT kind, hold_id, outcome FROM loyalty.journal"
+	"SELECT kind, hold_id, outcome, tier_before, tier_after FROM loyalty.journal"
 	" WHERE member_id = $1 AND journal_id = $2",
 	2, {INT8OID, INT8OID}
 };
@@ -55,13 +56,13 @@ static Statement insert_row = {
 	"INSERT INTO loyalty.journal (member_id, journal_id, effective_at,"
 	" recorded_at, amount, hold_id, other_member_id, program_id, unit_id,"
 	" kind, event, key, ref, reverses, channel, store, staff, actor, reason,"
-	" request_hash, outcome)"
+	" request_hash, outcome, tier_before, tier_after)"
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
-	" $15, $16, $17, $18, $19, $20, $21)",
-	21, {INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID,
+	" $15, $16, $17, $18, $19, $20, $21, $22, $23)",
+	23, {INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID,
 		INT8OID, INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
 		TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID,
-	JSONBOID}
+	JSONBOID, INT4OID, INT4OID}
 };
 
 /*
@@ -159,6 +160,23 @@ journal_row_post(JournalRow *row, const Lot *lot)
 	return posting;
 }
 
+/* Appends a change of the tier: no end, no lock, no threshold. */
+TierChange *
+journal_row_change(JournalRow *row, TierAction action)
+{
+	TierChange *change;
+
+	row->changes = row->changes == NULL ? palloc(sizeof(TierChange)) :
+		repalloc(row->changes, sizeof(TierChange) * (row->nchanges + 1));
+	change = &row->changes[row->nchanges++];
+	memset(change, 0, sizeof(TierChange));
+	change->action = action;
+	change->effective_at = row->effective_at;
+	change->tier_until = DATEVAL_NOEND;
+	change->locked_until = DATEVAL_NOBEGIN;
+	return change;
+}
+
 /* Notes what moved no lot but must be told. */
 void
 journal_row_message(JournalRow *row, const char *code, const Unit *unit,
@@ -172,6 +190,15 @@ journal_row_message(JournalRow *row, const char *code, const Unit *unit,
 	escape_json(row->messages, unit->code);
 	appendStringInfo(row->messages, ",\"amount\":%s}",
 					 amount_text(amount, unit->scale));
+}
+
+static int32
+int_or_zero(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = statement_value(row, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
 }
 
 static bytea *
@@ -236,6 +263,8 @@ journal_read(int64 member_id, int64 journal_id)
 	row->hold_id = isnull ? 0 : DatumGetInt64(value);
 	value = statement_value(0, 3, &isnull);
 	row->outcome = isnull ? NULL : DatumGetJsonbPCopy(value);
+	row->tier_before = int_or_zero(0, 4);
+	row->tier_after = int_or_zero(0, 5);
 
 	n = statement_run(&select_entries, args, false);
 	for (uint64 i = 0; i < n; i++)
@@ -280,7 +309,9 @@ write_row(const JournalRow *row, const Program *program)
 		ARG(CStringGetTextDatum(GetUserNameFromId(GetOuterUserId(), false))),
 		POINTER_ARG(row->reason),
 		POINTER_ARG(row->request_hash),
-		POINTER_ARG(row->outcome)
+		POINTER_ARG(row->outcome),
+		ARG_OR_NULL(Int32GetDatum(row->tier_before), row->tier_before != 0),
+		ARG_OR_NULL(Int32GetDatum(row->tier_after), row->tier_after != 0)
 	};
 #undef ID_ARG
 
@@ -350,6 +381,9 @@ journal_insert(JournalRow *row, const Program *program)
 	make_outcome(row);
 	write_row(row, program);
 	write_entries(row, program);
+	for (int i = 0; i < row->nchanges; i++)
+		tier_history_insert(row->member_id, row->journal_id, i + 1,
+							program->program_id, &row->changes[i]);
 	if (row->data != NULL)
 	{
 		NullableDatum args[] = {
@@ -458,6 +492,17 @@ make_receipt(Datum *values, bool *nulls)
 	return make_composite(loyalty_types()->receipt, values, nulls);
 }
 
+/* The code of a tier; NULL for none, or one that is gone. */
+static Datum
+tier_code(const Program *program, int32 tier_id, bool *isnull)
+{
+	const Tier *tier = tier_id == 0 ? NULL :
+		program_tier_by_id(program, tier_id);
+
+	*isnull = tier == NULL;
+	return tier == NULL ? (Datum) 0 : CStringGetTextDatum(tier->code);
+}
+
 /* The receipt of a row, as it was decided or as it was read back. */
 Datum
 journal_receipt(JournalRow *row, const Program *program,
@@ -481,6 +526,10 @@ journal_receipt(JournalRow *row, const Program *program,
 	SET(RECEIPT_MESSAGES, PointerGetDatum(row->outcome),
 		row->outcome != NULL);
 #undef SET
+	values[RECEIPT_TIER_BEFORE] = tier_code(program, row->tier_before,
+											&nulls[RECEIPT_TIER_BEFORE]);
+	values[RECEIPT_TIER_AFTER] = tier_code(program, row->tier_after,
+										   &nulls[RECEIPT_TIER_AFTER]);
 	return make_receipt(values, nulls);
 }
 

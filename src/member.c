@@ -140,6 +140,9 @@ member_prepare(Account *account, int32 program_id, DateADT today)
 	account->hold_until = DT_NOEND;
 	account->settled_on = today;
 	account->due_on = DATEVAL_NOEND;
+	account->tier_since = DATEVAL_NOBEGIN;
+	account->tier_until = DATEVAL_NOEND;
+	account->tier_locked_until = DATEVAL_NOBEGIN;
 	wallet_init(&account->wallet);
 }
 

@@ -112,6 +112,7 @@ typedef struct TierChange
 extern Tier *tier_load(int32 program_id, const Unit *units, int nunits,
 					   int *ntiers);
 extern const char *tier_action_name(TierAction action);
+extern const char *tier_window_name(TierWindow window);
 extern void tier_history_insert(int64 member_id, int64 journal_id, int line,
 								int32 program_id, const TierChange *change);
 /* The tier that the history gives for a time; 0: none. */

@@ -18,6 +18,7 @@ CREATE TABLE loyalty.account (
 	-- purchases recorded, refunded or not
 	purchases         int            NOT NULL DEFAULT 0,
 	tier_id           int,
+	-- first day of the period that ends with tier_until
 	tier_since        date,
 	-- held up to and including this date, then reviewed; NULL: no end
 	tier_until        date,
@@ -27,6 +28,8 @@ CREATE TABLE loyalty.account (
 	settled_on        date           NOT NULL,
 	-- no later than the first date after settled_on on which something falls due
 	due_on            date           NOT NULL,
+	-- the tier was reached by a threshold, and has not been prolonged since
+	tier_promoted     boolean        NOT NULL DEFAULT false,
 	-- active, frozen, closed, merged
 	status            text           NOT NULL DEFAULT 'active',
 	-- normal, warned, grace

@@ -1,0 +1,245 @@
+/*
+ * tier.c
+ *
+ * Tiers as they are configured, and the history of a member's tier.
+ */
+#include "tier.h"
+
+#include "utils/builtins.h"
+
+#include "amount.h"
+#include "statement.h"
+
+static Statement select_tiers = {
+	"SELECT tier_id, code, rank, entry_match = 'all', retention_match = 'all',"
+	" valid_months, valid_round, grace_days, warn_days, demotion,"
+	" (multiplier * 1000)::int, expiry, expiry_count"
+	" FROM loyalty.tier WHERE program_id = $1 ORDER BY rank",
+	1, {INT4OID}
+};
+
+static Statement select_thresholds = {
+	"SELECT purpose = 'retention', unit_id, threshold, window_kind, months"
+	" FROM loyalty.tier_threshold WHERE tier_id = $1"
+	" ORDER BY purpose, unit_id",
+	1, {INT4OID}
+};
+
+static Statement insert_history = {
+	"INSERT INTO loyalty.tier_history (member_id, journal_id, line,"
+	" program_id, effective_at, action, tier_before, tier_after, tier_until,"
+	" locked_until, unit_id, reached, threshold, window_from, window_until)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
+	" $15)",
+	15, {INT8OID, INT8OID, INT2OID, INT4OID, TIMESTAMPTZOID, TEXTOID,
+		INT4OID, INT4OID, DATEOID, DATEOID, INT4OID, INT8OID, INT8OID,
+	DATEOID, DATEOID}
+};
+
+/*
+ * Rows are dated in the order in which they are written, so the last one by
+ * then tells; only a member who has none so old had no tier yet.
+ */
+static Statement select_history_at = {
+	"SELECT tier_after FROM loyalty.tier_history"
+	" WHERE member_id = $1 AND effective_at <= $2"
+	" ORDER BY journal_id DESC, line DESC LIMIT 1",
+	2, {INT8OID, TIMESTAMPTZOID}
+};
+
+static const char *const action_names[] = {
+	[TIER_JOINED] = "joined",
+	[TIER_PROMOTED] = "promoted",
+	[TIER_PROLONGED] = "prolonged",
+	[TIER_WARN] = "warned",
+	[TIER_GRACE_BEGINS] = "grace",
+	[TIER_DEMOTED] = "demoted",
+	[TIER_REVOKED] = "revoked",
+	[TIER_GRANTED] = "granted"
+};
+
+static const char *const demotion_names[] = {
+	[DEMOTE_ONE_LEVEL] = "one_level",
+	[DEMOTE_TO_QUALIFIED] = "to_qualified",
+	[DEMOTE_NEVER] = "never"
+};
+
+static const char *const round_names[] = {
+	[ROUND_DAY] = "day",
+	[ROUND_MONTH] = "month",
+	[ROUND_YEAR] = "year"
+};
+
+static const char *const window_names[] = {
+	[WINDOW_ROLLING] = "rolling",
+	[WINDOW_CALENDAR_YEAR] = "calendar_year",
+	[WINDOW_TIER_START] = "tier_start",
+	[WINDOW_LIFETIME] = "lifetime"
+};
+
+const char *
+tier_action_name(TierAction action)
+{
+	return action_names[action];
+}
+
+const char *
+tier_window_name(TierWindow window)
+{
+	return window_names[window];
+}
+
+/* The place of a name among those that the table's constraint allows. */
+static int
+place_of(const char *name, const char *const *names, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (strcmp(name, names[i]) == 0)
+			return i;
+	elog(ERROR, "unknown word \"%s\" in the configuration of a tier", name);
+}
+
+static int
+int_or_zero(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = statement_value(row, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
+}
+
+static const Unit *
+unit_of(const Tier *tier, int32 unit_id, const Unit *units, int nunits)
+{
+	for (int i = 0; i < nunits; i++)
+		if (units[i].unit_id == unit_id)
+			return &units[i];
+	ereport(ERROR,
+			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+			 errmsg("tier \"%s\" has a threshold on a unit that does not exist "
+					"in the programme", tier->code),
+			 errdetail("unit_id=%d", unit_id)));
+}
+
+static void
+load_thresholds(Tier *tier, const Unit *units, int nunits)
+{
+	NullableDatum args[] = {ARG(Int32GetDatum(tier->tier_id))};
+
+	tier->nthresholds = statement_run(&select_thresholds, args, true);
+	tier->thresholds = palloc0(sizeof(TierThreshold) *
+							   Max(tier->nthresholds, 1));
+	for (int i = 0; i < tier->nthresholds; i++)
+	{
+		TierThreshold *threshold = &tier->thresholds[i];
+		char	   *window = statement_text(i, 4);
+
+		threshold->retention = DatumGetBool(statement_notnull(i, 1));
+		threshold->unit = unit_of(tier,
+								  DatumGetInt32(statement_notnull(i, 2)),
+								  units, nunits);
+		/* the row's trigger saw to it, but the scale may have changed since */
+		if (amount_parse(DatumGetNumeric(statement_notnull(i, 3)),
+						 threshold->unit->scale,
+						 &threshold->threshold) != REFUSAL_NONE)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("threshold of tier \"%s\" has more decimals than "
+							"unit \"%s\"", tier->code,
+							threshold->unit->code)));
+		threshold->window = place_of(window, window_names,
+									 lengthof(window_names));
+		threshold->months = int_or_zero(i, 5);
+	}
+}
+
+/*
+ * The tiers of a programme, ascending by rank, in the current context.
+ * Thresholds are read tier by tier: a programme has a handful.
+ */
+Tier *
+tier_load(int32 program_id, const Unit *units, int nunits, int *ntiers)
+{
+	NullableDatum args[] = {ARG(Int32GetDatum(program_id))};
+	int			n = statement_run(&select_tiers, args, true);
+	Tier	   *tiers = palloc0(sizeof(Tier) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+	{
+		Tier	   *tier = &tiers[i];
+		char	   *expiry = statement_text(i, 12);
+
+		tier->tier_id = DatumGetInt32(statement_notnull(i, 1));
+		tier->code = statement_text(i, 2);
+		tier->rank = DatumGetInt32(statement_notnull(i, 3));
+		tier->entry_all = DatumGetBool(statement_notnull(i, 4));
+		tier->retention_all = DatumGetBool(statement_notnull(i, 5));
+		tier->valid_months = int_or_zero(i, 6);
+		tier->valid_round = place_of(statement_text(i, 7), round_names,
+									 lengthof(round_names));
+		tier->grace_days = DatumGetInt32(statement_notnull(i, 8));
+		tier->warn_days = DatumGetInt32(statement_notnull(i, 9));
+		tier->demotion = place_of(statement_text(i, 10), demotion_names,
+								  lengthof(demotion_names));
+		tier->multiplier = DatumGetInt32(statement_notnull(i, 11));
+		tier->has_expiry = expiry != NULL;
+		if (tier->has_expiry)
+		{
+			tier->expiry.policy = expiry_policy(expiry);
+			tier->expiry.count = int_or_zero(i, 13);
+		}
+	}
+	for (int i = 0; i < n; i++)
+		load_thresholds(&tiers[i], units, nunits);
+	*ntiers = n;
+	return tiers;
+}
+
+/* Writes a row of the history; the account is locked, the journal row there. */
+void
+tier_history_insert(int64 member_id, int64 journal_id, int line,
+					int32 program_id, const TierChange *change)
+{
+#define DATE_ARG(date) \
+	ARG_OR_NULL(DateADTGetDatum(date), !DATE_NOT_FINITE(date))
+	bool		decided = change->unit_id != 0;
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(member_id)),
+		ARG(Int64GetDatum(journal_id)),
+		ARG(Int16GetDatum(line)),
+		ARG(Int32GetDatum(program_id)),
+		ARG(TimestampTzGetDatum(change->effective_at)),
+		ARG(CStringGetTextDatum(action_names[change->action])),
+		ARG_OR_NULL(Int32GetDatum(change->tier_before),
+					change->tier_before != 0),
+		ARG_OR_NULL(Int32GetDatum(change->tier_after),
+					change->tier_after != 0),
+		DATE_ARG(change->tier_until),
+		DATE_ARG(change->locked_until),
+		ARG_OR_NULL(Int32GetDatum(change->unit_id), decided),
+		ARG_OR_NULL(Int64GetDatum(change->reached), decided),
+		ARG_OR_NULL(Int64GetDatum(change->threshold), decided),
+		decided ? DATE_ARG(change->window_from) : NULL_ARG,
+		decided ? DATE_ARG(change->window_until) : NULL_ARG
+	};
+#undef DATE_ARG
+
+	statement_run(&insert_history, args, false);
+}
+
+/* The tier that the history gives for a time; 0: none. */
+int32
+tier_history_at(int64 member_id, TimestampTz at, bool read_only)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(member_id)),
+		ARG(TimestampTzGetDatum(at))
+	};
+	bool		isnull;
+	Datum		tier;
+
+	if (statement_run(&select_history_at, args, read_only) == 0)
+		return 0;
+	tier = statement_value(0, 1, &isnull);
+	return isnull ? 0 : DatumGetInt32(tier);
+}
