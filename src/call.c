@@ -582,6 +582,7 @@ call_row(Call *call, TimestampTz effective_at)
 	row->key = call->key;
 	row->ref = call->ref;
 	row->request_hash = call->request_hash;
+	row->tier_before = call->account.tier_id;
 	call->row = row;
 	return row;
 }
@@ -621,23 +622,28 @@ store_with_ref(Call *call)
 }
 
 /*
- * Settles once more, because what came in may be due already: value of a
- * late event that has lapsed, or that returned after its expiry.  Stores.
+ * Claims what is scarce, posts what was got, and settles once more, because
+ * what came in may be due already: value of a late event that has lapsed, or
+ * that returned after its expiry.  Stores.
  */
 static void
 complete(Call *call)
 {
 	Decision   *decision = &call->decision;
+	bool		dry = call->mode == MODE_DRY;
 
-	decide_settle(decision, call->row->effective_at);
-	decide_due(decision, false);
-	if (!store_claim(decision, call->mode == MODE_DRY))
+	if (!store_claim(decision, dry))
 	{
 		call_refuse(call, REFUSAL_REF_DUPLICATE,
 					"ref belongs to another member of the programme");
 		return;
 	}
-	if (call->mode == MODE_DRY)
+	store_claim_budgets(decision, dry);
+	decide_grant(decision);
+	call->row->tier_after = call->account.tier_id;
+	decide_settle(decision, call->row->effective_at);
+	decide_due(decision, false);
+	if (dry)
 		return;
 	if (call->store_first != NULL)
 		call->store_first(call);

@@ -125,6 +125,7 @@ typedef enum DueKind
 	/* in the order in which they happen at one moment */
 	DUE_VEST,
 	DUE_TIME_OUT,
+	DUE_REVIEW,
 	DUE_EXPIRE,
 	DUE_NOTHING
 } DueKind;
@@ -137,10 +138,13 @@ typedef struct Due
 	Hold	   *hold;
 } Due;
 
+/* Neither a month of history nor a count vests or lapses. */
 static bool
-is_metric(const Program *program, int32 unit_id)
+is_value(const Program *program, int32 unit_id)
 {
-	return program_unit_by_id(program, unit_id)->kind == UNIT_METRIC;
+	UnitKind	kind = program_unit_by_id(program, unit_id)->kind;
+
+	return kind == UNIT_POINTS || kind == UNIT_MONEY;
 }
 
 static void
@@ -164,6 +168,7 @@ next_due(const Decision *decision)
 	const LotList *wallet = &decision->account->wallet;
 	DateADT		vests_on = DATEVAL_NOEND;
 	DateADT		expires_on = DATEVAL_NOEND;
+	DateADT		review_on = decide_tier_due(decision);
 	Due			first = {.kind = DUE_NOTHING};
 
 	for (int i = 0; i < wallet->n; i++)
@@ -173,7 +178,7 @@ next_due(const Decision *decision)
 			lot->vests_on <= decision->today;
 		bool		lapses = lot->expires_on < decision->today;
 
-		if ((!vests && !lapses) || is_metric(program, lot->unit_id))
+		if ((!vests && !lapses) || !is_value(program, lot->unit_id))
 			continue;
 		if (vests)
 			vests_on = Min(vests_on, lot->vests_on);
@@ -186,6 +191,9 @@ next_due(const Decision *decision)
 	if (expires_on != DATEVAL_NOEND)
 		consider(&first, DUE_EXPIRE, expires_on,
 				 program_midnight(program, expires_on + 1), NULL);
+	if (review_on <= decision->today)
+		consider(&first, DUE_REVIEW, review_on,
+				 program_midnight(program, review_on), NULL);
 	for (int i = 0; i < decision->nholds; i++)
 	{
 		Hold	   *hold = &decision->holds[i];
@@ -208,7 +216,7 @@ settle_vest(Decision *decision, JournalRow *row, DateADT vests_on)
 		Lot			lot = due.lots[i];
 
 		if (lot.vests_on != vests_on ||
-			is_metric(decision->program, lot.unit_id))
+			!is_value(decision->program, lot.unit_id))
 			continue;
 		lot.amount = -lot.amount;
 		post_lot(decision, row, &lot, 0);
@@ -229,7 +237,8 @@ settle_expire(Decision *decision, JournalRow *row, DateADT expires_on)
 	{
 		Lot			lot = due.lots[i];
 
-		if (lot.expires_on != expires_on)
+		if (lot.expires_on != expires_on ||
+			!is_value(decision->program, lot.unit_id))
 			continue;
 		lot.amount = -lot.amount;
 		post_lot(decision, row, &lot, 0);
@@ -249,6 +258,25 @@ settle_time_out(Decision *decision, JournalRow *row, Hold *hold)
 					 program_date(decision->program, hold->expires_at));
 }
 
+/* Forgets what was counted in periods that are over. */
+static void
+forget_counts(Decision *decision)
+{
+	LotList    *wallet = &decision->account->wallet;
+	int			kept = 0;
+
+	for (int i = 0; i < wallet->n; i++)
+	{
+		const Lot  *lot = &wallet->lots[i];
+
+		if (lot->expires_on >= decision->today ||
+			program_unit_by_id(decision->program,
+							   lot->unit_id)->kind != UNIT_COUNTER)
+			wallet->lots[kept++] = *lot;
+	}
+	wallet->n = kept;
+}
+
 /*
  * Posts everything that has fallen due by now, one row for each moment and
  * kind.  Rows are dated when it fell due, but not before `not_before`, when
@@ -260,10 +288,12 @@ decide_settle(Decision *decision, TimestampTz not_before)
 	static const char *const kinds[] = {
 		[DUE_VEST] = "vest",
 		[DUE_TIME_OUT] = "time_out",
+		[DUE_REVIEW] = "tier_review",
 		[DUE_EXPIRE] = "expire"
 	};
 	Due			due;
 
+	forget_counts(decision);
 	while ((due = next_due(decision)).kind != DUE_NOTHING)
 	{
 		JournalRow *row;
@@ -278,6 +308,9 @@ decide_settle(Decision *decision, TimestampTz not_before)
 				break;
 			case DUE_TIME_OUT:
 				settle_time_out(decision, row, due.hold);
+				break;
+			case DUE_REVIEW:
+				decide_tier_review(decision, row, due.date);
 				break;
 			case DUE_EXPIRE:
 				settle_expire(decision, row, due.date);
@@ -298,79 +331,20 @@ void
 decide_due(Decision *decision, bool exact)
 {
 	Account    *account = decision->account;
-	DateADT		due_on = wallet_due(&account->wallet, decision->today);
+	DateADT		due_on = decide_tier_due(decision);
 
-	account->due_on = exact ? due_on : Min(account->due_on, due_on);
-}
-
-/*
- * The lot in which an award of this unit is posted.  What is dated tomorrow
- * cannot be spent today.
- */
-static Lot
-award_lot(const Unit *unit, DateADT earned_on, DateADT today)
-{
-	Lot			lot = {.unit_id = unit->unit_id, .origin = ORIGIN_EARNED};
-
-	if (unit->kind == UNIT_METRIC)
+	for (int i = 0; i < account->wallet.n; i++)
 	{
-		lot.vests_on = date_month_start(earned_on);
-		lot.expires_on = DATEVAL_NOEND;
-		return lot;
-	}
-	lot.vests_on = unit->vest_days > 0 || earned_on > today ?
-		earned_on + unit->vest_days : DATEVAL_NOBEGIN;
-	lot.expires_on = unit_expiry(unit, earned_on);
-	return lot;
-}
+		const Lot  *lot = &account->wallet.lots[i];
 
-/* What a rule awards for an amount, rounded down. */
-static int64
-rule_award(const Rule *rule, int64 amount)
-{
-	if (rule->kind == RULE_FIXED)
-		return rule->award;
-	if (rule->proportional)
-		return amount_share(rule->award, amount, rule->per);
-	return amount_share(rule->award, amount / rule->per, 1);
-}
-
-/*
- * Posts what the rules in force at the time of the event award for it, and
- * notes the event in the account.
- */
-void
-decide_awards(Decision *decision, JournalRow *row)
-{
-	Account    *account = decision->account;
-	const Program *program = decision->program;
-	TimestampTz at = row->effective_at;
-	DateADT		earned_on = program_date(program, at);
-
-	for (int i = 0; i < program->nrules; i++)
-	{
-		const Rule *rule = &program->rules[i];
-		Lot			lot;
-
-		if (strcmp(rule->event, row->event) != 0 ||
-			at < rule->valid_from || at >= rule->valid_until ||
-			(rule->kind == RULE_PER_AMOUNT && !row->has_amount))
+		if (!is_value(decision->program, lot->unit_id))
 			continue;
-		lot = award_lot(rule->unit, earned_on, decision->today);
-		lot.amount = rule_award(rule, row->amount);
-		decide_post(decision, row, lot, rule->rule_id);
+		if (lot->vests_on > decision->today)
+			due_on = Min(due_on, lot->vests_on);
+		if (lot->expires_on != DATEVAL_NOEND)
+			due_on = Min(due_on, lot->expires_on + 1);
 	}
-
-	if (account->first_event_at == DT_NOBEGIN || at < account->first_event_at)
-		account->first_event_at = at;
-	account->last_event_at = Max(account->last_event_at, at);
-	if (strcmp(row->event, "purchase") == 0)
-	{
-		if (account->first_purchase_at == DT_NOBEGIN ||
-			at < account->first_purchase_at)
-			account->first_purchase_at = at;
-		account->last_purchase_at = Max(account->last_purchase_at, at);
-	}
+	account->due_on = exact ? due_on : Min(account->due_on, due_on);
 }
 
 /* What can be spent today. */

@@ -49,10 +49,8 @@ typedef struct RuleUse
 /* What a counter of a period that is over stands at, for a late event. */
 typedef struct PastCount
 {
-	int32		unit_id;
-	int32		rule_id;
-	int64		amount;
-	int64		times;
+	int32		unit_id;		/* of the counter */
+	int64		used;
 } PastCount;
 
 /* A run of days, of which the event's day is or becomes a part. */
@@ -64,7 +62,7 @@ typedef struct Streak
 
 /*
  * What the rules of an event may be judged by, beyond account and programme.
- * Loaded by store_facts(), as much of it as the rules of the event need.
+ * Loaded by event_facts(), as much of it as the rules of the event need.
  */
 typedef struct Facts
 {
@@ -76,6 +74,7 @@ typedef struct Facts
 	Jsonb	   *items;
 	Jsonb	   *data;
 	int64		excluded[EXCLUDED_COUNT];
+	const char *invalid;		/* a key of data that is no amount, or NULL */
 	const char *target;			/* data.target, or NULL */
 
 	bool		has_member;
@@ -88,7 +87,16 @@ typedef struct Facts
 	RuleUse    *uses;
 	int			npast;
 	PastCount  *past;
-	int			streak_day;		/* of a daily event, from 1 */
+
+	/* a daily event: the runs it touches, the run they become, its day in it */
+	int			nruns;
+	Streak		runs[2];
+	Streak		run;
+	int			streak_day;		/* from 1; 0: not a daily event */
+
+	/* made when the first condition asks */
+	Jsonb	   *context;
+	Jsonb	   *member;			/* part of it */
 } Facts;
 
 /* What one rule came to. */
@@ -96,6 +104,7 @@ typedef struct RuleVerdict
 {
 	const Rule *rule;
 	const char *reason;			/* NULL: it awards */
+	const char *limit;			/* why less than desired, or NULL */
 	int64		base;			/* minor units of the currency, or thousandths */
 	int64		desired;		/* minor units of the rule's unit */
 	int64		granted;
@@ -146,6 +155,8 @@ extern void decide_post(Decision *decision, JournalRow *row, Lot lot,
  * was got, promotes, and notes the event in the account.
  */
 extern void decide_awards(Decision *decision, JournalRow *row, Facts *facts);
+extern void decide_limit(RuleVerdict *verdict, int64 limit, bool reject,
+						 const char *reason);
 extern void decide_grant(Decision *decision);
 extern int64 decide_available(const Decision *decision, const Unit *unit);
 extern void decide_spend(Decision *decision, JournalRow *row,
@@ -159,6 +170,7 @@ typedef struct Award
 	const Unit *unit;
 	int32		rule_id;
 	int64		amount;			/* sum of the lots */
+	Bitmapset  *lines;			/* of the cart; NULL: the whole order */
 	int			nlots;
 	Lot		   *lots;			/* in the order in which they were posted */
 } Award;
@@ -166,6 +178,16 @@ typedef struct Award
 extern void decide_take_back(Decision *decision, JournalRow *row,
 							 const Award *awards, int nawards,
 							 const int64 *from, const int64 *until);
+
+/* decide_context.c: the document that conditions see. */
+extern Jsonb *decide_context(const Decision *decision, const JournalRow *row,
+							 Facts *facts);
+extern Jsonb *decide_line(const Facts *facts, int line, int64 net,
+						  int scale);
+extern Jsonb *decide_record(const Awards *awards);
+extern int64 *cart_nets(const CartLines *list, int64 amount);
+extern int64 decide_counter(const Decision *decision, const Unit *counter,
+							const Facts *facts);
 
 /* decide_tier.c: pure, on the account's wallet and tier. */
 extern const Tier *decide_tier(const Decision *decision);

@@ -127,8 +127,10 @@ event_apply(Call *call, int amount_arg, int items_arg, int data_arg)
 		!call_data(call, data_arg, items_arg) ||
 		(items != NULL && !items_parse(call, items, &lines)))
 		return false;
-	decide_awards(&call->decision, call->row);
-	return true;
+	return event_judge(call, call->row,
+					   event_facts(&call->decision, call->row,
+								   items ? &lines : NULL, items,
+								   call_jsonb(call, data_arg), false));
 }
 
 /* The event is an argument, and part of what makes a reference unique. */
@@ -142,7 +144,7 @@ read_event(Call *call)
 static bool
 check_event(Call *call)
 {
-	if (!program_knows_event(call->decision.program, call->event))
+	if (program_event(call->decision.program, call->event) == NULL)
 		return call_refuse(call, REFUSAL_UNKNOWN_EVENT, "event=%s",
 						   call->event);
 	return true;

@@ -14,10 +14,15 @@
 
 #define MAX_CART_LINES 5000
 
+extern Facts *event_facts(Decision *decision, const JournalRow *row,
+						  const CartLines *lines, Jsonb *items, Jsonb *data,
+						  bool read_only);
+extern void event_facts_person(Decision *decision, Facts *facts,
+							   TimestampTz joined_at, const Jsonb *profile);
+extern bool event_judge(Call *call, JournalRow *row, Facts *facts);
 extern bool event_apply(Call *call, int amount_arg, int items_arg,
 						int data_arg);
 extern bool items_parse(Call *call, const Jsonb *json, CartLines *list);
-extern int64 *items_nets(const CartLines *list, int64 amount);
 extern bool item_quantity(Call *call, const JsonbValue *value, int line,
 						  int64 *qty);
 extern JsonbValue *item_field(const JsonbValue *item, const char *name,

@@ -280,6 +280,18 @@ member_row(Enrolment *enrolment)
 	return row;
 }
 
+/* What signing up earns. */
+static bool
+judge_signup(Enrolment *enrolment, JournalRow *row, Jsonb *data)
+{
+	Call	   *call = &enrolment->call;
+	Facts	   *facts = event_facts(&call->decision, row, NULL, NULL, data,
+									false);
+
+	event_facts_person(&call->decision, facts, call->at, enrolment->profile);
+	return event_judge(call, row, facts);
+}
+
 Datum
 loyalty_event_enroll(PG_FUNCTION_ARGS)
 {
@@ -304,7 +316,8 @@ loyalty_event_enroll(PG_FUNCTION_ARGS)
 			call->row->key = call->key;
 			call->row->request_hash = call->request_hash;
 			if (call_data(call, ENROLL_DATA, -1) && enrolment.is_new)
-				decide_awards(&call->decision, call->row);
+				judge_signup(&enrolment, call->row,
+							 call_jsonb(call, ENROLL_DATA));
 		}
 	}
 	return call_close(call);
@@ -320,14 +333,10 @@ loyalty_event_sale(PG_FUNCTION_ARGS)
 		read_program(&enrolment, SALE_PROGRAM, SALE_IDENTITIES, -1) &&
 		open_enrolment(&enrolment))
 	{
-		if (enrolment.nnew > 0)
-		{
-			JournalRow *row = member_row(&enrolment);
+		JournalRow *row = enrolment.nnew > 0 ? member_row(&enrolment) : NULL;
 
-			if (enrolment.is_new)
-				decide_awards(&call->decision, row);
-		}
-		event_apply(call, SALE_AMOUNT, SALE_ITEMS, SALE_DATA);
+		if (!enrolment.is_new || judge_signup(&enrolment, row, NULL))
+			event_apply(call, SALE_AMOUNT, SALE_ITEMS, SALE_DATA);
 	}
 	return call_close(call);
 }

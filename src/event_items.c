@@ -64,6 +64,17 @@ gross_amount(Call *call, const JsonbValue *price, int64 qty, int line,
 	return true;
 }
 
+/* A field that may be missing; what is no string is as good as missing. */
+static char *
+item_text(const JsonbValue *item, const char *name)
+{
+	JsonbValue	buffer;
+	JsonbValue *value = item_field(item, name, &buffer);
+
+	return value == NULL || value->type != jbvString ? NULL :
+		pnstrdup(value->val.string.val, value->val.string.len);
+}
+
 static bool
 parse_item(Call *call, const JsonbValue *value, int line, CartLine *item)
 {
@@ -81,6 +92,8 @@ parse_item(Call *call, const JsonbValue *value, int line, CartLine *item)
 		return call_refuse(call, REFUSAL_ITEMS_INVALID,
 						   "line %d: sku must be a string", line);
 	item->sku = pnstrdup(sku->val.string.val, sku->val.string.len);
+	item->category = item_text(value, "category");
+	item->brand = item_text(value, "brand");
 	return item_quantity(call, item_field(value, "qty", &qty_buffer), line,
 						 &item->qty) &&
 		gross_amount(call, item_field(value, "price", &price_buffer),
@@ -116,31 +129,4 @@ items_parse(Call *call, const Jsonb *json, CartLines *list)
 							   "the lines add up to too much");
 	}
 	return true;
-}
-
-/*
- * What each line contributes to the order's amount: its gross, less its
- * share of a discount on the order.  One element more than there are lines:
- * what the order has beyond its lines, such as shipping.
- */
-int64 *
-items_nets(const CartLines *list, int64 amount)
-{
-	int64	   *gross = palloc(sizeof(int64) * (list->n + 1));
-	int64	   *nets = palloc0(sizeof(int64) * (list->n + 1));
-	int64		total = 0;
-
-	for (int i = 0; i < list->n; i++)
-	{
-		gross[i] = list->lines[i].gross;
-		total = amount_add(total, gross[i]);
-	}
-	if (amount < total)
-	{
-		amount_allocate(amount, gross, list->n, nets);
-		return nets;
-	}
-	memcpy(nets, gross, sizeof(int64) * list->n);
-	nets[list->n] = amount - total;
-	return nets;
 }

@@ -67,6 +67,7 @@ typedef struct OrderRow
 	int64		hold_id;
 	bool		is_purchase;
 	Jsonb	   *items;
+	Jsonb	   *awards;			/* what the rules came to, NULL if not kept */
 	int			first_award;
 	int			nawards;
 	LotList		spent;			/* redeem, capture: the lots, in spend order */
@@ -78,6 +79,7 @@ typedef struct Refund
 	int64		journal_id;
 	int64		amount;
 	bool		in_units;		/* made when there was nothing but spends */
+	int64	   *line_net;		/* of it, by line; NULL: not known */
 } Refund;
 
 typedef struct Order
@@ -112,7 +114,7 @@ typedef struct Order
 
 static Statement select_order = {
 	"SELECT j.journal_id, j.kind, j.amount, j.unit_id, j.hold_id,"
-	" j.event = 'purchase', d.data -> 'items'"
+	" j.event = 'purchase', d.data -> 'items', d.data -> 'awards'"
 	" FROM loyalty.journal j"
 	" LEFT JOIN loyalty.event_data d USING (member_id, journal_id)"
 	" WHERE j.member_id = $1 AND j.ref = $2"
@@ -138,24 +140,6 @@ static Statement select_entries = {
 	2, {INT8OID, INT8OID}
 };
 
-static int64
-int64_or_zero(uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = statement_value(row, column, &isnull);
-
-	return isnull ? 0 : DatumGetInt64(value);
-}
-
-static Jsonb *
-jsonb_or_null(uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = statement_value(row, column, &isnull);
-
-	return isnull ? NULL : DatumGetJsonbPCopy(value);
-}
-
 static void
 load_rows(const Call *call, Order *order)
 {
@@ -174,13 +158,13 @@ load_rows(const Call *call, Order *order)
 
 		row->journal_id = DatumGetInt64(statement_notnull(i, 1));
 		row->kind = statement_text(i, 2);
-		row->amount = int64_or_zero(i, 3);
-		value = statement_value(i, 4, &isnull);
-		row->unit_id = isnull ? 0 : DatumGetInt32(value);
-		row->hold_id = int64_or_zero(i, 5);
+		row->amount = statement_int64_or(i, 3, 0);
+		row->unit_id = statement_int32_or(i, 4, 0);
+		row->hold_id = statement_int64_or(i, 5, 0);
 		value = statement_value(i, 6, &isnull);
 		row->is_purchase = !isnull && DatumGetBool(value);
-		row->items = jsonb_or_null(i, 7);
+		row->items = (Jsonb *) statement_varlena(i, 7);
+		row->awards = (Jsonb *) statement_varlena(i, 8);
 	}
 }
 
@@ -244,9 +228,65 @@ award_of(const Call *call, Order *order, int first, const Lot *lot,
 	award->unit = program_unit_by_id(call->decision.program, lot->unit_id);
 	award->rule_id = rule_id;
 	award->amount = 0;
+	award->lines = NULL;
 	award->nlots = 0;
 	award->lots = NULL;
 	return award;
+}
+
+/* An integer in a document that only the extension writes. */
+static int64
+document_integer(const JsonbValue *object, const char *name)
+{
+	JsonbValue	buffer;
+	JsonbValue *value = item_field(object, name, &buffer);
+	int64		result;
+
+	if (value == NULL || value->type != jbvNumeric ||
+		amount_parse(value->val.numeric, 0, &result) != REFUSAL_NONE)
+		elog(ERROR, "event_data is damaged");
+	return result;
+}
+
+/* The lines of the cart that a rule's award was for, as it was kept. */
+static void
+read_award_lines(Order *order, const OrderRow *row, const JsonbValue *record)
+{
+	JsonbValue	buffer;
+	JsonbValue *lines = item_field(record, "lines", &buffer);
+	int64		rule_id = document_integer(record, "rule");
+
+	if (lines == NULL)
+		return;
+	for (int n = row->first_award; n < row->first_award + row->nawards; n++)
+	{
+		Award	   *award = &order->awards[n];
+		JsonbContainer *array = lines->val.binary.data;
+
+		if (award->rule_id != rule_id)
+			continue;
+		for (uint32 i = 0; i < JsonContainerSize(array); i++)
+		{
+			JsonbValue *line = getIthJsonbValueFromContainer(array, i);
+			int64		number;
+
+			if (line->type != jbvNumeric ||
+				amount_parse(line->val.numeric, 0, &number) != REFUSAL_NONE ||
+				number < 1 || number > MAX_CART_LINES)
+				elog(ERROR, "event_data is damaged");
+			award->lines = bms_add_member(award->lines, number - 1);
+		}
+	}
+}
+
+static void
+load_award_lines(Order *order, const OrderRow *row)
+{
+	if (row->awards == NULL)
+		return;
+	for (uint32 i = 0; i < JB_ROOT_COUNT(row->awards); i++)
+		read_award_lines(order, row,
+						 getIthJsonbValueFromContainer(&row->awards->root, i));
 }
 
 static void
@@ -269,6 +309,7 @@ load_awards(const Call *call, Order *order, OrderRow *row)
 		award->lots[award->nlots++] = lot;
 	}
 	row->nawards = order->nawards - row->first_award;
+	load_award_lines(order, row);
 }
 
 /* What a redeem took, or what a capture kept of its hold's lots. */
@@ -307,7 +348,7 @@ load_lines(Call *call, Order *order, const OrderRow *row)
 		return true;
 	if (!items_parse(call, row->items, &order->lines))
 		return false;
-	order->nets = items_nets(&order->lines, row->amount);
+	order->nets = cart_nets(&order->lines, row->amount);
 	order->line_qty = palloc0(sizeof(int64) * (order->lines.n + 1));
 	order->line_net = palloc0(sizeof(int64) * (order->lines.n + 1));
 	order->line_money = palloc0(sizeof(int64) * (order->lines.n + 1));
@@ -316,42 +357,31 @@ load_lines(Call *call, Order *order, const OrderRow *row)
 	return true;
 }
 
-/* An integer in a document that only this file writes. */
-static int64
-line_integer(const JsonbValue *line, const char *name)
-{
-	JsonbValue	buffer;
-	JsonbValue *value = item_field(line, name, &buffer);
-	int64		result;
-
-	if (value == NULL || value->type != jbvNumeric ||
-		amount_parse(value->val.numeric, 0, &result) != REFUSAL_NONE)
-		elog(ERROR, "refund lines are damaged");
-	return result;
-}
-
 static void
-add_refunded_lines(Order *order, const Jsonb *lines)
+add_refunded_lines(Order *order, Refund *refund, const Jsonb *lines)
 {
 	int			n = JB_ROOT_COUNT(unconstify(Jsonb *, lines));
+
+	refund->line_net = palloc0(sizeof(int64) * (order->lines.n + 1));
 
 	for (int i = 0; i < n; i++)
 	{
 		JsonbValue *line =
 			getIthJsonbValueFromContainer(unconstify(JsonbContainer *,
 													 &lines->root), i);
-		int64		number = line_integer(line, "line");
+		int64		number = document_integer(line, "line");
 		int64		qty;
 		int64		net;
 
 		if (number < 0 || number > order->lines.n)
-			elog(ERROR, "refund lines are damaged");
+			elog(ERROR, "event_data is damaged");
 		/* the order itself is line 0 */
 		number = number == 0 ? order->lines.n : number - 1;
-		qty = line_integer(line, "qty");
-		net = line_integer(line, "net");
+		qty = document_integer(line, "qty");
+		net = document_integer(line, "net");
 		order->line_qty[number] += qty;
 		order->line_net[number] += net;
+		refund->line_net[number] += net;
 		if (qty == 0)
 			order->line_money[number] += net;
 	}
@@ -372,16 +402,16 @@ load_refunds(const Call *call, Order *order)
 	for (uint64 i = 0; i < n; i++)
 	{
 		Refund	   *refund = &order->refunds[i];
-		Jsonb	   *lines = jsonb_or_null(i, 2);
+		Jsonb	   *lines = (Jsonb *) statement_varlena(i, 2);
 
 		CHECK_FOR_INTERRUPTS();
-		refund->amount = int64_or_zero(i, 1);
+		refund->amount = statement_int64_or(i, 1, 0);
 		refund->journal_id = DatumGetInt64(statement_notnull(i, 3));
 		refund->in_units = DatumGetBool(statement_notnull(i, 4));
 		if (refund->in_units == !order->has_event)
 			order->before = amount_add(order->before, refund->amount);
 		if (lines != NULL && order->lines.n > 0)
-			add_refunded_lines(order, lines);
+			add_refunded_lines(order, refund, lines);
 	}
 }
 
@@ -743,6 +773,44 @@ taken_back(const Order *order, const OrderRow *row, int64 value, bool whole_only
 	return taken;
 }
 
+/*
+ * The same of an award that was for some lines of the cart: its share is
+ * that of these lines.  Lines that cost nothing follow the whole order.
+ */
+static int64
+lines_taken_back(const Order *order, const OrderRow *row, const Award *award,
+				 int nrefunds)
+{
+	int64		taken = taken_back(order, row, award->amount, true, nrefunds);
+	int64		total = 0;
+	int64		refunded = 0;
+	int			line = -1;
+
+	if (taken > 0 || award->unit->refund_whole)
+		return taken;
+	while ((line = bms_next_member(award->lines, line)) >= 0)
+	{
+		if (line >= order->lines.n)
+			elog(ERROR, "event_data is damaged");
+		total += order->nets[line];
+		for (int n = 0; n < nrefunds; n++)
+			if (order->refunds[n].line_net != NULL)
+				refunded += order->refunds[n].line_net[line];
+	}
+	return total == 0 ? 0 : amount_share(award->amount, refunded, total);
+}
+
+static int64
+award_taken_back(const Order *order, const OrderRow *row, const Award *award,
+				 int nrefunds)
+{
+	/* without its lines, as after an erasure, an award is the order's */
+	if (award->lines != NULL && order->lines.n > 0)
+		return lines_taken_back(order, row, award, nrefunds);
+	return taken_back(order, row, award->amount, award->unit->refund_whole,
+					  nrefunds);
+}
+
 /* The refund being made is the last one, newer than every row. */
 static void
 add_this_refund(Order *order)
@@ -752,6 +820,8 @@ add_this_refund(Order *order)
 	refund->journal_id = PG_INT64_MAX;
 	refund->amount = order->now;
 	refund->in_units = !order->has_event;
+	if (order->lines.n > 0)
+		refund->line_net = order->now_net;
 }
 
 static void
@@ -767,12 +837,13 @@ take_back_awards(Call *call, const Order *order, JournalRow *journal_row)
 		for (int n = row->first_award; n < row->first_award + row->nawards; n++)
 		{
 			const Award *award = &order->awards[n];
-			bool		whole_only = award->unit->refund_whole;
 
-			from[n] = taken_back(order, row, award->amount, whole_only,
-								 order->nrefunds);
-			until[n] = taken_back(order, row, award->amount, whole_only,
-								  order->nrefunds + 1);
+			from[n] = award_taken_back(order, row, award, order->nrefunds);
+			until[n] = award_taken_back(order, row, award,
+										order->nrefunds + 1);
+			if (award->unit->kind == UNIT_METRIC &&
+				call->decision.program->tier_refund == TIER_REFUND_NEVER)
+				until[n] = from[n];
 		}
 	}
 	decide_take_back(&call->decision, journal_row, order->awards,
@@ -945,6 +1016,7 @@ loyalty_event_refund(PG_FUNCTION_ARGS)
 			/* in this order, or what returns could be forgiven first */
 			give_back_spends(&call, &order, row);
 			take_back_awards(&call, &order, row);
+			decide_tier_refund(&call.decision, row);
 		}
 	}
 	return call_close(&call);

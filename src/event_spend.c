@@ -255,7 +255,7 @@ adjust_lot(Call *call, const Unit *unit, Lot *lot)
 	lot->unit_id = unit->unit_id;
 	lot->origin = ORIGIN_ADJUSTED;
 	lot->vests_on = DATEVAL_NOBEGIN;
-	lot->expires_on = unit_expiry(unit, on);
+	lot->expires_on = expiry_date(&unit->expiry, on);
 	if (call_has(call, ADJUST_VESTS_ON))
 		vests_on = DatumGetDateADT(call->fcinfo->args[ADJUST_VESTS_ON].value);
 	if (call_has(call, ADJUST_EXPIRES_ON))

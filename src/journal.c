@@ -371,6 +371,17 @@ make_outcome(JournalRow *row)
 													  CStringGetDatum(json)));
 }
 
+/* The inputs of a row and the verdicts on it, NULL if it has neither. */
+static Jsonb *
+event_data(const JournalRow *row)
+{
+	if (row->data == NULL || row->awards == NULL)
+		return row->data ? row->data : row->awards;
+	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
+											  JsonbPGetDatum(row->data),
+											  JsonbPGetDatum(row->awards)));
+}
+
 /*
  * Writes a row, its entries and its data.  Assumes that the account is
  * locked, and that the row has an id.
@@ -378,19 +389,22 @@ make_outcome(JournalRow *row)
 void
 journal_insert(JournalRow *row, const Program *program)
 {
+	Jsonb	   *data;
+
 	make_outcome(row);
 	write_row(row, program);
 	write_entries(row, program);
 	for (int i = 0; i < row->nchanges; i++)
 		tier_history_insert(row->member_id, row->journal_id, i + 1,
 							program->program_id, &row->changes[i]);
-	if (row->data != NULL)
+	data = event_data(row);
+	if (data != NULL)
 	{
 		NullableDatum args[] = {
 			ARG(Int64GetDatum(row->member_id)),
 			ARG(Int64GetDatum(row->journal_id)),
 			ARG(Int32GetDatum(program->program_id)),
-			ARG(JsonbPGetDatum(row->data))
+			ARG(JsonbPGetDatum(data))
 		};
 
 		statement_run(&insert_data, args, false);

@@ -512,6 +512,11 @@ needs_of(const Rule *rule)
 		needs |= NEEDS_LINES;
 	if (rule->by_line)
 		needs |= NEEDS_RECORD;
+	for (int i = 0; i < EXCLUDED_COUNT; i++)
+		if (rule->excludes[i])
+			needs |= NEEDS_EXCLUDED;
+	if (rule->ncaps > 0)
+		needs |= NEEDS_PAST;
 	return needs;
 }
 

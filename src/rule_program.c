@@ -439,35 +439,51 @@ program_tier_by_id(const Program *program, int32 tier_id)
 	return NULL;
 }
 
+/* A finite point in time as the programme's calendar and clock show it. */
+static int
+local_time(const Program *program, TimestampTz at, struct pg_tm *tm,
+		   fsec_t *fsec)
+{
+	int			tz;
+
+	if (timestamp2tm(at, &tz, tm, fsec, NULL, program->zone) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("timestamp out of range")));
+	return tz;
+}
+
 /* The local date of a finite point in time. */
 DateADT
 program_date(const Program *program, TimestampTz at)
 {
 	struct pg_tm tm;
 	fsec_t		fsec;
-	int			tz;
 
-	if (timestamp2tm(at, &tz, &tm, &fsec, NULL, program->zone) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("timestamp out of range")));
+	local_time(program, at, &tm, &fsec);
 	return date2j(tm.tm_year, tm.tm_mon, tm.tm_mday) - POSTGRES_EPOCH_JDATE;
 }
 
-/* The local time of day of a finite point in time. */
+/* The local time of day of it. */
 TimeADT
 program_time(const Program *program, TimestampTz at)
 {
 	struct pg_tm tm;
 	fsec_t		fsec;
-	int			tz;
 
-	if (timestamp2tm(at, &tz, &tm, &fsec, NULL, program->zone) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("timestamp out of range")));
+	local_time(program, at, &tm, &fsec);
 	return ((tm.tm_hour * MINS_PER_HOUR + tm.tm_min) * SECS_PER_MINUTE +
 			tm.tm_sec) * USECS_PER_SEC + fsec;
+}
+
+/* How far the zone is from UTC then, as JsonEncodeDateTime() counts. */
+int
+program_offset(const Program *program, TimestampTz at)
+{
+	struct pg_tm tm;
+	fsec_t		fsec;
+
+	return local_time(program, at, &tm, &fsec);
 }
 
 /* Local midnight at the beginning of a date; the earlier one, if it is twice. */

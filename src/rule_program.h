@@ -174,6 +174,8 @@ typedef struct Rule
 #define NEEDS_CONTEXT	0x08
 #define NEEDS_LINES		0x10
 #define NEEDS_RECORD	0x20	/* a refund must know which lines it was for */
+#define NEEDS_EXCLUDED	0x40	/* tax, shipping, points of data */
+#define NEEDS_PAST		0x80	/* caps: counters of periods that are over */
 
 typedef struct ProgramEvent
 {
@@ -238,6 +240,7 @@ extern const Program *program_with_campaign(int32 program_id,
 /* The programme's calendar. */
 extern DateADT program_date(const Program *program, TimestampTz at);
 extern TimestampTz program_midnight(const Program *program, DateADT date);
+extern int	program_offset(const Program *program, TimestampTz at);
 extern TimeADT program_time(const Program *program, TimestampTz at);
 
 #pragma GCC visibility pop

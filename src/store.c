@@ -112,6 +112,141 @@ store_claim(Decision *decision, bool dry)
 	return true;
 }
 
+/* Does a verdict that awards something draw on a budget? */
+static bool
+draws_on(const RuleVerdict *verdict, const Budget *budget)
+{
+	if (verdict->granted == 0)
+		return false;
+	for (int i = 0; i < verdict->rule->nbudgets; i++)
+		if (verdict->rule->budgets[i] == budget)
+			return true;
+	return false;
+}
+
+/* What came out of earlier budgets and is more than was granted in the end. */
+static void
+give_back(const RuleVerdict *verdict, const Budget *until, int64 amount)
+{
+	for (int i = 0; i < verdict->rule->nbudgets; i++)
+		if (verdict->rule->budgets[i]->budget_id < until->budget_id &&
+			amount > 0)
+			budget_give_back(verdict->rule->budgets[i]->budget_id, amount);
+}
+
+/*
+ * Takes the awards of the decision from their budgets, in ascending order of
+ * these, and cuts them to what was got.  dry: only looks.
+ */
+void
+store_claim_budgets(Decision *decision, bool dry)
+{
+	const Program *program = decision->program;
+
+	for (int b = 0; b < program->nbudgets; b++)
+	{
+		const Budget *budget = &program->budgets[b];
+		int64		looked = 0;
+
+		for (int e = 0; e < decision->nawards; e++)
+			for (int i = 0; i < decision->awards[e].nverdicts; i++)
+			{
+				RuleVerdict *verdict = &decision->awards[e].verdicts[i];
+				int64		granted = verdict->granted;
+				int64		got;
+
+				if (!draws_on(verdict, budget))
+					continue;
+				got = dry ?
+					budget_look(budget->budget_id, looked + granted, false,
+								false) - looked :
+					budget_take(budget->budget_id, granted,
+								verdict->rule->reject);
+				decide_limit(verdict, got, verdict->rule->reject,
+							 budget->campaign_id != 0 ? "limit_campaign" :
+							 "budget_exhausted");
+				looked += verdict->granted;
+				if (!dry)
+					give_back(verdict, budget, granted - verdict->granted);
+			}
+	}
+}
+
+static Statement upsert_use = {
+	"INSERT INTO loyalty.rule_use (member_id, rule_id, target, program_id,"
+	" used_at) VALUES ($1, $2, $3, $4, $5)"
+	" ON CONFLICT (member_id, rule_id, target)"
+	" DO UPDATE SET used_at = excluded.used_at",
+	5, {INT8OID, INT4OID, TEXTOID, INT4OID, TIMESTAMPTZOID}
+};
+
+static Statement delete_run = {
+	"DELETE FROM loyalty.streak"
+	" WHERE member_id = $1 AND event = $2 AND started_on = $3",
+	3, {INT8OID, TEXTOID, DATEOID}
+};
+
+static Statement insert_run = {
+	"INSERT INTO loyalty.streak (member_id, event, started_on, last_on,"
+	" program_id) VALUES ($1, $2, $3, $4, $5)",
+	5, {INT8OID, TEXTOID, DATEOID, DATEOID, INT4OID}
+};
+
+/* Writes when rules awarded. */
+static void
+store_uses(const Decision *decision, const Facts *facts)
+{
+	for (int i = 0; i < facts->nuses; i++)
+	{
+		const RuleUse *use = &facts->uses[i];
+		NullableDatum args[] = {
+			ARG(Int64GetDatum(decision->account->member_id)),
+			ARG(Int32GetDatum(use->rule_id)),
+			ARG(CStringGetTextDatum(use->target)),
+			ARG(Int32GetDatum(decision->program->program_id)),
+			ARG(TimestampTzGetDatum(use->used_at))
+		};
+
+		if (use->changed)
+			statement_run(&upsert_use, args, false);
+	}
+}
+
+/* Writes the run of a daily event in place of those that it joins. */
+static void
+store_run(const Decision *decision, const Facts *facts)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(decision->account->member_id)),
+		ARG(CStringGetTextDatum(facts->event->name)),
+		ARG(DateADTGetDatum(facts->run.started_on)),
+		ARG(DateADTGetDatum(facts->run.last_on)),
+		ARG(Int32GetDatum(decision->program->program_id))
+	};
+	NullableDatum old[] = {args[0], args[1], args[2]};
+
+	for (int i = 0; i < facts->nruns; i++)
+	{
+		old[2] = ARG(DateADTGetDatum(facts->runs[i].started_on));
+		statement_run(&delete_run, old, false);
+	}
+	statement_run(&insert_run, args, false);
+}
+
+/* Writes what the events of a decision leave for the next ones. */
+static void
+store_facts(const Decision *decision)
+{
+	for (int e = 0; e < decision->nawards; e++)
+	{
+		const Facts *facts = decision->awards[e].facts;
+
+		store_uses(decision, facts);
+		if (facts->event->daily)
+			store_run(decision, facts);
+	}
+}
+
 /* Writes a decision whose account is locked, or is of a new member. */
 void
 store_decision(Decision *decision)
@@ -134,5 +269,6 @@ store_decision(Decision *decision)
 		if (decision->holds[i].changed)
 			hold_update(decision->account->member_id,
 						decision->program->program_id, &decision->holds[i]);
+	store_facts(decision);
 	account_update(decision->account);
 }

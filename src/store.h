@@ -15,12 +15,10 @@
 
 extern bool store_load(int64 member_id, AccountLock lock, TimestampTz now,
 					   Account *account, Decision *decision);
-extern Facts *store_facts(Decision *decision, const JournalRow *row,
-						  const CartLines *lines, Jsonb *items, Jsonb *data,
-						  bool read_only);
 extern void store_load_holds(Decision *decision, AccountLock lock);
 extern void store_number(Decision *decision);
 extern bool store_claim(Decision *decision, bool dry);
+extern void store_claim_budgets(Decision *decision, bool dry);
 extern void store_decision(Decision *decision);
 
 #pragma GCC visibility pop

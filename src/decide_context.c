@@ -1,0 +1,386 @@
+/*
+ * decide_context.c
+ *
+ * The documents about an event: the context that conditions see, a line as
+ * item filters see it, and the record of what the rules came to.
+ * doc/rule.md describes the context; its version is part of it.
+ */
+#include "decide.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+
+#include "amount.h"
+
+#define CONTEXT_VERSION 1
+
+static void
+push_key(JsonbParseState **state, const char *name)
+{
+	JsonbValue	key;
+
+	key.type = jbvString;
+	key.val.string.val = unconstify(char *, name);
+	key.val.string.len = strlen(name);
+	pushJsonbValue(state, WJB_KEY, &key);
+}
+
+static void
+push_value(JsonbParseState **state, const char *name, JsonbValue *value)
+{
+	push_key(state, name);
+	pushJsonbValue(state, WJB_VALUE, value);
+}
+
+/* An element of an array, or with a name a field of an object. */
+static void
+push_string(JsonbParseState **state, const char *name, const char *string,
+			int length)
+{
+	JsonbValue	value;
+
+	value.type = jbvString;
+	value.val.string.val = unconstify(char *, string);
+	value.val.string.len = length;
+	if (name == NULL)
+		pushJsonbValue(state, WJB_ELEM, &value);
+	else
+		push_value(state, name, &value);
+}
+
+/* A field that is left out when there is no text. */
+static void
+push_cstring(JsonbParseState **state, const char *name, const char *string)
+{
+	if (string != NULL)
+		push_string(state, name, string, strlen(string));
+}
+
+static void
+push_amount(JsonbParseState **state, const char *name, int64 minor, int scale)
+{
+	JsonbValue	value;
+
+	value.type = jbvNumeric;
+	value.val.numeric = amount_numeric(minor, scale);
+	if (name == NULL)
+		pushJsonbValue(state, WJB_ELEM, &value);
+	else
+		push_value(state, name, &value);
+}
+
+static void
+push_bool(JsonbParseState **state, const char *name, bool boolean)
+{
+	JsonbValue	value;
+
+	value.type = jbvBool;
+	value.val.boolean = boolean;
+	push_value(state, name, &value);
+}
+
+static void
+push_json(JsonbParseState **state, const char *name, Jsonb *json)
+{
+	JsonbValue	value;
+
+	value.type = jbvBinary;
+	value.val.binary.data = &json->root;
+	value.val.binary.len = VARSIZE(json) - VARHDRSZ;
+	push_value(state, name, &value);
+}
+
+static void
+push_date(JsonbParseState **state, const char *name, DateADT date)
+{
+	push_cstring(state, name,
+				 DatumGetCString(DirectFunctionCall1(date_out,
+													 DateADTGetDatum(date))));
+}
+
+static Jsonb *
+end_object(JsonbParseState **state)
+{
+	return JsonbValueToJsonb(pushJsonbValue(state, WJB_END_OBJECT, NULL));
+}
+
+/* A line of the cart as it was given, with its net and its number. */
+Jsonb *
+decide_line(const Facts *facts, int line, int64 net, int scale)
+{
+	JsonbValue *item = getIthJsonbValueFromContainer(&facts->items->root,
+													 line);
+	JsonbParseState *state = NULL;
+	JsonbIterator *iterator = JsonbIteratorInit(item->val.binary.data);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	(void) JsonbIteratorNext(&iterator, &value, true);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) == WJB_KEY)
+	{
+		pushJsonbValue(&state, WJB_KEY, &value);
+		token = JsonbIteratorNext(&iterator, &value, true);
+		pushJsonbValue(&state, token, &value);
+	}
+	push_amount(&state, "net", net, scale);
+	push_amount(&state, "line", line + 1, 0);
+	return end_object(&state);
+}
+
+static Jsonb *
+event_part(const Decision *decision, const JournalRow *row,
+		   const Facts *facts)
+{
+	const Program *program = decision->program;
+	int			offset = program_offset(program, row->effective_at);
+	JsonbParseState *state = NULL;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	push_cstring(&state, "name", row->event);
+	push_cstring(&state, "at",
+				 JsonEncodeDateTime(NULL,
+									TimestampTzGetDatum(row->effective_at),
+									TIMESTAMPTZOID, &offset));
+	if (row->has_amount)
+		push_amount(&state, "amount", row->amount, program->currency_scale);
+	if (row->ref != NULL)
+		push_string(&state, "ref", VARDATA_ANY(row->ref),
+					VARSIZE_ANY_EXHDR(row->ref));
+	push_amount(&state, "late_days", Max(decision->today - facts->on, 0), 0);
+	return end_object(&state);
+}
+
+static Jsonb *
+order_part(const Decision *decision, const JournalRow *row,
+		   const Facts *facts)
+{
+	JsonbParseState *state = NULL;
+	int64		qty = 0;
+	int			n = facts->lines == NULL ? 0 : facts->lines->n;
+
+	for (int i = 0; i < n; i++)
+		qty = amount_add(qty, facts->lines->lines[i].qty);
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	push_amount(&state, "amount", row->has_amount ? row->amount : 0,
+				decision->program->currency_scale);
+	push_amount(&state, "quantity", qty, 3);
+	push_amount(&state, "lines", n, 0);
+	return end_object(&state);
+}
+
+static void
+push_items(JsonbParseState **state, const Decision *decision,
+		   const JournalRow *row, const Facts *facts)
+{
+	int64	   *nets;
+
+	push_key(state, "items");
+	pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
+	if (facts->lines != NULL)
+	{
+		nets = cart_nets(facts->lines, row->amount);
+		for (int i = 0; i < facts->lines->n; i++)
+		{
+			Jsonb	   *line = decide_line(facts, i, nets[i],
+										   decision->program->currency_scale);
+			JsonbValue	value;
+
+			value.type = jbvBinary;
+			value.val.binary.data = &line->root;
+			value.val.binary.len = VARSIZE(line) - VARHDRSZ;
+			pushJsonbValue(state, WJB_ELEM, &value);
+		}
+	}
+	pushJsonbValue(state, WJB_END_ARRAY, NULL);
+}
+
+/* What a member has of a unit, as the unit counts. */
+static int64
+counter_value(const Decision *decision, const Unit *unit, const Facts *facts)
+{
+	TierThreshold window = {
+		.unit = unit,
+		.window = unit->window_months > 0 ? WINDOW_ROLLING : WINDOW_LIFETIME,
+		.months = unit->window_months
+	};
+
+	switch (unit->kind)
+	{
+		case UNIT_COUNTER:
+			return decide_counter(decision, unit, facts);
+		case UNIT_METRIC:
+			return decide_metric(decision, &window, facts->on, NULL, NULL);
+		case UNIT_POINTS:
+		case UNIT_MONEY:
+			break;
+	}
+	return decide_available(decision, unit);
+}
+
+static void
+push_counters(JsonbParseState **state, const Decision *decision,
+			  const Facts *facts)
+{
+	const Program *program = decision->program;
+
+	push_key(state, "counters");
+	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+	for (int i = 0; i < program->nunits; i++)
+		push_amount(state, program->units[i].code,
+					counter_value(decision, &program->units[i], facts),
+					program->units[i].scale);
+	pushJsonbValue(state, WJB_END_OBJECT, NULL);
+}
+
+static void
+push_birthday(JsonbParseState **state, const Facts *facts)
+{
+	if (facts->birth_month == 0)
+		return;
+	push_cstring(state, "birthday",
+				 facts->birth_year == 0 ?
+				 psprintf("--%02d-%02d", facts->birth_month,
+						  facts->birth_day) :
+				 psprintf("%04d-%02d-%02d", facts->birth_year,
+						  facts->birth_month, facts->birth_day));
+}
+
+static Jsonb *
+member_part(const Decision *decision, const JournalRow *row,
+			const Facts *facts)
+{
+	const Account *account = decision->account;
+	JsonbParseState *state = NULL;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	if (facts->tier != NULL)
+	{
+		push_cstring(&state, "tier", facts->tier->code);
+		push_amount(&state, "tier_rank", facts->tier->rank, 0);
+	}
+	push_key(&state, "tags");
+	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	for (int i = 0; i < facts->tags.n; i++)
+		push_cstring(&state, NULL, facts->tags.names[i]);
+	pushJsonbValue(&state, WJB_END_ARRAY, NULL);
+	push_date(&state, "joined_on", facts->joined_on);
+	push_amount(&state, "age_days", Max(facts->on - facts->joined_on, 0), 0);
+	push_birthday(&state, facts);
+	push_bool(&state, "first_purchase",
+			  account->purchases == 0 && strcmp(row->event, "purchase") == 0);
+	push_amount(&state, "purchases", account->purchases, 0);
+	if (account->last_purchase_at != DT_NOBEGIN)
+		push_amount(&state, "days_since_purchase",
+					Max(0, facts->on - program_date(decision->program,
+													account->last_purchase_at)),
+					0);
+	push_counters(&state, decision, facts);
+	return end_object(&state);
+}
+
+static Jsonb *
+now_part(const Facts *facts)
+{
+	JsonbParseState *state = NULL;
+	int			year;
+	int			month;
+	int			day;
+	int			dow = j2day(facts->on + POSTGRES_EPOCH_JDATE);
+	int			minute = facts->time / USECS_PER_MINUTE;
+
+	j2date(facts->on + POSTGRES_EPOCH_JDATE, &year, &month, &day);
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	push_date(&state, "date", facts->on);
+	push_cstring(&state, "time", psprintf("%02d:%02d", minute / 60,
+										  minute % 60));
+	push_amount(&state, "dow", dow == 0 ? 7 : dow, 0);
+	push_amount(&state, "hour", minute / 60, 0);
+	push_amount(&state, "day", day, 0);
+	push_amount(&state, "month", month, 0);
+	push_amount(&state, "year", year, 0);
+	return end_object(&state);
+}
+
+/* All that a condition may ask about. */
+Jsonb *
+decide_context(const Decision *decision, const JournalRow *row, Facts *facts)
+{
+	JsonbParseState *state = NULL;
+
+	facts->member = member_part(decision, row, facts);
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	push_amount(&state, "version", CONTEXT_VERSION, 0);
+	push_json(&state, "event", event_part(decision, row, facts));
+	push_json(&state, "order", order_part(decision, row, facts));
+	push_items(&state, decision, row, facts);
+	push_json(&state, "member", facts->member);
+	push_json(&state, "now", now_part(facts));
+	if (facts->streak_day > 0)
+	{
+		push_key(&state, "streak");
+		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+		push_amount(&state, "day", facts->streak_day, 0);
+		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	}
+	if (facts->data != NULL)
+		push_json(&state, "data", facts->data);
+	else
+	{
+		push_key(&state, "data");
+		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	}
+	return end_object(&state);
+}
+
+static void
+push_lines(JsonbParseState **state, const Bitmapset *lines)
+{
+	int			line = -1;
+
+	push_key(state, "lines");
+	pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
+	while ((line = bms_next_member(lines, line)) >= 0)
+		push_amount(state, NULL, line + 1, 0);
+	pushJsonbValue(state, WJB_END_ARRAY, NULL);
+}
+
+static void
+push_verdict(JsonbParseState **state, const RuleVerdict *verdict)
+{
+	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+	push_amount(state, "rule", verdict->rule->rule_id, 0);
+	push_amount(state, "version", verdict->rule->version, 0);
+	push_cstring(state, "reason", verdict->reason);
+	push_cstring(state, "limit", verdict->limit);
+	if (verdict->desired > 0)
+	{
+		push_amount(state, "base", verdict->base, 0);
+		push_amount(state, "desired", verdict->desired, 0);
+		push_amount(state, "granted", verdict->granted, 0);
+		if (verdict->lines != NULL)
+			push_lines(state, verdict->lines);
+	}
+	pushJsonbValue(state, WJB_END_OBJECT, NULL);
+}
+
+/* What the rules came to, as event_data keeps it. */
+Jsonb *
+decide_record(const Awards *awards)
+{
+	JsonbParseState *state = NULL;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	push_key(&state, "awards");
+	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	for (int i = 0; i < awards->nverdicts; i++)
+		push_verdict(&state, &awards->verdicts[i]);
+	pushJsonbValue(&state, WJB_END_ARRAY, NULL);
+	if (awards->facts->member != NULL)
+		push_json(&state, "member", awards->facts->member);
+	return end_object(&state);
+}

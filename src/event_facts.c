@@ -1,0 +1,359 @@
+/*
+ * event_facts.c
+ *
+ * Loads what the rules of an event have to be told beyond account and
+ * programme: only what some rule of the event needs.
+ */
+#include "event.h"
+
+#include "utils/builtins.h"
+
+#include "amount.h"
+#include "statement.h"
+
+/* A birthday may have no year: --02-29. */
+#define BIRTHDAY_WITHOUT_YEAR "--%2d-%2d%n"
+#define BIRTHDAY_WITH_YEAR "%4d-%2d-%2d%n"
+
+static Statement select_person = {
+	"SELECT joined_at, profile ->> 'birthday' FROM loyalty.member"
+	" WHERE member_id = $1",
+	1, {INT8OID}
+};
+
+static Statement select_tags = {
+	"SELECT tag FROM loyalty.member_tag WHERE member_id = $1 ORDER BY tag",
+	1, {INT8OID}
+};
+
+static Statement select_uses = {
+	"SELECT rule_id, target, used_at FROM loyalty.rule_use"
+	" WHERE member_id = $1 AND (target = '' OR target = $2)",
+	2, {INT8OID, TEXTOID}
+};
+
+static Statement select_runs = {
+	"SELECT started_on, last_on FROM loyalty.streak"
+	" WHERE member_id = $1 AND event = $2"
+	" AND started_on <= $3 + 1 AND last_on >= $3 - 1"
+	" ORDER BY started_on LIMIT 2",
+	3, {INT8OID, TEXTOID, DATEOID}
+};
+
+/* What a counter came to in [$3, $4), by the ledger. */
+static Statement select_past = {
+	"SELECT coalesce(sum(c.used), 0)::bigint FROM ("
+	"SELECT CASE k.counts WHEN 'times' THEN 1 ELSE sum(e.amount) END AS used"
+	" FROM loyalty.journal j"
+	" JOIN loyalty.entry e USING (member_id, journal_id)"
+	" JOIN loyalty.rule_cap k ON k.rule_id = e.rule_id"
+	" WHERE j.member_id = $1 AND k.unit_id = $2 AND j.kind = 'event'"
+	" AND j.effective_at >= $3 AND j.effective_at < $4"
+	" GROUP BY j.journal_id, e.rule_id, k.counts) c",
+	4, {INT8OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
+};
+
+/* Reads a birthday; one that is no date is not known. */
+static void
+read_birthday(Facts *facts, const char *birthday)
+{
+	int			year = 0;
+	int			month;
+	int			day;
+	int			length = 0;
+
+	if (birthday == NULL)
+		return;
+	if (sscanf(birthday, BIRTHDAY_WITH_YEAR, &year, &month, &day,
+			   &length) != 3)
+	{
+		year = 0;
+		if (sscanf(birthday, BIRTHDAY_WITHOUT_YEAR, &month, &day,
+				   &length) != 2)
+			return;
+	}
+	if (birthday[length] != '\0' || year < 0 || month < 1 || month > 12 ||
+		day < 1 || day > day_tab[1][month - 1])
+		return;
+	facts->birth_year = year;
+	facts->birth_month = month;
+	facts->birth_day = day;
+}
+
+/* The person of a member who is not stored yet. */
+void
+event_facts_person(Decision *decision, Facts *facts, TimestampTz joined_at,
+				   const Jsonb *profile)
+{
+	JsonbValue	buffer;
+	JsonbValue *birthday = profile == NULL ? NULL :
+		getKeyJsonValueFromContainer(unconstify(JsonbContainer *,
+												&profile->root),
+									 "birthday", strlen("birthday"), &buffer);
+
+	facts->has_member = true;
+	facts->joined_on = program_date(decision->program, joined_at);
+	if (birthday != NULL && birthday->type == jbvString)
+		read_birthday(facts, pnstrdup(birthday->val.string.val,
+									  birthday->val.string.len));
+}
+
+static void
+load_person(Decision *decision, Facts *facts, bool read_only)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(decision->account->member_id))
+	};
+
+	if (statement_run(&select_person, args, read_only) == 0)
+		return;
+	facts->has_member = true;
+	facts->joined_on = program_date(decision->program,
+									DatumGetTimestampTz(statement_notnull(0, 1)));
+	read_birthday(facts, statement_text(0, 2));
+}
+
+static void
+load_tags(Decision *decision, Facts *facts, bool read_only)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(decision->account->member_id))
+	};
+
+	facts->tags.n = statement_run(&select_tags, args, read_only);
+	facts->tags.names = palloc(sizeof(char *) * Max(facts->tags.n, 1));
+	for (int i = 0; i < facts->tags.n; i++)
+		facts->tags.names[i] = statement_text(i, 1);
+}
+
+static void
+load_uses(Decision *decision, Facts *facts, bool read_only)
+{
+	const char *target = facts->target ? facts->target : "";
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(decision->account->member_id)),
+		ARG(CStringGetTextDatum(target))
+	};
+
+	facts->nuses = statement_run(&select_uses, args, read_only);
+	facts->uses = palloc(sizeof(RuleUse) * Max(facts->nuses, 1));
+	for (int i = 0; i < facts->nuses; i++)
+	{
+		RuleUse    *use = &facts->uses[i];
+
+		use->rule_id = DatumGetInt32(statement_notnull(i, 1));
+		use->target = statement_text(i, 2);
+		use->used_at = DatumGetTimestampTz(statement_notnull(i, 3));
+		use->changed = false;
+	}
+}
+
+/* The runs that the day of the event touches, and the run they become. */
+static void
+load_runs(Decision *decision, Facts *facts, bool read_only)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(decision->account->member_id)),
+		ARG(CStringGetTextDatum(facts->event->name)),
+		ARG(DateADTGetDatum(facts->on))
+	};
+
+	facts->nruns = statement_run(&select_runs, args, read_only);
+	facts->run.started_on = facts->on;
+	facts->run.last_on = facts->on;
+	for (int i = 0; i < facts->nruns; i++)
+	{
+		Streak	   *run = &facts->runs[i];
+
+		run->started_on = DatumGetDateADT(statement_notnull(i, 1));
+		run->last_on = DatumGetDateADT(statement_notnull(i, 2));
+		facts->run.started_on = Min(facts->run.started_on, run->started_on);
+		facts->run.last_on = Max(facts->run.last_on, run->last_on);
+	}
+	facts->streak_day = facts->on - facts->run.started_on + 1;
+}
+
+/* A counter of a period that is over has left the wallet. */
+static void
+load_past_counter(Decision *decision, Facts *facts, const Unit *counter,
+				  bool read_only)
+{
+	const Program *program = decision->program;
+	DateADT		start = period_start(counter->period, facts->on);
+	DateADT		end = period_end(counter->period, facts->on);
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(decision->account->member_id)),
+		ARG(Int32GetDatum(counter->unit_id)),
+		ARG(TimestampTzGetDatum(program_midnight(program, start))),
+		ARG(TimestampTzGetDatum(program_midnight(program, end + 1)))
+	};
+
+	for (int i = 0; i < facts->npast; i++)
+		if (facts->past[i].unit_id == counter->unit_id)
+			return;
+	statement_run(&select_past, args, read_only);
+	facts->past = facts->past == NULL ?
+		palloc(sizeof(PastCount)) :
+		repalloc(facts->past, sizeof(PastCount) * (facts->npast + 1));
+	facts->past[facts->npast].unit_id = counter->unit_id;
+	facts->past[facts->npast++].used = DatumGetInt64(statement_notnull(0, 1));
+}
+
+static void
+load_past(Decision *decision, Facts *facts, bool read_only)
+{
+	const ProgramEvent *event = facts->event;
+
+	for (int i = 0; i < event->nrules; i++)
+	{
+		const Rule *rule = &decision->program->rules[event->first_rule + i];
+
+		for (int n = 0; n < rule->ncaps; n++)
+			if (period_end(rule->caps[n].counter->period,
+						   facts->on) < decision->today)
+				load_past_counter(decision, facts, rule->caps[n].counter,
+								  read_only);
+	}
+}
+
+static const JsonbValue *
+data_field(const Jsonb *data, const char *name, JsonbValue *buffer)
+{
+	JsonbValue *value = data == NULL ? NULL :
+		getKeyJsonValueFromContainer(unconstify(JsonbContainer *,
+												&data->root),
+									 name, strlen(name), buffer);
+
+	return value == NULL || value->type == jbvNull ? NULL : value;
+}
+
+static void
+read_excluded(const Decision *decision, Facts *facts)
+{
+	static const char *const names[] = {
+		[EXCLUDED_TAX] = "tax",
+		[EXCLUDED_SHIPPING] = "shipping",
+		[EXCLUDED_POINTS] = "points"
+	};
+
+	for (int i = 0; i < EXCLUDED_COUNT; i++)
+	{
+		JsonbValue	buffer;
+		const JsonbValue *value = data_field(facts->data, names[i], &buffer);
+
+		if (value == NULL)
+			continue;
+		if (value->type != jbvNumeric ||
+			amount_parse(value->val.numeric,
+						 decision->program->currency_scale,
+						 &facts->excluded[i]) != REFUSAL_NONE ||
+			facts->excluded[i] < 0)
+			facts->invalid = names[i];
+	}
+}
+
+static void
+read_target(Facts *facts)
+{
+	JsonbValue	buffer;
+	const JsonbValue *value = data_field(facts->data, "target", &buffer);
+
+	if (value == NULL)
+		return;
+	if (value->type != jbvString || value->val.string.len == 0 ||
+		value->val.string.len > 255)
+		facts->invalid = "target";
+	else
+		facts->target = pnstrdup(value->val.string.val,
+								 value->val.string.len);
+}
+
+/* The tier held at the time of the event. */
+static const Tier *
+tier_then(Decision *decision, const JournalRow *row, DateADT on,
+		  bool read_only)
+{
+	const Account *account = decision->account;
+
+	if (row->effective_at >= decision->now || account->tier_id == 0 ||
+		on > account->tier_since)
+		return decide_tier(decision);
+	return program_tier_by_id(decision->program,
+							  tier_history_at(account->member_id,
+											  row->effective_at, read_only));
+}
+
+/*
+ * Loads the facts of an event.  lines, items and data may be NULL.
+ * read_only: with the caller's snapshot.
+ */
+Facts *
+event_facts(Decision *decision, const JournalRow *row, const CartLines *lines,
+			Jsonb *items, Jsonb *data, bool read_only)
+{
+	static const ProgramEvent no_rules = {0};
+	const Program *program = decision->program;
+	Facts	   *facts = palloc0(sizeof(Facts));
+	const ProgramEvent *event = program_event(program, row->event);
+	bool		is_stored = decision->account->member_id != 0;
+
+	facts->event = event ? event : &no_rules;
+	facts->on = program_date(program, row->effective_at);
+	facts->lines = lines;
+	facts->items = items;
+	facts->data = data;
+	if (program->ntiers > 0)
+		facts->tier = tier_then(decision, row, facts->on, read_only);
+	if (facts->event->needs == 0 && !facts->event->daily)
+		return facts;
+
+	facts->time = program_time(program, row->effective_at);
+	if (facts->event->needs & NEEDS_EXCLUDED)
+		read_excluded(decision, facts);
+	if (facts->event->needs & NEEDS_USES)
+		read_target(facts);
+	if (!is_stored)
+		return facts;
+	if (facts->event->needs & NEEDS_MEMBER)
+		load_person(decision, facts, read_only);
+	if (facts->event->needs & NEEDS_TAGS)
+		load_tags(decision, facts, read_only);
+	if (facts->event->needs & NEEDS_USES)
+		load_uses(decision, facts, read_only);
+	if (facts->event->needs & NEEDS_PAST)
+		load_past(decision, facts, read_only);
+	if (facts->event->daily)
+		load_runs(decision, facts, read_only);
+	return facts;
+}
+
+/* A daily event happens once a day, and not too long ago. */
+static bool
+check_daily(Call *call, const Facts *facts)
+{
+	DateADT		today = call->decision.today;
+	const char *day = DatumGetCString(DirectFunctionCall1(date_out,
+														  DateADTGetDatum(facts->on)));
+
+	for (int i = 0; i < facts->nruns; i++)
+		if (facts->on >= facts->runs[i].started_on &&
+			facts->on <= facts->runs[i].last_on)
+			return call_refuse(call, REFUSAL_EVENT_REPEATED, "day=%s", day);
+	if (facts->on < today - facts->event->makeup_days)
+		return call_refuse(call, REFUSAL_EVENT_REPEATED,
+						   "day=%s can no longer be made up for", day);
+	return true;
+}
+
+/* Judges an event whose facts are loaded, or refuses it. */
+bool
+event_judge(Call *call, JournalRow *row, Facts *facts)
+{
+	if (facts->invalid != NULL)
+		return call_refuse(call, REFUSAL_DATA_INVALID,
+						   "data.%s is malformed", facts->invalid);
+	if (facts->event->daily && !check_daily(call, facts))
+		return false;
+	decide_awards(&call->decision, row, facts);
+	return true;
+}
