@@ -26,6 +26,8 @@ typedef enum PathResult
  * malformed expression) or LY805 (too costly); NULL if nothing.
  */
 extern const char *path_check(JsonPath *path, Refusal *refusal);
+/* The same for a condition on one line of an order, as item_filter is. */
+extern const char *path_check_line(JsonPath *path, Refusal *refusal);
 extern PathResult path_match(JsonPath *path, Jsonb *document);
 
 #pragma GCC visibility pop

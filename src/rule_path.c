@@ -1,0 +1,753 @@
+/*
+ * rule_path.c
+ *
+ * What a condition may be, and its evaluation.
+ *
+ * The bound.  Evaluated on any document that a call may bring, a condition
+ * must neither raise an error nor take longer than in proportion to the
+ * document.  So no part of it may visit anything twice for each thing that
+ * another part visits: what is refused is what could, and path_check() walks
+ * the compiled path to find it.
+ *
+ * In lax mode almost anything can turn out to be a list, because a list is
+ * unwrapped wherever a single item is expected.  The walk therefore knows
+ * the shape of the context document, and takes what callers put into it for
+ * a list.  In strict mode nothing is unwrapped.
+ */
+#include "rule_path.h"
+
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/numeric.h"
+
+#define MAX_PATH_BYTES 8192
+#define MAX_PATH_NODES 200
+#define MAX_PATH_LISTS 10
+#define MAX_PATH_OPERATORS 20
+#define MAX_PATH_REGEXES 3
+#define MAX_REGEX_BYTES 100
+#define MAX_NUMBER_BYTES 40
+
+/* What is known of a place in the document. */
+typedef enum Shape
+{
+	SHAPE_CONTEXT,
+	SHAPE_MEMBER,
+	SHAPE_RECORD,				/* an object of single values */
+	SHAPE_DATA,					/* an object of anything */
+	SHAPE_LINES,				/* an array of lines */
+	SHAPE_LINE,
+	SHAPE_NAMES,				/* an array of single values */
+	SHAPE_SINGLE,
+	SHAPE_ANY
+} Shape;
+
+/* What an expression leads to: one place, or many of the shape. */
+typedef struct Found
+{
+	Shape		shape;
+	bool		many;
+} Found;
+
+typedef struct Walk
+{
+	bool		lax;
+	Shape		root;
+	bool		in_filter;
+	Shape		current;		/* of @, in a filter */
+	int			nodes;
+	int			lists;
+	int			operators;
+	int			regexes;
+	/* the first that was found */
+	Refusal		refusal;
+	const char *detail;
+} Walk;
+
+static Found walk_path(Walk *walk, JsonPathItem *item);
+
+/* Notes what is wrong, if it is the first. */
+static void
+refuse(Walk *walk, Refusal refusal, const char *detail)
+{
+	if (walk->refusal != REFUSAL_NONE)
+		return;
+	walk->refusal = refusal;
+	walk->detail = detail;
+}
+
+static void
+refuse_above(Walk *walk, int n, int limit, const char *what)
+{
+	if (n > limit)
+		refuse(walk, REFUSAL_RULE_TOO_COSTLY,
+			   psprintf("more than %d %s", limit, what));
+}
+
+/*
+ * Regular expressions.
+ */
+
+/* Behind a bracket expression, from behind its opening bracket. */
+static const char *
+skip_brackets(const char *c, const char *end)
+{
+	if (c < end && *c == '^')
+		c++;
+	if (c < end && *c == ']')
+		c++;
+	while (c < end && *c != ']')
+	{
+		if (*c == '\\')
+			c++;
+		else if (*c == '[' && c + 1 < end && strchr(":.=", c[1]) != NULL)
+		{
+			char		kind = c[1];
+
+			for (c += 2; c + 1 < end && !(c[0] == kind && c[1] == ']'); c++)
+				;
+			c++;
+		}
+		c++;
+	}
+	return c + 1;
+}
+
+/* Behind the quantifiers that begin here, if any do. */
+static const char *
+skip_quantifier(const char *c, const char *end)
+{
+	while (c < end && (*c == '*' || *c == '+' || *c == '?'))
+		c++;
+	return c;
+}
+
+/*
+ * Why a pattern could take long, NULL if it could not.  What is left is
+ * matched by a finite automaton of a size in proportion to the pattern.
+ */
+static const char *
+regex_cost(const char *pattern, int length)
+{
+	const char *end = pattern + length;
+	const char *c = pattern;
+	bool		quantified[MAX_REGEX_BYTES] = {false};	/* in the group */
+	int			depth = 0;
+
+	if (length >= 3 && strncmp(pattern, "***", 3) == 0)
+		return "a director";
+	while (c < end)
+	{
+		const char *next = c + 1;
+		bool		inner = false;
+
+		if (*c == '{')
+			return "a bound";
+		else if (*c == '\\' && next < end && *next >= '1' && *next <= '9')
+			return "a back reference";
+		else if (*c == '\\')
+			next++;
+		else if (*c == '[')
+			next = skip_brackets(next, end);
+		else if (*c == '(')
+		{
+			if (next < end && *next == '?')
+			{
+				if (next + 1 >= end || next[1] != ':')
+					return "a constraint";
+				next += 2;
+			}
+			if (depth + 1 < MAX_REGEX_BYTES)
+				quantified[++depth] = false;
+			c = next;
+			continue;
+		}
+		else if (*c == ')' && depth > 0)
+		{
+			inner = quantified[depth--];
+			quantified[depth] |= inner;
+		}
+		c = next < end ? skip_quantifier(next, end) : end;
+		if (c > next)
+		{
+			if (inner)
+				return "nested quantifiers";
+			quantified[depth] = true;
+		}
+	}
+	return NULL;
+}
+
+static void
+check_regex(Walk *walk, JsonPathItem *item)
+{
+	int			length = item->content.like_regex.patternlen;
+	const char *cost;
+
+	refuse_above(walk, ++walk->regexes, MAX_PATH_REGEXES, "like_regex");
+	refuse_above(walk, length, MAX_REGEX_BYTES, "bytes in a like_regex");
+	if (length > MAX_REGEX_BYTES ||
+		(item->content.like_regex.flags & JSP_REGEX_QUOTE) != 0)
+		return;
+	cost = regex_cost(item->content.like_regex.pattern, length);
+	if (cost != NULL)
+		refuse(walk, REFUSAL_RULE_TOO_COSTLY,
+			   psprintf("%s in a like_regex", cost));
+}
+
+/*
+ * Literals and methods.
+ */
+
+/* So that arithmetic has little to do; data are bounded as they come in. */
+static void
+check_literal(Walk *walk, JsonPathItem *item)
+{
+	const char *digits = DatumGetCString(DirectFunctionCall1(numeric_out,
+															 NumericGetDatum(jspGetNumeric(item))));
+
+	refuse_above(walk, strlen(digits), MAX_NUMBER_BYTES, "digits in a number");
+}
+
+/* Fields of which a template may consist: none of them names a time zone. */
+static const char *const template_fields[] = {
+	"A.M.", "P.M.", "AM", "PM", "YYYY", "YYY", "YY", "Y", "RRRR", "RR",
+	"MM", "MI", "DDD", "DD", "HH24", "HH12", "HH", "SSSSS", "SS",
+	"FF1", "FF2", "FF3", "FF4", "FF5", "FF6", "MS", "US"
+};
+
+/* Behind the field or separator that begins here; NULL if none does. */
+static const char *
+skip_field(const char *c, const char *end)
+{
+	for (int i = 0; i < lengthof(template_fields); i++)
+	{
+		int			length = strlen(template_fields[i]);
+
+		if (end - c >= length &&
+			pg_strncasecmp(c, template_fields[i], length) == 0)
+			return c + length;
+	}
+	if (*c == '"')
+	{
+		for (c++; c < end && *c != '"' && *c != '\\'; c++)
+			;
+		return c < end && *c == '"' ? c + 1 : NULL;
+	}
+	return *c != '\0' && strchr("-./,':; ", *c) != NULL ? c + 1 : NULL;
+}
+
+/*
+ * A time with a zone cannot be compared with one without: that would raise
+ * an error which silence does not cover.  So no time has one; and without a
+ * template the text decides.
+ */
+static void
+check_datetime(Walk *walk, JsonPathItem *item)
+{
+	JsonPathItem template;
+	const char *c;
+	const char *end;
+	int32		length;
+
+	if (item->content.arg == 0)
+	{
+		refuse(walk, REFUSAL_RULE_INVALID, "datetime() needs a template");
+		return;
+	}
+	jspGetArg(item, &template);
+	c = jspGetString(&template, &length);
+	end = c + length;
+	while (c != NULL && c < end)
+		c = skip_field(c, end);
+	if (c == NULL || length == 0)
+		refuse(walk, REFUSAL_RULE_INVALID,
+			   "datetime() has a field that is not known here");
+}
+
+/*
+ * Shapes.
+ */
+
+/* Can a comparison find more than one value here? */
+static bool
+is_list(const Walk *walk, Found found)
+{
+	return found.many ||
+		(walk->lax && (found.shape == SHAPE_LINES ||
+					   found.shape == SHAPE_NAMES ||
+					   found.shape == SHAPE_ANY));
+}
+
+static bool
+is_one_of(const char *name, int length, const char *const *names, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (strlen(names[i]) == length &&
+			memcmp(names[i], name, length) == 0)
+			return true;
+	return false;
+}
+
+#define NAME_IN(names) is_one_of(name, length, names, lengthof(names))
+
+static Shape
+context_key(Walk *walk, const char *name, int length)
+{
+	static const char *const records[] = {"event", "order", "now", "streak"};
+	static const char *const member[] = {"member"};
+	static const char *const items[] = {"items"};
+	static const char *const data[] = {"data"};
+	static const char *const version[] = {"version"};
+
+	if (NAME_IN(records))
+		return SHAPE_RECORD;
+	if (NAME_IN(member))
+		return SHAPE_MEMBER;
+	if (NAME_IN(items))
+		return SHAPE_LINES;
+	if (NAME_IN(data))
+		return SHAPE_DATA;
+	if (!NAME_IN(version))
+		refuse(walk, REFUSAL_RULE_INVALID,
+			   psprintf("the context has no \"%.*s\"", length, name));
+	return SHAPE_SINGLE;
+}
+
+/* What stands under a key of an object. */
+static Shape
+object_key(Walk *walk, Shape shape, const char *name, int length)
+{
+	static const char *const tags[] = {"tags"};
+	static const char *const counters[] = {"counters"};
+	static const char *const columns[] = {"channel", "store", "staff"};
+	static const char *const fields[] = {
+		"sku", "category", "brand", "qty", "price", "net", "line"
+	};
+
+	switch (shape)
+	{
+		case SHAPE_CONTEXT:
+			return context_key(walk, name, length);
+		case SHAPE_MEMBER:
+			if (NAME_IN(tags))
+				return SHAPE_NAMES;
+			return NAME_IN(counters) ? SHAPE_RECORD : SHAPE_SINGLE;
+		case SHAPE_LINE:
+			return NAME_IN(fields) ? SHAPE_SINGLE : SHAPE_ANY;
+		case SHAPE_DATA:
+			return NAME_IN(columns) ? SHAPE_SINGLE : SHAPE_ANY;
+		case SHAPE_RECORD:
+			return SHAPE_SINGLE;
+		default:
+			return SHAPE_ANY;
+	}
+}
+
+static Shape
+element(Shape shape)
+{
+	if (shape == SHAPE_LINES)
+		return SHAPE_LINE;
+	return shape == SHAPE_NAMES ? SHAPE_SINGLE : SHAPE_ANY;
+}
+
+/* Where a list is unwrapped for what comes next. */
+static Found
+unwrapped(const Walk *walk, Found found)
+{
+	if (walk->lax && is_list(walk, found))
+	{
+		found.many = true;
+		if (found.shape == SHAPE_LINES || found.shape == SHAPE_NAMES)
+			found.shape = element(found.shape);
+	}
+	return found;
+}
+
+static Found
+step_key(Walk *walk, JsonPathItem *item, Found found)
+{
+	int32		length;
+	const char *name = jspGetString(item, &length);
+
+	found = unwrapped(walk, found);
+	found.shape = object_key(walk, found.shape, name, length);
+	return found;
+}
+
+/*
+ * Subscripts are counted from the list itself: a path in one would be walked
+ * again for each list, and two of them could name an element twice.
+ */
+static void
+walk_subscript(Walk *walk, JsonPathItem *item)
+{
+	JsonPathItem arg;
+
+	refuse_above(walk, ++walk->nodes, MAX_PATH_NODES, "parts");
+	switch (item->type)
+	{
+		case jpiLast:
+			break;
+		case jpiNumeric:
+			check_literal(walk, item);
+			break;
+		case jpiAdd:
+		case jpiSub:
+			jspGetLeftArg(item, &arg);
+			walk_subscript(walk, &arg);
+			jspGetRightArg(item, &arg);
+			walk_subscript(walk, &arg);
+			break;
+		default:
+			refuse(walk, REFUSAL_RULE_TOO_COSTLY,
+				   "a subscript that is not a number");
+	}
+	if (jspHasNext(item))
+		refuse(walk, REFUSAL_RULE_TOO_COSTLY,
+			   "a subscript that is not a number");
+}
+
+static Found
+step_index(Walk *walk, JsonPathItem *item, Found found)
+{
+	JsonPathItem from;
+	JsonPathItem to;
+
+	refuse_above(walk, item->content.array.nelems, 1, "subscript");
+	if (jspGetArraySubscript(item, &from, &to, 0))
+	{
+		walk_subscript(walk, &to);
+		found.many = true;
+	}
+	walk_subscript(walk, &from);
+	found.shape = element(found.shape);
+	return found;
+}
+
+static Found
+step_filter(Walk *walk, JsonPathItem *item, Found found)
+{
+	JsonPathItem predicate;
+	Shape		outer = walk->current;
+
+	if (walk->in_filter)
+	{
+		refuse(walk, REFUSAL_RULE_TOO_COSTLY, "a filter inside a filter");
+		return found;
+	}
+	found = unwrapped(walk, found);
+	walk->in_filter = true;
+	walk->current = found.shape;
+	jspGetArg(item, &predicate);
+	walk_path(walk, &predicate);
+	walk->in_filter = false;
+	walk->current = outer;
+	return found;
+}
+
+static Found
+step_method(Walk *walk, JsonPathItem *item, Found found)
+{
+	found = unwrapped(walk, found);
+	found.shape = SHAPE_SINGLE;
+	return found;
+}
+
+/* One accessor: where it leads to from what was found before it. */
+static Found
+walk_step(Walk *walk, JsonPathItem *item, Found found)
+{
+	switch (item->type)
+	{
+		case jpiKey:
+			return step_key(walk, item, found);
+		case jpiAnyKey:
+			found = unwrapped(walk, found);
+			found.many = true;
+			found.shape = found.shape == SHAPE_RECORD ?
+				SHAPE_SINGLE : SHAPE_ANY;
+			return found;
+		case jpiAnyArray:
+			found.many = true;
+			found.shape = element(found.shape);
+			return found;
+		case jpiIndexArray:
+			return step_index(walk, item, found);
+		case jpiFilter:
+			return step_filter(walk, item, found);
+		case jpiType:
+		case jpiSize:
+			found.shape = SHAPE_SINGLE;
+			return found;
+		case jpiDatetime:
+			check_datetime(walk, item);
+			return step_method(walk, item, found);
+		case jpiAbs:
+		case jpiFloor:
+		case jpiCeiling:
+		case jpiDouble:
+#if PG_VERSION_NUM >= 170000
+		case jpiBigint:
+		case jpiBoolean:
+		case jpiInteger:
+		case jpiNumber:
+		case jpiStringFunc:
+#endif
+			return step_method(walk, item, found);
+		case jpiAny:
+			refuse(walk, REFUSAL_RULE_TOO_COSTLY, "\"**\"");
+			return found;
+		case jpiKeyValue:
+			refuse(walk, REFUSAL_RULE_TOO_COSTLY, "keyvalue()");
+			return found;
+		default:
+			refuse(walk, REFUSAL_RULE_INVALID,
+				   "a method that is not known here");
+			return found;
+	}
+}
+
+/*
+ * Expressions.
+ */
+
+static Found
+walk_left(Walk *walk, JsonPathItem *item)
+{
+	JsonPathItem arg;
+
+	jspGetLeftArg(item, &arg);
+	return walk_path(walk, &arg);
+}
+
+static Found
+walk_right(Walk *walk, JsonPathItem *item)
+{
+	JsonPathItem arg;
+
+	jspGetRightArg(item, &arg);
+	return walk_path(walk, &arg);
+}
+
+static Found
+walk_arg(Walk *walk, JsonPathItem *item)
+{
+	JsonPathItem arg;
+
+	jspGetArg(item, &arg);
+	return walk_path(walk, &arg);
+}
+
+/* Each value of one side is compared with each of the other. */
+static void
+walk_comparison(Walk *walk, JsonPathItem *item)
+{
+	Found		left = walk_left(walk, item);
+	Found		right = walk_right(walk, item);
+
+	if (is_list(walk, left) && is_list(walk, right))
+		refuse(walk, REFUSAL_RULE_TOO_COSTLY,
+			   "a comparison of what could be two lists");
+}
+
+static void
+walk_regex(Walk *walk, JsonPathItem *item)
+{
+	JsonPathItem arg;
+
+	check_regex(walk, item);
+	jspInitByBuffer(&arg, item->base, item->content.like_regex.expr);
+	walk_path(walk, &arg);
+}
+
+static Found
+walk_operator(Walk *walk, JsonPathItem *item)
+{
+	Found		found = {SHAPE_SINGLE, false};
+
+	refuse_above(walk, ++walk->operators, MAX_PATH_OPERATORS,
+				 "arithmetic operators");
+	if (item->type == jpiPlus || item->type == jpiMinus)
+	{
+		found = unwrapped(walk, walk_arg(walk, item));
+		found.shape = SHAPE_SINGLE;
+		return found;
+	}
+	walk_left(walk, item);
+	walk_right(walk, item);
+	return found;
+}
+
+/* The first node of a path. */
+static Found
+walk_start(Walk *walk, JsonPathItem *item)
+{
+	Found		found = {SHAPE_SINGLE, false};
+
+	switch (item->type)
+	{
+		case jpiRoot:
+			found.shape = walk->root;
+			break;
+		case jpiCurrent:
+			found.shape = walk->current;
+			break;
+		case jpiNumeric:
+			check_literal(walk, item);
+			break;
+		case jpiNull:
+		case jpiString:
+		case jpiBool:
+			break;
+		case jpiAnd:
+		case jpiOr:
+			walk_left(walk, item);
+			walk_right(walk, item);
+			break;
+		case jpiNot:
+		case jpiIsUnknown:
+		case jpiExists:
+			walk_arg(walk, item);
+			break;
+		case jpiEqual:
+		case jpiNotEqual:
+		case jpiLess:
+		case jpiGreater:
+		case jpiLessOrEqual:
+		case jpiGreaterOrEqual:
+			walk_comparison(walk, item);
+			break;
+		case jpiStartsWith:
+			walk_left(walk, item);
+			walk_right(walk, item);
+			break;
+		case jpiLikeRegex:
+			walk_regex(walk, item);
+			break;
+		case jpiAdd:
+		case jpiSub:
+		case jpiMul:
+		case jpiDiv:
+		case jpiMod:
+		case jpiPlus:
+		case jpiMinus:
+			return walk_operator(walk, item);
+		case jpiVariable:
+			refuse(walk, REFUSAL_RULE_INVALID, "a variable");
+			break;
+		default:
+			refuse(walk, REFUSAL_RULE_INVALID,
+				   "an expression that is not known here");
+	}
+	return found;
+}
+
+/* An expression and the accessors behind it: what it leads to. */
+static Found
+walk_path(Walk *walk, JsonPathItem *item)
+{
+	bool		from_root = item->type == jpiRoot;
+	Found		found;
+	JsonPathItem step = *item;
+
+	refuse_above(walk, ++walk->nodes, MAX_PATH_NODES, "parts");
+	if (walk->refusal != REFUSAL_NONE)
+		return (Found) {SHAPE_SINGLE, false};
+	found = walk_start(walk, item);
+	while (walk->refusal == REFUSAL_NONE && jspGetNext(&step, &step))
+	{
+		refuse_above(walk, ++walk->nodes, MAX_PATH_NODES, "parts");
+		found = walk_step(walk, &step, found);
+	}
+	if (is_list(walk, found) && !walk->in_filter)
+		refuse_above(walk, ++walk->lists, MAX_PATH_LISTS,
+					 "paths that could lead to lists");
+	if (from_root && walk->in_filter && is_list(walk, found))
+		refuse(walk, REFUSAL_RULE_TOO_COSTLY,
+			   "a path from $ that could lead to a list, inside a filter");
+	return found;
+}
+
+static bool
+is_predicate(const JsonPathItem *item)
+{
+	switch (item->type)
+	{
+		case jpiAnd:
+		case jpiOr:
+		case jpiNot:
+		case jpiIsUnknown:
+		case jpiEqual:
+		case jpiNotEqual:
+		case jpiLess:
+		case jpiGreater:
+		case jpiLessOrEqual:
+		case jpiGreaterOrEqual:
+		case jpiExists:
+		case jpiStartsWith:
+		case jpiLikeRegex:
+			return !jspHasNext(item);
+		default:
+			return false;
+	}
+}
+
+/* What is wrong with a condition on the document; NULL if nothing. */
+static const char *
+check(JsonPath *path, Shape root, Refusal *refusal)
+{
+	Walk		walk = {.root = root, .current = SHAPE_ANY};
+	JsonPathItem item;
+
+	walk.lax = (path->header & JSONPATH_LAX) != 0;
+	jspInit(&item, path);
+	refuse_above(&walk, VARSIZE_ANY(path), MAX_PATH_BYTES, "bytes");
+	if (!is_predicate(&item))
+		refuse(&walk, REFUSAL_RULE_INVALID, "it is neither true nor false");
+	if (walk.refusal == REFUSAL_NONE)
+		walk_path(&walk, &item);
+	*refusal = walk.refusal;
+	return walk.detail;
+}
+
+/* A condition on the context; see rule_path.h. */
+const char *
+path_check(JsonPath *path, Refusal *refusal)
+{
+	return check(path, SHAPE_CONTEXT, refusal);
+}
+
+/* A condition on one line. */
+const char *
+path_check_line(JsonPath *path, Refusal *refusal)
+{
+	return check(path, SHAPE_LINE, refusal);
+}
+
+/*
+ * Evaluates a path that has passed path_check().  It neither reads a table
+ * nor depends on a setting.
+ */
+PathResult
+path_match(JsonPath *path, Jsonb *document)
+{
+	Jsonb	   *variables = palloc(sizeof(Jsonb));
+	LOCAL_FCINFO(fcinfo, 4);
+	Datum		result;
+
+	/* none: an empty object */
+	SET_VARSIZE(variables, sizeof(Jsonb));
+	variables->root.header = JB_FOBJECT;
+	InitFunctionCallInfoData(*fcinfo, NULL, 4, InvalidOid, NULL, NULL);
+	fcinfo->args[0] = (NullableDatum) {.value = JsonbPGetDatum(document)};
+	fcinfo->args[1] = (NullableDatum) {.value = PointerGetDatum(path)};
+	fcinfo->args[2] = (NullableDatum) {.value = JsonbPGetDatum(variables)};
+	/* silent */
+	fcinfo->args[3] = (NullableDatum) {.value = BoolGetDatum(true)};
+	result = jsonb_path_match(fcinfo);
+	if (fcinfo->isnull)
+		return PATH_ERROR;
+	return DatumGetBool(result) ? PATH_TRUE : PATH_FALSE;
+}
