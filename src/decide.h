@@ -134,6 +134,9 @@ typedef struct Decision
 	Hold	   *holds;
 	Hold	   *new_hold;
 	JournalRow *hold_row;		/* the row that makes new_hold */
+	/* before the last promotion, for a refund; 0: none */
+	int32		earlier_tier_id;
+	DateADT		earlier_tier_until;
 	int			nawards;		/* events judged, in the order of their rows */
 	Awards		awards[DECISION_MAX_EVENTS];
 } Decision;
@@ -190,10 +193,26 @@ extern int64 decide_counter(const Decision *decision, const Unit *counter,
 							const Facts *facts);
 
 /* decide_tier.c: pure, on the account's wallet and tier. */
+
+/* How far the thresholds of a tier are met, and which of them decides. */
+typedef struct TierJudgement
+{
+	bool		met;
+	const TierThreshold *decisive;	/* NULL: there is none */
+	int64		reached;
+	DateADT		from;			/* DATEVAL_NOBEGIN: all time */
+	DateADT		until;
+} TierJudgement;
+
+/* Who has no tier on record holds the base tier. */
+extern const Tier *decide_tier_of(const Program *program, int32 tier_id);
 extern const Tier *decide_tier(const Decision *decision);
+extern DateADT decide_tier_until(const Decision *decision);
+extern const Tier *decide_tier_next(const Decision *decision);
+extern TierJudgement decide_tier_retention(const Decision *decision);
 extern int64 decide_metric(const Decision *decision,
 						   const TierThreshold *threshold, DateADT on,
-						   DateADT *from, DateADT *until);
+						   DateADT *from);
 /* A new account, or one from before there were tiers: the lowest free tier. */
 extern void decide_tier_join(Decision *decision, JournalRow *row);
 /* After awards: the highest tier whose entry thresholds are met. */
@@ -205,6 +224,7 @@ extern DateADT decide_tier_due(const Decision *decision);
 /* Warns, prolongs, lets into grace or demotes: what is due on that date. */
 extern void decide_tier_review(Decision *decision, JournalRow *row,
 							   DateADT on);
+/* By hand; tier_until DATEVAL_NOBEGIN: by the tier's validity. */
 extern void decide_tier_grant(Decision *decision, JournalRow *row,
 							  const Tier *tier, DateADT tier_until,
 							  DateADT locked_until);

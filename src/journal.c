@@ -40,8 +40,8 @@ static Statement select_by_key_or_ref = {
 };
 
 static Statement select_row = {
-	"SELECT kind, hold_id, outcome, tier_before, tier_after FROM loyalty.journal"
-	" WHERE member_id = $1 AND journal_id = $2",
+	"SELECT kind, hold_id, outcome, tier_before, tier_after"
+	" FROM loyalty.journal WHERE member_id = $1 AND journal_id = $2",
 	2, {INT8OID, INT8OID}
 };
 

@@ -47,6 +47,18 @@ static Statement select_history_at = {
 	2, {INT8OID, TIMESTAMPTZOID}
 };
 
+/* What the tier was before the last promotion. */
+static Statement select_before_promotion = {
+	"SELECT h.tier_after, h.tier_until"
+	" FROM (SELECT journal_id, line FROM loyalty.tier_history"
+	" WHERE member_id = $1 AND action = 'promoted'"
+	" ORDER BY journal_id DESC, line DESC LIMIT 1) p"
+	" JOIN loyalty.tier_history h ON h.member_id = $1"
+	" AND (h.journal_id, h.line) < (p.journal_id, p.line)"
+	" ORDER BY h.journal_id DESC, h.line DESC LIMIT 1",
+	1, {INT8OID}
+};
+
 static const char *const action_names[] = {
 	[TIER_JOINED] = "joined",
 	[TIER_PROMOTED] = "promoted",
@@ -116,8 +128,8 @@ unit_of(const Tier *tier, int32 unit_id, const Unit *units, int nunits)
 			return &units[i];
 	ereport(ERROR,
 			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-			 errmsg("tier \"%s\" has a threshold on a unit that does not exist "
-					"in the programme", tier->code),
+			 errmsg("tier \"%s\" has a threshold on a unit that is not of its "
+					"programme", tier->code),
 			 errdetail("unit_id=%d", unit_id)));
 }
 
@@ -195,7 +207,7 @@ tier_load(int32 program_id, const Unit *units, int nunits, int *ntiers)
 	return tiers;
 }
 
-/* Writes a row of the history; the account is locked, the journal row there. */
+/* Writes a row of the history; the account is locked. */
 void
 tier_history_insert(int64 member_id, int64 journal_id, int line,
 					int32 program_id, const TierChange *change)
@@ -242,4 +254,26 @@ tier_history_at(int64 member_id, TimestampTz at, bool read_only)
 		return 0;
 	tier = statement_value(0, 1, &isnull);
 	return isnull ? 0 : DatumGetInt32(tier);
+}
+
+/*
+ * Which tier the member had before the last promotion, and until when.
+ * False if none.
+ */
+bool
+tier_history_before_promotion(int64 member_id, int32 *tier_id, DateADT *until)
+{
+	NullableDatum args[] = {ARG(Int64GetDatum(member_id))};
+	bool		isnull;
+	Datum		value;
+
+	if (statement_run(&select_before_promotion, args, false) == 0)
+		return false;
+	value = statement_value(0, 1, &isnull);
+	if (isnull)
+		return false;
+	*tier_id = DatumGetInt32(value);
+	value = statement_value(0, 2, &isnull);
+	*until = isnull ? DATEVAL_NOEND : DatumGetDateADT(value);
+	return true;
 }

@@ -117,6 +117,8 @@ extern void tier_history_insert(int64 member_id, int64 journal_id, int line,
 								int32 program_id, const TierChange *change);
 /* The tier that the history gives for a time; 0: none. */
 extern int32 tier_history_at(int64 member_id, TimestampTz at, bool read_only);
+extern bool tier_history_before_promotion(int64 member_id, int32 *tier_id,
+										  DateADT *until);
 
 #pragma GCC visibility pop
 
