@@ -207,13 +207,14 @@ counter_value(const Decision *decision, const Unit *unit, const Facts *facts)
 		.window = unit->window_months > 0 ? WINDOW_ROLLING : WINDOW_LIFETIME,
 		.months = unit->window_months
 	};
+	DateADT		from;
 
 	switch (unit->kind)
 	{
 		case UNIT_COUNTER:
 			return decide_counter(decision, unit, facts);
 		case UNIT_METRIC:
-			return decide_metric(decision, &window, facts->on, NULL, NULL);
+			return decide_metric(decision, &window, facts->on, &from);
 		case UNIT_POINTS:
 		case UNIT_MONEY:
 			break;

@@ -7,6 +7,7 @@
 #include "event.h"
 
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 
 #include "amount.h"
 #include "statement.h"

@@ -11,16 +11,20 @@
 #include "loyalty.h"
 
 #include "commands/trigger.h"
+#include "utils/array.h"
 #include "utils/rel.h"
 
 #include "amount.h"
+#include "rule_path.h"
 #include "statement.h"
 
 PG_FUNCTION_INFO_V1(loyalty_rule_check);
+PG_FUNCTION_INFO_V1(loyalty_rule_keep);
 PG_FUNCTION_INFO_V1(loyalty_config_reference);
 
 static Statement select_scales = {
-	"SELECT u.scale, p.currency_scale FROM loyalty.unit u"
+	"SELECT u.scale, p.currency_scale, u.kind = 'counter'"
+	" FROM loyalty.unit u"
 	" JOIN loyalty.program p USING (program_id) WHERE u.unit_id = $1",
 	1, {INT4OID}
 };
@@ -73,12 +77,128 @@ column_arg(HeapTuple tuple, TupleDesc tupdesc, const char *column)
 	return arg;
 }
 
+static Datum
+column(HeapTuple tuple, TupleDesc tupdesc, const char *name, bool *isnull)
+{
+	return SPI_getbinval(tuple, tupdesc, SPI_fnumber(tupdesc, name), isnull);
+}
+
+/* Refuses a condition that is no predicate, or could cost too much. */
+static void
+check_path(HeapTuple tuple, TupleDesc tupdesc, const char *name)
+{
+	bool		isnull;
+	Datum		value = column(tuple, tupdesc, name, &isnull);
+	Refusal		refusal;
+	const char *problem;
+
+	if (isnull)
+		return;
+	problem = path_check(DatumGetJsonPathP(value), &refusal);
+	if (problem != NULL)
+		refusal_raise(refusal, psprintf("%s: %s", name, problem));
+}
+
+static void
+refuse_rule(const char *detail)
+{
+	refusal_raise(REFUSAL_RULE_INVALID, detail);
+}
+
+/* Refuses steps that are not above zero, doubled, or have too many decimals. */
+static void
+check_steps(HeapTuple tuple, TupleDesc tupdesc, const char *name, int scale,
+			bool ascending)
+{
+	bool		isnull;
+	Datum		value = column(tuple, tupdesc, name, &isnull);
+	Datum	   *numbers;
+	bool	   *nulls;
+	int			n;
+	int64		last = -1;
+
+	if (isnull)
+		return;
+	deconstruct_array_builtin(DatumGetArrayTypeP(value), NUMERICOID, &numbers,
+							  &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		int64		minor;
+
+		if (nulls[i] ||
+			amount_parse(DatumGetNumeric(numbers[i]), scale,
+						 &minor) != REFUSAL_NONE ||
+			minor < 0 || (ascending && minor <= last))
+			refuse_rule(psprintf("%s: %s", name, ascending ?
+								 "steps must ascend, from zero on, with no "
+								 "more decimals than what they count" :
+								 "awards must not be negative, nor have more "
+								 "decimals than the unit"));
+		last = minor;
+	}
+}
+
+static char *
+text_of(HeapTuple tuple, TupleDesc tupdesc, const char *name)
+{
+	return SPI_getvalue(tuple, tupdesc, SPI_fnumber(tupdesc, name));
+}
+
+/* Counts the version up when a rule is changed. */
+static HeapTuple
+next_version(TriggerData *trigger, HeapTuple tuple)
+{
+	TupleDesc	tupdesc = trigger->tg_relation->rd_att;
+	int			number = SPI_fnumber(tupdesc, "version");
+	bool		isnull;
+	Datum		version;
+
+	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		return tuple;
+	version = column(trigger->tg_trigtuple, tupdesc, "version", &isnull);
+	version = Int32GetDatum(DatumGetInt32(version) + 1);
+	return SPI_modifytuple(trigger->tg_relation, tuple, 1, &number, &version,
+						   NULL);
+}
+
+/* Refuses numbers that cannot be posted, and a factor that is none. */
+static void
+check_numbers(HeapTuple tuple, TupleDesc tupdesc, int unit_scale,
+			  int currency_scale)
+{
+	char	   *kind = text_of(tuple, tupdesc, "kind");
+	char	   *base = text_of(tuple, tupdesc, "base");
+	bool		multiplies = kind && strcmp(kind, "multiplier") == 0;
+	bool		pieces = kind && strcmp(kind, "per_quantity") == 0;
+
+	check_number(tuple, tupdesc, "award", multiplies ? 3 : unit_scale);
+	check_number(tuple, tupdesc, "per", pieces ? 3 : currency_scale);
+	check_number(tuple, tupdesc, "max_award", unit_scale);
+	if (base != NULL)
+		check_steps(tuple, tupdesc, "step_from",
+					strcmp(base, "amount") == 0 ? currency_scale :
+					strcmp(base, "quantity") == 0 ? 3 : 0, true);
+	check_steps(tuple, tupdesc, "step_award", unit_scale, false);
+	if (multiplies)
+	{
+		bool		isnull;
+		Datum		award = column(tuple, tupdesc, "award", &isnull);
+		int64		factor;
+
+		if (!isnull &&
+			amount_parse(DatumGetNumeric(award), 3, &factor) == REFUSAL_NONE &&
+			factor <= 1000)
+			refuse_rule("award: the factor of a multiplier must be above 1");
+	}
+}
+
 /* Trigger of rule. */
 Datum
 loyalty_rule_check(PG_FUNCTION_ARGS)
 {
 	HeapTuple	tuple = new_row(fcinfo);
-	TupleDesc	tupdesc = ((TriggerData *) fcinfo->context)->tg_relation->rd_att;
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TupleDesc	tupdesc = trigger->tg_relation->rd_att;
 	NullableDatum args[] = {column_arg(tuple, tupdesc, "unit_id")};
 
 	SPI_connect();
@@ -87,77 +207,162 @@ loyalty_rule_check(PG_FUNCTION_ARGS)
 		int			unit_scale = DatumGetInt16(statement_notnull(0, 1));
 		int			currency_scale = DatumGetInt16(statement_notnull(0, 2));
 
-		check_number(tuple, tupdesc, "award", unit_scale);
-		check_number(tuple, tupdesc, "per", currency_scale);
+		if (DatumGetBool(statement_notnull(0, 3)))
+			refuse_rule("unit_id: a counter counts awards, it is none");
+		check_numbers(tuple, tupdesc, unit_scale, currency_scale);
 	}
+	check_path(tuple, tupdesc, "condition");
+	check_path(tuple, tupdesc, "item_filter");
+	tuple = next_version(trigger, tuple);
 	SPI_finish();
 	return PointerGetDatum(tuple);
 }
 
+static Statement keep_rules = {
+	"INSERT INTO loyalty.rule_version (rule_id, version, program_id,"
+	" replaced_at, definition)"
+	" SELECT rule_id, version, program_id, $1, pg_catalog.to_jsonb(old_rules)"
+	" FROM old_rules ON CONFLICT DO NOTHING",
+	1, {TIMESTAMPTZOID}
+};
+
+/*
+ * Trigger after UPDATE and DELETE of rule: keeps what the rules were.  A
+ * restore only inserts, so it never fires there.
+ */
+Datum
+loyalty_rule_keep(PG_FUNCTION_ARGS)
+{
+	NullableDatum args[] = {ARG(TimestampTzGetDatum(loyalty_clock()))};
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("must be called as a trigger")));
+	SPI_connect();
+	if (SPI_register_trigger_data((TriggerData *) fcinfo->context) < 0)
+		elog(ERROR, "could not register the transition table");
+	statement_run(&keep_rules, args, false);
+	SPI_finish();
+	return PointerGetDatum(NULL);
+}
+
 /* Each: is it there, and is anything there that it could be? */
+#define KNOWN(table, condition) \
+	"SELECT EXISTS (SELECT FROM loyalty." table \
+	" WHERE program_id = $1 AND " condition ")," \
+	" EXISTS (SELECT FROM loyalty." table " WHERE program_id = $1)"
+
 static Statement program_known = {
 	"SELECT EXISTS (SELECT FROM loyalty.program WHERE program_id = $1),"
 	" EXISTS (SELECT FROM loyalty.program)",
 	1, {INT4OID}
 };
-
 static Statement unit_known = {
-	"SELECT EXISTS (SELECT FROM loyalty.unit"
-	" WHERE program_id = $1 AND unit_id = $2),"
-	" EXISTS (SELECT FROM loyalty.unit WHERE program_id = $1)",
-	2, {INT4OID, INT4OID}
+	KNOWN("unit", "unit_id = $2"), 2, {INT4OID, INT4OID}
+};
+static Statement metric_known = {
+	KNOWN("unit", "unit_id = $2 AND kind = 'metric'"), 2, {INT4OID, INT4OID}
+};
+static Statement counter_known = {
+	KNOWN("unit", "unit_id = $2 AND kind = 'counter'"), 2, {INT4OID, INT4OID}
+};
+static Statement event_known = {
+	KNOWN("program_event", "event = $2"), 2, {INT4OID, TEXTOID}
+};
+static Statement collection_known = {
+	KNOWN("collection", "name = $2"), 2, {INT4OID, TEXTOID}
+};
+static Statement calendar_known = {
+	KNOWN("calendar_day", "calendar = $2"), 2, {INT4OID, TEXTOID}
+};
+static Statement campaign_known = {
+	KNOWN("campaign", "campaign_id = $2"), 2, {INT4OID, INT4OID}
+};
+static Statement tier_known = {
+	KNOWN("tier", "tier_id = $2"), 2, {INT4OID, INT4OID}
+};
+static Statement tiers_known = {
+	"SELECT NOT EXISTS (SELECT FROM pg_catalog.unnest($2) AS t (code)"
+	" WHERE NOT EXISTS (SELECT FROM loyalty.tier"
+	" WHERE program_id = $1 AND tier.code = t.code)),"
+	" EXISTS (SELECT FROM loyalty.tier WHERE program_id = $1)",
+	2, {INT4OID, TEXTARRAYOID}
+};
+static Statement group_known = {
+	KNOWN("rule_group", "name = $2"), 2, {INT4OID, TEXTOID}
+};
+static Statement rule_known = {
+	KNOWN("rule", "rule_id = $2"), 2, {INT4OID, INT4OID}
 };
 
-static Statement event_known = {
-	"SELECT EXISTS (SELECT FROM loyalty.program_event"
-	" WHERE program_id = $1 AND event = $2),"
-	" EXISTS (SELECT FROM loyalty.program_event WHERE program_id = $1)",
-	2, {INT4OID, TEXTOID}
+/* Which columns refer to what, beyond the programme. */
+static const struct
+{
+	const char *table;
+	const char *column;
+	Statement  *statement;
+}			references[] = {
+	{"unit_anchor", "unit_id", &unit_known},
+	{"collection_item", "collection", &collection_known},
+	{"budget", "campaign_id", &campaign_known},
+	{"budget", "unit_id", &unit_known},
+	{"tier_threshold", "tier_id", &tier_known},
+	{"tier_threshold", "unit_id", &metric_known},
+	{"rule", "unit_id", &unit_known},
+	{"rule", "event", &event_known},
+	{"rule", "campaign_id", &campaign_known},
+	{"rule", "rule_group", &group_known},
+	{"rule", "collection", &collection_known},
+	{"rule", "excluded_collection", &collection_known},
+	{"rule", "store_collection", &collection_known},
+	{"rule", "calendar", &calendar_known},
+	{"rule", "tiers", &tiers_known},
+	{"rule_cap", "rule_id", &rule_known},
+	{"rule_cap", "unit_id", &counter_known}
 };
 
 static void
 check_reference(Statement *statement, const NullableDatum *args,
-				HeapTuple tuple, TupleDesc tupdesc, const char *column)
+				HeapTuple tuple, TupleDesc tupdesc, const char *name)
 {
 	bool		known;
 	bool		any;
 
+	/* NULL is left to the column's constraint, which is checked later */
+	if (args[statement->nargs - 1].isnull)
+		return;
 	statement_run(statement, args, false);
 	known = DatumGetBool(statement_notnull(0, 1));
 	any = DatumGetBool(statement_notnull(0, 2));
-	/* NULL is left to the column's constraint, which is checked later */
-	if (!known && any && !args[statement->nargs - 1].isnull)
+	if (!known && any)
 		ereport(ERROR,
 				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-				 errmsg("%s does not exist in the programme", column),
-				 errdetail("%s=%s", column,
-						   SPI_getvalue(tuple, tupdesc,
-										SPI_fnumber(tupdesc, column)))));
+				 errmsg("%s does not exist in the programme", name),
+				 errdetail("%s=%s", name,
+						   clipped(text_of(tuple, tupdesc, name)))));
 }
 
-/* Trigger of the tables that refer to a programme, a unit or an event. */
+/* Trigger of the tables that refer to a programme and its configuration. */
 Datum
 loyalty_config_reference(PG_FUNCTION_ARGS)
 {
 	HeapTuple	tuple = new_row(fcinfo);
 	Relation	relation = ((TriggerData *) fcinfo->context)->tg_relation;
 	TupleDesc	tupdesc = relation->rd_att;
-	const char *table = RelationGetRelationName(relation);
-	bool		is_rule = strcmp(table, "rule") == 0;
 	NullableDatum args[2];
 
 	SPI_connect();
 	args[0] = column_arg(tuple, tupdesc, "program_id");
 	check_reference(&program_known, args, tuple, tupdesc, "program_id");
-	if (is_rule || strcmp(table, "unit_anchor") == 0)
+	for (int i = 0; i < lengthof(references); i++)
 	{
-		args[1] = column_arg(tuple, tupdesc, "unit_id");
-		check_reference(&unit_known, args, tuple, tupdesc, "unit_id");
-	}
-	if (is_rule)
-	{
-		args[1] = column_arg(tuple, tupdesc, "event");
-		check_reference(&event_known, args, tuple, tupdesc, "event");
+		if (strcmp(RelationGetRelationName(relation),
+				   references[i].table) != 0)
+			continue;
+		args[1] = column_arg(tuple, tupdesc, references[i].column);
+		check_reference(references[i].statement, args, tuple, tupdesc,
+						references[i].column);
 	}
 	SPI_finish();
 	return PointerGetDatum(tuple);
