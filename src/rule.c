@@ -16,6 +16,7 @@
 
 #include "amount.h"
 #include "rule_path.h"
+#include "rule_program.h"
 #include "statement.h"
 
 PG_FUNCTION_INFO_V1(loyalty_rule_check);
@@ -85,7 +86,8 @@ column(HeapTuple tuple, TupleDesc tupdesc, const char *name, bool *isnull)
 
 /* Refuses a condition that is no predicate, or could cost too much. */
 static void
-check_path(HeapTuple tuple, TupleDesc tupdesc, const char *name)
+check_path(HeapTuple tuple, TupleDesc tupdesc, const char *name,
+		   const char *(*check) (JsonPath *path, Refusal *refusal))
 {
 	bool		isnull;
 	Datum		value = column(tuple, tupdesc, name, &isnull);
@@ -94,7 +96,7 @@ check_path(HeapTuple tuple, TupleDesc tupdesc, const char *name)
 
 	if (isnull)
 		return;
-	problem = path_check(DatumGetJsonPathP(value), &refusal);
+	problem = check(DatumGetJsonPathP(value), &refusal);
 	if (problem != NULL)
 		refusal_raise(refusal, psprintf("%s: %s", name, problem));
 }
@@ -113,20 +115,19 @@ check_steps(HeapTuple tuple, TupleDesc tupdesc, const char *name, int scale,
 	bool		isnull;
 	Datum		value = column(tuple, tupdesc, name, &isnull);
 	Datum	   *numbers;
-	bool	   *nulls;
 	int			n;
 	int64		last = -1;
 
 	if (isnull)
 		return;
-	deconstruct_array_builtin(DatumGetArrayTypeP(value), NUMERICOID, &numbers,
-							  &nulls, &n);
+	n = rule_elements(DatumGetArrayTypeP(value), NUMERICOID, &numbers);
+	if (n < 0)
+		refuse_rule(psprintf("%s: an element is null", name));
 	for (int i = 0; i < n; i++)
 	{
 		int64		minor;
 
-		if (nulls[i] ||
-			amount_parse(DatumGetNumeric(numbers[i]), scale,
+		if (amount_parse(DatumGetNumeric(numbers[i]), scale,
 						 &minor) != REFUSAL_NONE ||
 			minor < 0 || (ascending && minor <= last))
 			refuse_rule(psprintf("%s: %s", name, ascending ?
@@ -211,8 +212,8 @@ loyalty_rule_check(PG_FUNCTION_ARGS)
 			refuse_rule("unit_id: a counter counts awards, it is none");
 		check_numbers(tuple, tupdesc, unit_scale, currency_scale);
 	}
-	check_path(tuple, tupdesc, "condition");
-	check_path(tuple, tupdesc, "item_filter");
+	check_path(tuple, tupdesc, "condition", path_check);
+	check_path(tuple, tupdesc, "item_filter", path_check_line);
 	tuple = next_version(trigger, tuple);
 	SPI_finish();
 	return PointerGetDatum(tuple);

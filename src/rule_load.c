@@ -9,6 +9,7 @@
 
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "amount.h"
 #include "statement.h"
@@ -131,20 +132,39 @@ word_of(const char *word, const char *const *words, int nwords)
 #define WORD(row, column, words) \
 	word_of(statement_text(row, column), words, lengthof(words))
 
-/* The elements of an array; none for NULL. */
-static int
-elements_of(uint64 row, int column, Oid type, Datum **elements)
+/*
+ * The elements of an array (NULL: none) in the current context; -1 if one of
+ * them is NULL.
+ */
+int
+rule_elements(ArrayType *array, Oid type, Datum **elements)
 {
-	ArrayType  *array = (ArrayType *) statement_varlena(row, column);
+	int16		length;
+	bool		by_value;
+	char		align;
 	bool	   *nulls;
 	int			n;
 
+	*elements = NULL;
 	if (array == NULL)
 		return 0;
-	deconstruct_array_builtin(array, type, elements, &nulls, &n);
+	get_typlenbyvalalign(type, &length, &by_value, &align);
+	deconstruct_array(array, type, length, by_value, align, elements, &nulls,
+					  &n);
 	for (int i = 0; i < n; i++)
 		if (nulls[i])
-			elog(ERROR, "unexpected NULL in an array");
+			return -1;
+	return n;
+}
+
+static int
+elements_of(uint64 row, int column, Oid type, Datum **elements)
+{
+	int			n = rule_elements((ArrayType *) statement_varlena(row, column),
+								  type, elements);
+
+	if (n < 0)
+		elog(ERROR, "unexpected NULL in an array");
 	return n;
 }
 

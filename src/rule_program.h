@@ -10,6 +10,7 @@
 #include "loyalty.h"
 
 #include "pgtime.h"
+#include "utils/array.h"
 #include "utils/jsonpath.h"
 #include "utils/timestamp.h"
 
@@ -221,6 +222,7 @@ typedef struct Program
 
 /* rule_load.c: the rules of a programme whose other parts are loaded. */
 extern void rule_load(Program *program);
+extern int	rule_elements(ArrayType *array, Oid type, Datum **elements);
 
 extern void program_init(void);
 extern const Program *program_get(int32 program_id);
