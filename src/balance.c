@@ -236,7 +236,8 @@ loyalty_account_balance(PG_FUNCTION_ARGS)
 	{
 		const Unit *unit = &decision.program->units[i];
 
-		if (code == NULL || strcmp(unit->code, code) == 0)
+		if (code == NULL ? unit->kind != UNIT_COUNTER :
+			strcmp(unit->code, code) == 0)
 			put_row(result, &decision, unit);
 	}
 	SPI_finish();

@@ -350,6 +350,22 @@ push_lines(JsonbParseState **state, const Bitmapset *lines)
 	pushJsonbValue(state, WJB_END_ARRAY, NULL);
 }
 
+/* What an award counted, by counter. */
+static void
+push_counted(JsonbParseState **state, const RuleVerdict *verdict)
+{
+	push_key(state, "counters");
+	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+	for (int i = 0; i < verdict->rule->ncaps; i++)
+	{
+		const RuleCap *cap = &verdict->rule->caps[i];
+
+		push_amount(state, psprintf("%d", cap->counter->unit_id),
+					cap->times ? 1 : verdict->granted, 0);
+	}
+	pushJsonbValue(state, WJB_END_OBJECT, NULL);
+}
+
 static void
 push_verdict(JsonbParseState **state, const RuleVerdict *verdict)
 {
@@ -365,6 +381,8 @@ push_verdict(JsonbParseState **state, const RuleVerdict *verdict)
 		push_amount(state, "granted", verdict->granted, 0);
 		if (verdict->lines != NULL)
 			push_lines(state, verdict->lines);
+		if (verdict->granted > 0 && verdict->rule->ncaps > 0)
+			push_counted(state, verdict);
 	}
 	pushJsonbValue(state, WJB_END_OBJECT, NULL);
 }

@@ -530,13 +530,14 @@ needs_of(const Rule *rule)
 	if (rule->by_line || rule->scope == SCOPE_LINE ||
 		rule->kind == RULE_PER_QUANTITY || rule->base == BASE_QUANTITY)
 		needs |= NEEDS_LINES;
-	if (rule->by_line)
-		needs |= NEEDS_RECORD;
 	for (int i = 0; i < EXCLUDED_COUNT; i++)
 		if (rule->excludes[i])
 			needs |= NEEDS_EXCLUDED;
 	if (rule->ncaps > 0)
 		needs |= NEEDS_PAST;
+	/* a refund asks for the lines, verify() for the counts */
+	if (rule->by_line || rule->ncaps > 0)
+		needs |= NEEDS_RECORD;
 	return needs;
 }
 

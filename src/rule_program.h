@@ -174,7 +174,7 @@ typedef struct Rule
 #define NEEDS_USES		0x04
 #define NEEDS_CONTEXT	0x08
 #define NEEDS_LINES		0x10
-#define NEEDS_RECORD	0x20	/* a refund must know which lines it was for */
+#define NEEDS_RECORD	0x20	/* kept even if nothing is to be explained */
 #define NEEDS_EXCLUDED	0x40	/* tax, shipping, points of data */
 #define NEEDS_PAST		0x80	/* caps: counters of periods that are over */
 

@@ -61,7 +61,7 @@ BEGIN ATOMIC
 			loyalty.wallet_pending(a.wallet, u.unit_id, c.today) AS pending,
 			loyalty.wallet_lapsed(a.wallet, u.unit_id, c.today) AS lapsed
 		FROM loyalty.account a
-		JOIN loyalty.unit u ON u.program_id = a.program_id
+		JOIN loyalty.unit u ON u.program_id = a.program_id AND u.kind <> 'counter'
 		JOIN loyalty.program p ON p.program_id = a.program_id
 		CROSS JOIN LATERAL (SELECT (loyalty.now() AT TIME ZONE p.time_zone)::date AS today) c
 		WHERE verify.program IS NULL OR a.program_id = (SELECT s.program_id FROM scope s)
@@ -70,7 +70,7 @@ BEGIN ATOMIC
 		SELECT a.member_id, a.settled_on, a.due_on, a.hold_until, w.*, h.first_end
 		FROM loyalty.account a
 		CROSS JOIN LATERAL (
-			SELECT min(least(l.vests_on, l.expires_on + 1)) FILTER (WHERE u.kind <> 'metric') AS first_due,
+			SELECT min(least(l.vests_on, l.expires_on + 1)) FILTER (WHERE u.kind NOT IN ('metric', 'counter')) AS first_due,
 				bool_or(CASE WHEN l.origin = 'd' THEN l.amount > 0 ELSE l.amount < 0 END) AS wrong_sign,
 				bool_or(l.origin = 'd' AND (l.vests_on IS NOT NULL OR l.expires_on IS NOT NULL)) AS wrong_debt,
 				bool_or(u.kind = 'metric' AND (l.vests_on IS NULL OR l.expires_on IS NOT NULL
@@ -83,6 +83,35 @@ BEGIN ATOMIC
 			FROM loyalty.hold o WHERE o.status = 'held'
 			GROUP BY o.member_id) h ON h.member_id = a.member_id
 		WHERE verify.program IS NULL OR a.program_id = (SELECT s.program_id FROM scope s)
+	), counted AS MATERIALIZED (
+		-- what the awards counted in periods that are not over, by the day after which they are
+		SELECT c.member_id, c.unit_id, c.expires_on, sum(c.used) AS used
+		FROM (
+			SELECT j.member_id, u.unit_id, n.value::bigint AS used, a.settled_on,
+				CASE u.period WHEN 'day' THEN l.day
+					WHEN 'week' THEN date_trunc('week', l.day)::date + 6
+					WHEN 'month' THEN (date_trunc('month', l.day) + '1 month'::interval)::date - 1
+					WHEN 'year' THEN (date_trunc('year', l.day) + '1 year'::interval)::date - 1 END AS expires_on
+			FROM loyalty.event_data d
+			JOIN loyalty.journal j ON j.member_id = d.member_id AND j.journal_id = d.journal_id
+			JOIN loyalty.account a ON a.member_id = d.member_id
+			JOIN loyalty.program p ON p.program_id = j.program_id
+			CROSS JOIN LATERAL (SELECT (j.effective_at AT TIME ZONE p.time_zone)::date AS day) l
+			CROSS JOIN LATERAL jsonb_path_query(d.data, '$.awards[*].counters') x (counters)
+			CROSS JOIN LATERAL jsonb_each(x.counters) n
+			JOIN loyalty.unit u ON u.unit_id = n.key::int
+			WHERE EXISTS (SELECT FROM loyalty.unit k WHERE k.kind = 'counter')
+			AND (verify.program IS NULL OR j.program_id = (SELECT s.program_id FROM scope s))) c
+		WHERE c.expires_on IS NULL OR c.expires_on >= c.settled_on
+		GROUP BY c.member_id, c.unit_id, c.expires_on
+	), count_lot AS MATERIALIZED (
+		SELECT a.member_id, w.unit_id, w.expires_on, w.amount
+		FROM loyalty.account a
+		CROSS JOIN LATERAL loyalty.wallet_lots(a.wallet) w
+		JOIN loyalty.unit u ON u.unit_id = w.unit_id AND u.kind = 'counter'
+		WHERE EXISTS (SELECT FROM loyalty.unit k WHERE k.kind = 'counter')
+		AND (w.expires_on IS NULL OR w.expires_on >= a.settled_on)
+		AND (verify.program IS NULL OR a.program_id = (SELECT s.program_id FROM scope s))
 	), refund AS MATERIALIZED (
 		-- of the order's money, and where there was none, of the unit spent on it
 		SELECT j.member_id, j.reverses AS ref,
@@ -153,14 +182,33 @@ BEGIN ATOMIC
 		SELECT 'rule_id_seq', max(r.rule_id),
 			(SELECT s.last_value + s.is_called::int FROM loyalty.rule_id_seq s)
 		FROM loyalty.rule r
+		UNION ALL
+		SELECT 'ingest_run_id_seq', max(x.run_id),
+			(SELECT s.last_value + s.is_called::int FROM loyalty.ingest_run_id_seq s)
+		FROM loyalty.ingest_run x
+		UNION ALL
+		SELECT 'budget_id_seq', max(x.budget_id),
+			(SELECT s.last_value + s.is_called::int FROM loyalty.budget_id_seq s)
+		FROM loyalty.budget x
+		UNION ALL
+		SELECT 'campaign_id_seq', max(x.campaign_id),
+			(SELECT s.last_value + s.is_called::int FROM loyalty.campaign_id_seq s)
+		FROM loyalty.campaign x
+		UNION ALL
+		SELECT 'tier_id_seq', max(x.tier_id),
+			(SELECT s.last_value + s.is_called::int FROM loyalty.tier_id_seq s)
+		FROM loyalty.tier x
 	)
 
-	-- The wallet is the fold of the ledger.
-	SELECT 'wallet_is_fold', a.member_id, (
+	-- The wallet is the fold of the ledger; counts have no entries.
+	SELECT 'wallet_is_fold', a.member_id, f.detail
+	FROM loyalty.account a
+	LEFT JOIN ledger l ON l.member_id = a.member_id AND l.unit_id IS NULL
+	CROSS JOIN LATERAL (
 		SELECT string_agg(format('unit=%s vests=%s expires=%s origin=%s wallet=%s ledger=%s', d.unit_id,
 			coalesce(to_char(d.vests_on, 'YYYY-MM-DD'), '-'), coalesce(to_char(d.expires_on, 'YYYY-MM-DD'), '-'),
 			d.origin, d.wallet, d.ledger), ', '
-			ORDER BY d.unit_id, d.expires_on, d.origin, d.vests_on)
+			ORDER BY d.unit_id, d.expires_on, d.origin, d.vests_on) AS detail
 		FROM (
 			SELECT x.unit_id, x.vests_on, x.expires_on, x.origin, sum(x.wallet) AS wallet, sum(x.ledger) AS ledger
 			FROM (
@@ -169,12 +217,22 @@ BEGIN ATOMIC
 				UNION ALL
 				SELECT w.unit_id, w.vests_on, w.expires_on, w.origin, 0, w.amount
 				FROM loyalty.wallet_lots(l.wallet) w) x
+			WHERE NOT EXISTS (SELECT FROM loyalty.unit u WHERE u.unit_id = x.unit_id AND u.kind = 'counter')
 			GROUP BY x.unit_id, x.vests_on, x.expires_on, x.origin
-			HAVING sum(x.wallet) <> sum(x.ledger)) d)
-	FROM loyalty.account a
-	LEFT JOIN ledger l ON l.member_id = a.member_id AND l.unit_id IS NULL
+			HAVING sum(x.wallet) <> sum(x.ledger)) d) f
 	WHERE (verify.program IS NULL OR a.program_id = (SELECT s.program_id FROM scope s))
 	AND a.wallet OPERATOR(loyalty.<>) coalesce(l.wallet, '{}'::loyalty.wallet)
+	AND f.detail IS NOT NULL
+
+	UNION ALL
+	SELECT 'counter_is_count', coalesce(k.member_id, c.member_id), format('unit=%s until=%s wallet=%s awards=%s',
+		coalesce(k.unit_id, c.unit_id), coalesce(to_char(coalesce(k.expires_on, c.expires_on), 'YYYY-MM-DD'), '-'),
+		coalesce(k.amount, 0), coalesce(c.used, 0))
+	FROM count_lot k
+	FULL JOIN counted c ON c.member_id = k.member_id AND c.unit_id = k.unit_id
+		-- hashable, and no date is this one
+		AND coalesce(c.expires_on, 'infinity'::date) = coalesce(k.expires_on, 'infinity'::date)
+	WHERE coalesce(k.amount, 0) <> coalesce(c.used, 0)
 
 	UNION ALL
 	SELECT 'balance_is_sum', b.member_id, format('unit=%s available=%s pending=%s lapsed=%s total=%s ledger=%s',
@@ -411,7 +469,25 @@ BEGIN ATOMIC
 		WHERE NOT EXISTS (
 			SELECT FROM loyalty.unit u WHERE u.unit_id = r.unit_id AND u.program_id = r.program_id)
 		OR NOT EXISTS (
-			SELECT FROM loyalty.program_event v WHERE v.program_id = r.program_id AND v.event = r.event)) c
+			SELECT FROM loyalty.program_event v WHERE v.program_id = r.program_id AND v.event = r.event)
+		OR (r.campaign_id IS NOT NULL AND NOT EXISTS (
+			SELECT FROM loyalty.campaign k WHERE k.program_id = r.program_id AND k.campaign_id = r.campaign_id))
+		OR (r.rule_group IS NOT NULL AND NOT EXISTS (
+			SELECT FROM loyalty.rule_group g WHERE g.program_id = r.program_id AND g.name = r.rule_group))
+		UNION ALL
+		SELECT k.program_id, format('cap of rule=%s unit=%s program_id=%s', k.rule_id, k.unit_id, k.program_id)
+		FROM loyalty.rule_cap k
+		WHERE NOT EXISTS (
+			SELECT FROM loyalty.rule r WHERE r.rule_id = k.rule_id AND r.program_id = k.program_id)
+		OR NOT EXISTS (
+			SELECT FROM loyalty.unit u WHERE u.unit_id = k.unit_id AND u.program_id = k.program_id AND u.kind = 'counter')
+		UNION ALL
+		SELECT t.program_id, format('threshold of tier=%s unit=%s program_id=%s', t.tier_id, t.unit_id, t.program_id)
+		FROM loyalty.tier_threshold t
+		WHERE NOT EXISTS (
+			SELECT FROM loyalty.tier x WHERE x.tier_id = t.tier_id AND x.program_id = t.program_id)
+		OR NOT EXISTS (
+			SELECT FROM loyalty.unit u WHERE u.unit_id = t.unit_id AND u.program_id = t.program_id AND u.kind = 'metric')) c
 	WHERE verify.program IS NULL OR c.program_id = (SELECT s.program_id FROM scope s)
 
 	-- The installation: ids that would come twice, rights that a restore lost.
@@ -446,15 +522,24 @@ BEGIN ATOMIC
 
 	WITH folded AS (
 		SELECT loyalty.wallet_fold(e.unit_id, e.vests_on, e.expires_on, e.origin, e.amount) AS wallet
-		FROM loyalty.entry e
-		WHERE e.member_id = rebuild.member_id
+		FROM (
+			SELECT e.unit_id, e.vests_on, e.expires_on, e.origin, e.amount
+			FROM loyalty.entry e
+			WHERE e.member_id = rebuild.member_id
+			UNION ALL
+			-- counts have no entries
+			SELECT w.unit_id, w.vests_on, w.expires_on, w.origin, w.amount
+			FROM loyalty.account a
+			CROSS JOIN LATERAL loyalty.wallet_lots(a.wallet) w
+			JOIN loyalty.unit u ON u.unit_id = w.unit_id AND u.kind = 'counter'
+			WHERE a.member_id = rebuild.member_id) e
 	), right_row AS (
 		SELECT f.wallet,
 			coalesce((
 				SELECT min(least(l.vests_on, l.expires_on + 1))
 				FROM loyalty.wallet_lots(f.wallet) l
 				JOIN loyalty.unit u ON u.unit_id = l.unit_id
-				WHERE u.kind <> 'metric'), 'infinity'::date) AS due_on,
+				WHERE u.kind NOT IN ('metric', 'counter')), 'infinity'::date) AS due_on,
 			(SELECT min(h.expires_at) FROM loyalty.hold h
 				WHERE h.member_id = rebuild.member_id AND h.status = 'held') AS hold_until
 		FROM folded f
