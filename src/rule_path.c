@@ -21,8 +21,8 @@
 #include "utils/numeric.h"
 
 #define MAX_PATH_BYTES 8192
-#define MAX_PATH_NODES 200
-#define MAX_PATH_LISTS 10
+#define MAX_PATH_PARTS 200
+#define MAX_PATH_WIDE_PARTS 20
 #define MAX_PATH_OPERATORS 20
 #define MAX_PATH_REGEXES 3
 #define MAX_REGEX_BYTES 100
@@ -42,11 +42,16 @@ typedef enum Shape
 	SHAPE_ANY
 } Shape;
 
-/* What an expression leads to: one place, or many of the shape. */
+/*
+ * What an expression leads to: one place, or many of the shape.  An order
+ * has at most some thousand lines, but what callers put into a list can be a
+ * hundred times as many: wide.
+ */
 typedef struct Found
 {
 	Shape		shape;
 	bool		many;
+	bool		wide;
 } Found;
 
 typedef struct Walk
@@ -54,11 +59,12 @@ typedef struct Walk
 	bool		lax;
 	Shape		root;
 	bool		in_filter;
-	Shape		current;		/* of @, in a filter */
-	int			nodes;
-	int			lists;
+	Found		current;		/* @, in a filter */
+	int			parts;
+	int			wide_parts;
 	int			operators;
 	int			regexes;
+	int			regex_bytes;	/* of all */
 	/* the first that was found */
 	Refusal		refusal;
 	const char *detail;
@@ -82,6 +88,18 @@ refuse_above(Walk *walk, int n, int limit, const char *what)
 	if (n > limit)
 		refuse(walk, REFUSAL_RULE_TOO_COSTLY,
 			   psprintf("more than %d %s", limit, what));
+}
+
+/* Counts parts of the path, and how often they are evaluated. */
+static void
+count_parts(Walk *walk, int n, bool wide)
+{
+	walk->parts += n;
+	refuse_above(walk, walk->parts, MAX_PATH_PARTS, "parts");
+	if (wide || (walk->in_filter && walk->current.wide))
+		walk->wide_parts += n;
+	refuse_above(walk, walk->wide_parts, MAX_PATH_WIDE_PARTS,
+				 "parts that could be evaluated for each element of a list");
 }
 
 /*
@@ -185,7 +203,9 @@ check_regex(Walk *walk, JsonPathItem *item)
 	const char *cost;
 
 	refuse_above(walk, ++walk->regexes, MAX_PATH_REGEXES, "like_regex");
-	refuse_above(walk, length, MAX_REGEX_BYTES, "bytes in a like_regex");
+	walk->regex_bytes += length;
+	refuse_above(walk, walk->regex_bytes, MAX_REGEX_BYTES,
+				 "bytes of like_regex");
 	if (length > MAX_REGEX_BYTES ||
 		(item->content.like_regex.flags & JSP_REGEX_QUOTE) != 0)
 		return;
@@ -269,16 +289,6 @@ check_datetime(Walk *walk, JsonPathItem *item)
  * Shapes.
  */
 
-/* Can a comparison find more than one value here? */
-static bool
-is_list(const Walk *walk, Found found)
-{
-	return found.many ||
-		(walk->lax && (found.shape == SHAPE_LINES ||
-					   found.shape == SHAPE_NAMES ||
-					   found.shape == SHAPE_ANY));
-}
-
 static bool
 is_one_of(const char *name, int length, const char *const *names, int n)
 {
@@ -352,16 +362,24 @@ element(Shape shape)
 	return shape == SHAPE_NAMES ? SHAPE_SINGLE : SHAPE_ANY;
 }
 
+/* All elements of what is, or could be, an array. */
+static Found
+elements(Found found)
+{
+	found.many = true;
+	found.wide |= found.shape != SHAPE_LINES && found.shape != SHAPE_NAMES;
+	found.shape = element(found.shape);
+	return found;
+}
+
 /* Where a list is unwrapped for what comes next. */
 static Found
 unwrapped(const Walk *walk, Found found)
 {
-	if (walk->lax && is_list(walk, found))
-	{
-		found.many = true;
-		if (found.shape == SHAPE_LINES || found.shape == SHAPE_NAMES)
-			found.shape = element(found.shape);
-	}
+	if (walk->lax && (found.shape == SHAPE_LINES ||
+					  found.shape == SHAPE_NAMES ||
+					  found.shape == SHAPE_ANY))
+		return elements(found);
 	return found;
 }
 
@@ -376,16 +394,30 @@ step_key(Walk *walk, JsonPathItem *item, Found found)
 	return found;
 }
 
+static Found
+step_any_key(const Walk *walk, Found found)
+{
+	bool		narrow;
+
+	found = unwrapped(walk, found);
+	narrow = found.shape == SHAPE_RECORD;
+	found.many = true;
+	found.wide |= !narrow;
+	found.shape = narrow ? SHAPE_SINGLE : SHAPE_ANY;
+	return found;
+}
+
 /*
  * Subscripts are counted from the list itself: a path in one would be walked
  * again for each list, and two of them could name an element twice.
  */
 static void
-walk_subscript(Walk *walk, JsonPathItem *item)
+walk_subscript(Walk *walk, JsonPathItem *item, bool wide)
 {
 	JsonPathItem arg;
 
-	refuse_above(walk, ++walk->nodes, MAX_PATH_NODES, "parts");
+	/* it is costlier than others */
+	count_parts(walk, 2, wide);
 	switch (item->type)
 	{
 		case jpiLast:
@@ -396,9 +428,9 @@ walk_subscript(Walk *walk, JsonPathItem *item)
 		case jpiAdd:
 		case jpiSub:
 			jspGetLeftArg(item, &arg);
-			walk_subscript(walk, &arg);
+			walk_subscript(walk, &arg, wide);
 			jspGetRightArg(item, &arg);
-			walk_subscript(walk, &arg);
+			walk_subscript(walk, &arg, wide);
 			break;
 		default:
 			refuse(walk, REFUSAL_RULE_TOO_COSTLY,
@@ -415,13 +447,15 @@ step_index(Walk *walk, JsonPathItem *item, Found found)
 	JsonPathItem from;
 	JsonPathItem to;
 
+	bool		range = jspGetArraySubscript(item, &from, &to, 0);
+
 	refuse_above(walk, item->content.array.nelems, 1, "subscript");
-	if (jspGetArraySubscript(item, &from, &to, 0))
+	walk_subscript(walk, &from, found.wide);
+	if (range)
 	{
-		walk_subscript(walk, &to);
-		found.many = true;
+		walk_subscript(walk, &to, found.wide);
+		return elements(found);
 	}
-	walk_subscript(walk, &from);
 	found.shape = element(found.shape);
 	return found;
 }
@@ -430,7 +464,6 @@ static Found
 step_filter(Walk *walk, JsonPathItem *item, Found found)
 {
 	JsonPathItem predicate;
-	Shape		outer = walk->current;
 
 	if (walk->in_filter)
 	{
@@ -439,11 +472,11 @@ step_filter(Walk *walk, JsonPathItem *item, Found found)
 	}
 	found = unwrapped(walk, found);
 	walk->in_filter = true;
-	walk->current = found.shape;
+	walk->current = found;
+	walk->current.many = false;
 	jspGetArg(item, &predicate);
 	walk_path(walk, &predicate);
 	walk->in_filter = false;
-	walk->current = outer;
 	return found;
 }
 
@@ -464,15 +497,9 @@ walk_step(Walk *walk, JsonPathItem *item, Found found)
 		case jpiKey:
 			return step_key(walk, item, found);
 		case jpiAnyKey:
-			found = unwrapped(walk, found);
-			found.many = true;
-			found.shape = found.shape == SHAPE_RECORD ?
-				SHAPE_SINGLE : SHAPE_ANY;
-			return found;
+			return step_any_key(walk, found);
 		case jpiAnyArray:
-			found.many = true;
-			found.shape = element(found.shape);
-			return found;
+			return elements(found);
 		case jpiIndexArray:
 			return step_index(walk, item, found);
 		case jpiFilter:
@@ -544,12 +571,14 @@ walk_arg(Walk *walk, JsonPathItem *item)
 static void
 walk_comparison(Walk *walk, JsonPathItem *item)
 {
-	Found		left = walk_left(walk, item);
-	Found		right = walk_right(walk, item);
+	Found		left = unwrapped(walk, walk_left(walk, item));
+	Found		right = unwrapped(walk, walk_right(walk, item));
 
-	if (is_list(walk, left) && is_list(walk, right))
+	if (left.many && right.many)
 		refuse(walk, REFUSAL_RULE_TOO_COSTLY,
 			   "a comparison of what could be two lists");
+	if (left.wide || right.wide)
+		count_parts(walk, 1, true);
 }
 
 static void
@@ -559,13 +588,14 @@ walk_regex(Walk *walk, JsonPathItem *item)
 
 	check_regex(walk, item);
 	jspInitByBuffer(&arg, item->base, item->content.like_regex.expr);
-	walk_path(walk, &arg);
+	if (unwrapped(walk, walk_path(walk, &arg)).wide)
+		count_parts(walk, 1, true);
 }
 
 static Found
 walk_operator(Walk *walk, JsonPathItem *item)
 {
-	Found		found = {SHAPE_SINGLE, false};
+	Found		found = {SHAPE_SINGLE, false, false};
 
 	refuse_above(walk, ++walk->operators, MAX_PATH_OPERATORS,
 				 "arithmetic operators");
@@ -584,7 +614,7 @@ walk_operator(Walk *walk, JsonPathItem *item)
 static Found
 walk_start(Walk *walk, JsonPathItem *item)
 {
-	Found		found = {SHAPE_SINGLE, false};
+	Found		found = {SHAPE_SINGLE, false, false};
 
 	switch (item->type)
 	{
@@ -592,7 +622,7 @@ walk_start(Walk *walk, JsonPathItem *item)
 			found.shape = walk->root;
 			break;
 		case jpiCurrent:
-			found.shape = walk->current;
+			found.shape = walk->current.shape;
 			break;
 		case jpiNumeric:
 			check_literal(walk, item);
@@ -620,8 +650,7 @@ walk_start(Walk *walk, JsonPathItem *item)
 			walk_comparison(walk, item);
 			break;
 		case jpiStartsWith:
-			walk_left(walk, item);
-			walk_right(walk, item);
+			walk_comparison(walk, item);
 			break;
 		case jpiLikeRegex:
 			walk_regex(walk, item);
@@ -648,23 +677,20 @@ walk_start(Walk *walk, JsonPathItem *item)
 static Found
 walk_path(Walk *walk, JsonPathItem *item)
 {
-	bool		from_root = item->type == jpiRoot;
-	Found		found;
+	Found		found = {SHAPE_SINGLE, false, false};
 	JsonPathItem step = *item;
 
-	refuse_above(walk, ++walk->nodes, MAX_PATH_NODES, "parts");
+	count_parts(walk, 1, false);
 	if (walk->refusal != REFUSAL_NONE)
-		return (Found) {SHAPE_SINGLE, false};
+		return found;
 	found = walk_start(walk, item);
 	while (walk->refusal == REFUSAL_NONE && jspGetNext(&step, &step))
 	{
-		refuse_above(walk, ++walk->nodes, MAX_PATH_NODES, "parts");
 		found = walk_step(walk, &step, found);
+		count_parts(walk, 1, found.wide);
 	}
-	if (is_list(walk, found) && !walk->in_filter)
-		refuse_above(walk, ++walk->lists, MAX_PATH_LISTS,
-					 "paths that could lead to lists");
-	if (from_root && walk->in_filter && is_list(walk, found))
+	if (item->type == jpiRoot && walk->in_filter &&
+		unwrapped(walk, found).many)
 		refuse(walk, REFUSAL_RULE_TOO_COSTLY,
 			   "a path from $ that could lead to a list, inside a filter");
 	return found;
@@ -698,7 +724,7 @@ is_predicate(const JsonPathItem *item)
 static const char *
 check(JsonPath *path, Shape root, Refusal *refusal)
 {
-	Walk		walk = {.root = root, .current = SHAPE_ANY};
+	Walk		walk = {.root = root};
 	JsonPathItem item;
 
 	walk.lax = (path->header & JSONPATH_LAX) != 0;
