@@ -57,13 +57,13 @@ decide_tier_until(const Decision *decision)
 }
 
 /* The last day of the period, which grace does not move. */
-static DateADT
-period_end_of(const Decision *decision, const Tier *tier)
+DateADT
+decide_tier_period_end(const Decision *decision)
 {
 	DateADT		until = decide_tier_until(decision);
 
 	return decision->account->tier_state == TIER_GRACE ?
-		until - tier->grace_days : until;
+		until - decide_tier(decision)->grace_days : until;
 }
 
 /* The last day of a period that begins on a date. */
@@ -145,15 +145,16 @@ metric_sum(const Decision *decision, const TierThreshold *threshold,
 }
 
 /*
- * What of a metric counts towards a threshold on a date; *from gets the first
- * day that counts, DATEVAL_NOBEGIN: all.
+ * What of a metric counts towards a threshold whose window ends as it does on
+ * `on`, and goes on until `until`; *from gets the first day that counts,
+ * DATEVAL_NOBEGIN: all.
  */
 int64
 decide_metric(const Decision *decision, const TierThreshold *threshold,
-			  DateADT on, DateADT *from)
+			  DateADT on, DateADT until, DateADT *from)
 {
 	*from = window_start(decision, threshold, on);
-	return metric_sum(decision, threshold, *from, on);
+	return metric_sum(decision, threshold, *from, until);
 }
 
 /*
@@ -183,8 +184,7 @@ judge(const Decision *decision, const Tier *tier, bool retention,
 
 		if (threshold->retention != retention)
 			continue;
-		from = window_start(decision, threshold, on);
-		reached = metric_sum(decision, threshold, from, until);
+		reached = decide_metric(decision, threshold, on, until, &from);
 		met = reached >= threshold->threshold;
 		if (judgement.decisive == NULL || met != all)
 		{
@@ -214,7 +214,7 @@ decide_tier_retention(const Decision *decision)
 {
 	const Tier *tier = decide_tier(decision);
 
-	return judge(decision, tier, true, period_end_of(decision, tier),
+	return judge(decision, tier, true, decide_tier_period_end(decision),
 				 decide_tier_until(decision));
 }
 
@@ -351,7 +351,7 @@ static void
 prolong(Decision *decision, JournalRow *row, const Tier *tier,
 		const TierJudgement *judgement, DateADT on)
 {
-	DateADT		since = period_end_of(decision, tier) + 1;
+	DateADT		since = decide_tier_period_end(decision) + 1;
 	DateADT		until = period_until(tier, since);
 
 	if (decision->account->tier_state == TIER_GRACE)
@@ -546,7 +546,7 @@ demote(Decision *decision, JournalRow *row, const Tier *tier,
 
 	if (tier->demotion == DEMOTE_TO_QUALIFIED)
 		target = qualified_below(decision, tier,
-								 period_end_of(decision, tier),
+								 decide_tier_period_end(decision),
 								 decide_tier_until(decision));
 	else
 		for (int i = 0; i < program->ntiers; i++)
