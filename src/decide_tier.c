@@ -150,11 +150,19 @@ metric_sum(const Decision *decision, const TierThreshold *threshold,
  * DATEVAL_NOBEGIN: all.
  */
 int64
-decide_metric(const Decision *decision, const TierThreshold *threshold,
-			  DateADT on, DateADT until, DateADT *from)
+decide_tier_reached(const Decision *decision, const TierThreshold *threshold,
+					DateADT on, DateADT until, DateADT *from)
 {
 	*from = window_start(decision, threshold, on);
 	return metric_sum(decision, threshold, *from, until);
+}
+
+/* The same for a window that ends on a date. */
+int64
+decide_metric(const Decision *decision, const TierThreshold *window,
+			  DateADT on, DateADT *from)
+{
+	return decide_tier_reached(decision, window, on, on, from);
 }
 
 /*
@@ -184,7 +192,7 @@ judge(const Decision *decision, const Tier *tier, bool retention,
 
 		if (threshold->retention != retention)
 			continue;
-		reached = decide_metric(decision, threshold, on, until, &from);
+		reached = decide_tier_reached(decision, threshold, on, until, &from);
 		met = reached >= threshold->threshold;
 		if (judgement.decisive == NULL || met != all)
 		{
@@ -298,6 +306,8 @@ begin_period(Decision *decision, JournalRow *row, TierAction action,
 	/* a late event changes the tier now; a review, when it was due */
 	if (strcmp(row->kind, "tier_review") != 0)
 		change->effective_at = decision->now;
+	if (row->nchanges == 1)
+		row->tier_before = account->tier_id;
 	change->tier_before = account->tier_id;
 	change->tier_after = tier == NULL ? 0 : tier->tier_id;
 	change->tier_until = until;
@@ -505,18 +515,21 @@ decide_tier_due(const Decision *decision)
 	return Max(until + 1, settled_on);
 }
 
-/* Says once that too little has been reached so far. */
+/* Notes what leaves the tier as it is. */
 static void
-warn(Decision *decision, JournalRow *row, const TierJudgement *judgement)
+note_state(Decision *decision, JournalRow *row, TierAction action,
+		   TierState state, const TierJudgement *judgement)
 {
 	Account    *account = decision->account;
-	TierChange *change = journal_row_change(row, TIER_WARN);
+	TierChange *change = journal_row_change(row, action);
 
+	account->tier_state = state;
+	row->tier_before = account->tier_id;
+	row->tier_after = account->tier_id;
 	change->tier_before = account->tier_id;
 	change->tier_after = account->tier_id;
 	change->tier_until = account->tier_until;
 	change->locked_until = account->tier_locked_until;
-	account->tier_state = TIER_WARNED;
 	note_judgement(change, judgement);
 }
 
@@ -526,15 +539,10 @@ let_into_grace(Decision *decision, JournalRow *row, const Tier *tier,
 			   const TierJudgement *judgement)
 {
 	Account    *account = decision->account;
-	TierChange *change = journal_row_change(row, TIER_GRACE_BEGINS);
 
 	account->tier_until = decide_tier_until(decision) + tier->grace_days;
 	account->tier_locked_until = DATEVAL_NOBEGIN;
-	account->tier_state = TIER_GRACE;
-	change->tier_before = account->tier_id;
-	change->tier_after = account->tier_id;
-	change->tier_until = account->tier_until;
-	note_judgement(change, judgement);
+	note_state(decision, row, TIER_GRACE_BEGINS, TIER_GRACE, judgement);
 }
 
 static void
@@ -565,7 +573,7 @@ decide_tier_review(Decision *decision, JournalRow *row, DateADT on)
 	TierJudgement judgement = decide_tier_retention(decision);
 
 	if (on <= decide_tier_until(decision))
-		warn(decision, row, &judgement);
+		note_state(decision, row, TIER_WARN, TIER_WARNED, &judgement);
 	else if (judgement.met || tier->demotion == DEMOTE_NEVER)
 		prolong(decision, row, tier, &judgement, on);
 	else if (tier->grace_days > 0 &&

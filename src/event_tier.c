@@ -79,13 +79,13 @@ review(Call *call)
 	JournalRow *row = call_row(call, call->now);
 	bool		changed = false;
 
+	decide_tier_promote(decision, row);
 	for (int i = nsettled - 1; i >= 0; i--)
 		if (decision->rows[i]->nchanges > 0)
 		{
 			row->tier_before = decision->rows[i]->tier_before;
 			changed = true;
 		}
-	decide_tier_promote(decision, row);
 	return changed || row->nchanges > 0;
 }
 
@@ -364,8 +364,8 @@ put_threshold(Progress *progress, const TierThreshold *threshold, DateADT on,
 	bool	   *nulls = progress->nulls;
 	const Unit *unit = threshold->unit;
 	DateADT		from;
-	int64		reached = decide_metric(progress->decision, threshold, on,
-										until, &from);
+	int64		reached = decide_tier_reached(progress->decision, threshold,
+											  on, until, &from);
 
 #define PUT(column, minor) \
 	(values[column] = NumericGetDatum(amount_numeric(minor, unit->scale)), \
