@@ -73,6 +73,12 @@ account_status_name(AccountStatus status)
 	return status_names[status];
 }
 
+const char *
+account_tier_state_name(TierState state)
+{
+	return tier_states[state];
+}
+
 static AccountStatus
 parse_status(const char *name)
 {

@@ -58,6 +58,7 @@ extern bool account_load(int64 member_id, AccountLock lock, Account *account);
 extern void account_update(const Account *account);
 extern void account_insert(const Account *account);
 extern const char *account_status_name(AccountStatus status);
+extern const char *account_tier_state_name(TierState state);
 
 #pragma GCC visibility pop
 

@@ -208,10 +208,14 @@ typedef struct TierJudgement
 extern const Tier *decide_tier_of(const Program *program, int32 tier_id);
 extern const Tier *decide_tier(const Decision *decision);
 extern DateADT decide_tier_until(const Decision *decision);
+extern DateADT decide_tier_period_end(const Decision *decision);
 extern const Tier *decide_tier_next(const Decision *decision);
 extern TierJudgement decide_tier_retention(const Decision *decision);
+extern int64 decide_tier_reached(const Decision *decision,
+								 const TierThreshold *threshold, DateADT on,
+								 DateADT until, DateADT *from);
 extern int64 decide_metric(const Decision *decision,
-						   const TierThreshold *threshold, DateADT on,
+						   const TierThreshold *window, DateADT on,
 						   DateADT *from);
 /* A new account, or one from before there were tiers: the lowest free tier. */
 extern void decide_tier_join(Decision *decision, JournalRow *row);

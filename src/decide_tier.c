@@ -57,13 +57,13 @@ decide_tier_until(const Decision *decision)
 }
 
 /* The last day of the period, which grace does not move. */
-static DateADT
-period_end_of(const Decision *decision, const Tier *tier)
+DateADT
+decide_tier_period_end(const Decision *decision)
 {
 	DateADT		until = decide_tier_until(decision);
 
 	return decision->account->tier_state == TIER_GRACE ?
-		until - tier->grace_days : until;
+		until - decide_tier(decision)->grace_days : until;
 }
 
 /* The last day of a period that begins on a date. */
@@ -145,15 +145,24 @@ metric_sum(const Decision *decision, const TierThreshold *threshold,
 }
 
 /*
- * What of a metric counts towards a threshold on a date; *from gets the first
- * day that counts, DATEVAL_NOBEGIN: all.
+ * What of a metric counts towards a threshold whose window ends as it does on
+ * `on`, and goes on until `until`; *from gets the first day that counts,
+ * DATEVAL_NOBEGIN: all.
  */
 int64
-decide_metric(const Decision *decision, const TierThreshold *threshold,
-			  DateADT on, DateADT *from)
+decide_tier_reached(const Decision *decision, const TierThreshold *threshold,
+					DateADT on, DateADT until, DateADT *from)
 {
 	*from = window_start(decision, threshold, on);
-	return metric_sum(decision, threshold, *from, on);
+	return metric_sum(decision, threshold, *from, until);
+}
+
+/* The same for a window that ends on a date. */
+int64
+decide_metric(const Decision *decision, const TierThreshold *window,
+			  DateADT on, DateADT *from)
+{
+	return decide_tier_reached(decision, window, on, on, from);
 }
 
 /*
@@ -183,8 +192,7 @@ judge(const Decision *decision, const Tier *tier, bool retention,
 
 		if (threshold->retention != retention)
 			continue;
-		from = window_start(decision, threshold, on);
-		reached = metric_sum(decision, threshold, from, until);
+		reached = decide_tier_reached(decision, threshold, on, until, &from);
 		met = reached >= threshold->threshold;
 		if (judgement.decisive == NULL || met != all)
 		{
@@ -214,7 +222,7 @@ decide_tier_retention(const Decision *decision)
 {
 	const Tier *tier = decide_tier(decision);
 
-	return judge(decision, tier, true, period_end_of(decision, tier),
+	return judge(decision, tier, true, decide_tier_period_end(decision),
 				 decide_tier_until(decision));
 }
 
@@ -298,6 +306,8 @@ begin_period(Decision *decision, JournalRow *row, TierAction action,
 	/* a late event changes the tier now; a review, when it was due */
 	if (strcmp(row->kind, "tier_review") != 0)
 		change->effective_at = decision->now;
+	if (row->nchanges == 1)
+		row->tier_before = account->tier_id;
 	change->tier_before = account->tier_id;
 	change->tier_after = tier == NULL ? 0 : tier->tier_id;
 	change->tier_until = until;
@@ -351,7 +361,7 @@ static void
 prolong(Decision *decision, JournalRow *row, const Tier *tier,
 		const TierJudgement *judgement, DateADT on)
 {
-	DateADT		since = period_end_of(decision, tier) + 1;
+	DateADT		since = decide_tier_period_end(decision) + 1;
 	DateADT		until = period_until(tier, since);
 
 	if (decision->account->tier_state == TIER_GRACE)
@@ -505,18 +515,21 @@ decide_tier_due(const Decision *decision)
 	return Max(until + 1, settled_on);
 }
 
-/* Says once that too little has been reached so far. */
+/* Notes what leaves the tier as it is. */
 static void
-warn(Decision *decision, JournalRow *row, const TierJudgement *judgement)
+note_state(Decision *decision, JournalRow *row, TierAction action,
+		   TierState state, const TierJudgement *judgement)
 {
 	Account    *account = decision->account;
-	TierChange *change = journal_row_change(row, TIER_WARN);
+	TierChange *change = journal_row_change(row, action);
 
+	account->tier_state = state;
+	row->tier_before = account->tier_id;
+	row->tier_after = account->tier_id;
 	change->tier_before = account->tier_id;
 	change->tier_after = account->tier_id;
 	change->tier_until = account->tier_until;
 	change->locked_until = account->tier_locked_until;
-	account->tier_state = TIER_WARNED;
 	note_judgement(change, judgement);
 }
 
@@ -526,15 +539,10 @@ let_into_grace(Decision *decision, JournalRow *row, const Tier *tier,
 			   const TierJudgement *judgement)
 {
 	Account    *account = decision->account;
-	TierChange *change = journal_row_change(row, TIER_GRACE_BEGINS);
 
 	account->tier_until = decide_tier_until(decision) + tier->grace_days;
 	account->tier_locked_until = DATEVAL_NOBEGIN;
-	account->tier_state = TIER_GRACE;
-	change->tier_before = account->tier_id;
-	change->tier_after = account->tier_id;
-	change->tier_until = account->tier_until;
-	note_judgement(change, judgement);
+	note_state(decision, row, TIER_GRACE_BEGINS, TIER_GRACE, judgement);
 }
 
 static void
@@ -546,7 +554,7 @@ demote(Decision *decision, JournalRow *row, const Tier *tier,
 
 	if (tier->demotion == DEMOTE_TO_QUALIFIED)
 		target = qualified_below(decision, tier,
-								 period_end_of(decision, tier),
+								 decide_tier_period_end(decision),
 								 decide_tier_until(decision));
 	else
 		for (int i = 0; i < program->ntiers; i++)
@@ -565,7 +573,7 @@ decide_tier_review(Decision *decision, JournalRow *row, DateADT on)
 	TierJudgement judgement = decide_tier_retention(decision);
 
 	if (on <= decide_tier_until(decision))
-		warn(decision, row, &judgement);
+		note_state(decision, row, TIER_WARN, TIER_WARNED, &judgement);
 	else if (judgement.met || tier->demotion == DEMOTE_NEVER)
 		prolong(decision, row, tier, &judgement, on);
 	else if (tier->grace_days > 0 &&

@@ -279,9 +279,9 @@ tier_then(Decision *decision, const JournalRow *row, DateADT on,
 	if (row->effective_at >= decision->now || account->tier_id == 0 ||
 		on > account->tier_since)
 		return decide_tier(decision);
-	return program_tier_by_id(decision->program,
-							  tier_history_at(account->member_id,
-											  row->effective_at, read_only));
+	return decide_tier_of(decision->program,
+						  tier_history_at(account->member_id,
+										  row->effective_at, read_only));
 }
 
 /*

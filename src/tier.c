@@ -5,10 +5,14 @@
  */
 #include "tier.h"
 
+#include "commands/trigger.h"
 #include "utils/builtins.h"
+#include "utils/rel.h"
 
 #include "amount.h"
 #include "statement.h"
+
+PG_FUNCTION_INFO_V1(loyalty_tier_check);
 
 static Statement select_tiers = {
 	"SELECT tier_id, code, rank, entry_match = 'all', retention_match = 'all',"
@@ -205,6 +209,64 @@ tier_load(int32 program_id, const Unit *units, int nunits, int *ntiers)
 		load_thresholds(&tiers[i], units, nunits);
 	*ntiers = n;
 	return tiers;
+}
+
+static Statement select_unit = {
+	"SELECT code, kind = 'metric', scale FROM loyalty.unit WHERE unit_id = $1",
+	1, {INT4OID}
+};
+
+static void
+refuse_threshold(Refusal refusal, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(refusal_sqlstate(refusal)),
+			 errmsg("%s", refusal_text(refusal)->message),
+			 errdetail_internal("%s", detail)));
+}
+
+/* Trigger of tier_threshold: a tier is reached by what is never spent. */
+Datum
+loyalty_tier_check(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TupleDesc	tupdesc;
+	HeapTuple	tuple;
+	NullableDatum unit;
+	Datum		threshold;
+	bool		isnull;
+	int64		minor;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
+		!TRIGGER_FIRED_BEFORE(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("must be called as a trigger before each row")));
+	tupdesc = trigger->tg_relation->rd_att;
+	tuple = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
+		trigger->tg_newtuple : trigger->tg_trigtuple;
+	SPI_connect();
+	unit.value = SPI_getbinval(tuple, tupdesc,
+							   SPI_fnumber(tupdesc, "unit_id"), &unit.isnull);
+	threshold = SPI_getbinval(tuple, tupdesc,
+							  SPI_fnumber(tupdesc, "threshold"), &isnull);
+	/* what is not there is refused by others */
+	if (statement_run(&select_unit, &unit, false) > 0 && !isnull)
+	{
+		char	   *code = statement_text(0, 1);
+		int			scale = DatumGetInt16(statement_notnull(0, 3));
+
+		if (!DatumGetBool(statement_notnull(0, 2)))
+			refuse_threshold(REFUSAL_UNIT_MISMATCH,
+							 psprintf("unit=%s is not a metric", code));
+		if (amount_parse(DatumGetNumeric(threshold), scale,
+						 &minor) != REFUSAL_NONE)
+			refuse_threshold(REFUSAL_AMOUNT_SCALE,
+							 psprintf("unit=%s decimals=%d", code, scale));
+	}
+	SPI_finish();
+	return PointerGetDatum(tuple);
 }
 
 /* Writes a row of the history; the account is locked. */

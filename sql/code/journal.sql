@@ -17,6 +17,9 @@ CREATE OR REPLACE TRIGGER journal_immutable BEFORE UPDATE OR DELETE OR TRUNCATE 
 CREATE OR REPLACE TRIGGER entry_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON loyalty.entry
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.journal_immutable();
 
+CREATE OR REPLACE TRIGGER tier_history_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON loyalty.tier_history
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.journal_immutable();
+
 -- What of the configuration is fixed, once the ledger is written in its terms.
 
 CREATE OR REPLACE FUNCTION loyalty.program_check()
