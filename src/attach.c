@@ -1,0 +1,585 @@
+/*
+ * attach.c
+ *
+ * The triggers of an attached table.  They fire once per statement and read
+ * its rows from the transition tables; what has to be booked is sorted, so
+ * that members are locked in ascending order, and booked in chunks.
+ */
+#include "attach.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/tuplesort.h"
+#include "utils/tuplestore.h"
+#include "utils/typcache.h"
+
+#include "account.h"
+#include "statement.h"
+
+PG_FUNCTION_INFO_V1(loyalty_attach_order);
+PG_FUNCTION_INFO_V1(loyalty_attach_set);
+
+/* So many orders share a subtransaction. */
+#define CHUNK_ORDERS 1000
+
+/* An order while it is sorted. */
+enum order_column
+{
+	ORDER_ACTION,
+	ORDER_MEMBER_ID,
+	ORDER_AT,
+	ORDER_REF,
+	ORDER_IDENTITY,
+	ORDER_AMOUNT,
+	ORDER_ITEMS,
+	ORDER_DATA,
+	ORDER_NEW_ITEMS,
+	ORDER_NCOLUMNS
+};
+
+#define ORDER_SORT_COLUMNS 4
+
+static const Oid order_types[ORDER_NCOLUMNS] = {
+	[ORDER_ACTION] = INT4OID,
+	[ORDER_MEMBER_ID] = INT8OID,
+	[ORDER_AT] = TIMESTAMPTZOID,
+	[ORDER_REF] = TEXTOID,
+	[ORDER_IDENTITY] = TEXTOID,
+	[ORDER_AMOUNT] = NUMERICOID,
+	[ORDER_ITEMS] = JSONBOID,
+	[ORDER_DATA] = JSONBOID,
+	[ORDER_NEW_ITEMS] = BOOLOID
+};
+
+/* The orders of one statement. */
+typedef struct OrderSort
+{
+	TupleDesc	descriptor;
+	Tuplesortstate *sort;
+	TupleTableSlot *in;
+	TupleTableSlot *out;
+	int			norders[ORDER_SET + 1];
+} OrderSort;
+
+static OrderSort *
+sort_begin(void)
+{
+	OrderSort  *orders = palloc0(sizeof(OrderSort));
+	AttrNumber	columns[ORDER_SORT_COLUMNS];
+	Oid			operators[ORDER_SORT_COLUMNS];
+	Oid			collations[ORDER_SORT_COLUMNS];
+	bool		nulls_first[ORDER_SORT_COLUMNS] = {false};
+
+	orders->descriptor = CreateTemplateTupleDesc(ORDER_NCOLUMNS);
+	for (int i = 0; i < ORDER_NCOLUMNS; i++)
+		TupleDescInitEntry(orders->descriptor, i + 1, NULL, order_types[i],
+						   -1, 0);
+	for (int i = 0; i < ORDER_SORT_COLUMNS; i++)
+	{
+		columns[i] = i + 1;
+		operators[i] = lookup_type_cache(order_types[i],
+										 TYPECACHE_LT_OPR)->lt_opr;
+		collations[i] = order_types[i] == TEXTOID ? C_COLLATION_OID :
+			InvalidOid;
+	}
+	orders->sort = tuplesort_begin_heap(orders->descriptor,
+										ORDER_SORT_COLUMNS, columns,
+										operators, collations, nulls_first,
+										work_mem, NULL,
+										TUPLESORT_RANDOMACCESS);
+	orders->in = MakeSingleTupleTableSlot(orders->descriptor,
+										  &TTSOpsVirtual);
+	orders->out = MakeSingleTupleTableSlot(orders->descriptor,
+										   &TTSOpsMinimalTuple);
+	return orders;
+}
+
+static void
+sort_put(OrderSort *orders, const SourceOrder *order)
+{
+	Datum	   *values = orders->in->tts_values;
+	bool	   *nulls = orders->in->tts_isnull;
+
+	ExecClearTuple(orders->in);
+#define PUT(column, datum, present) \
+	(values[column] = (datum), nulls[column] = !(present))
+	PUT(ORDER_ACTION, Int32GetDatum(order->action), true);
+	PUT(ORDER_MEMBER_ID, Int64GetDatum(order->member_id),
+		order->member_id != 0);
+	PUT(ORDER_AT, TimestampTzGetDatum(order->at), order->has_at);
+	PUT(ORDER_REF, PointerGetDatum(order->ref), order->ref != NULL);
+	PUT(ORDER_IDENTITY, order->identity == NULL ? (Datum) 0 :
+		CStringGetTextDatum(order->identity), order->identity != NULL);
+	PUT(ORDER_AMOUNT, PointerGetDatum(order->amount), order->amount != NULL);
+	PUT(ORDER_ITEMS, PointerGetDatum(order->items), order->items != NULL);
+	PUT(ORDER_DATA, PointerGetDatum(order->data), order->data != NULL);
+	PUT(ORDER_NEW_ITEMS, BoolGetDatum(order->new_items), true);
+#undef PUT
+	ExecStoreVirtualTuple(orders->in);
+	tuplesort_puttupleslot(orders->sort, orders->in);
+	orders->norders[order->action]++;
+}
+
+/* The next order, in the current context; false at the end. */
+static bool
+sort_next(OrderSort *orders, SourceOrder *order)
+{
+	HeapTuple	tuple;
+	Datum		values[ORDER_NCOLUMNS];
+	bool		nulls[ORDER_NCOLUMNS];
+
+	if (!tuplesort_gettupleslot(orders->sort, true, false, orders->out, NULL))
+		return false;
+	tuple = ExecCopySlotHeapTuple(orders->out);
+	heap_deform_tuple(tuple, orders->descriptor, values, nulls);
+
+	memset(order, 0, sizeof(SourceOrder));
+	order->action = DatumGetInt32(values[ORDER_ACTION]);
+	if (!nulls[ORDER_MEMBER_ID])
+		order->member_id = DatumGetInt64(values[ORDER_MEMBER_ID]);
+	order->has_at = !nulls[ORDER_AT];
+	if (order->has_at)
+		order->at = DatumGetTimestampTz(values[ORDER_AT]);
+	if (!nulls[ORDER_REF])
+		order->ref = DatumGetTextPP(values[ORDER_REF]);
+	if (!nulls[ORDER_IDENTITY])
+		order->identity = TextDatumGetCString(values[ORDER_IDENTITY]);
+	if (!nulls[ORDER_AMOUNT])
+		order->amount = DatumGetNumeric(values[ORDER_AMOUNT]);
+	if (!nulls[ORDER_ITEMS])
+		order->items = DatumGetJsonbP(values[ORDER_ITEMS]);
+	if (!nulls[ORDER_DATA])
+		order->data = DatumGetJsonbP(values[ORDER_DATA]);
+	order->new_items = DatumGetBool(values[ORDER_NEW_ITEMS]);
+	return true;
+}
+
+static void
+sort_end(OrderSort *orders)
+{
+	tuplesort_end(orders->sort);
+	ExecDropSingleTupleTableSlot(orders->in);
+	ExecDropSingleTupleTableSlot(orders->out);
+}
+
+/* Rows of a transition table, one after the other. */
+typedef struct Transition
+{
+	Tuplestorestate *rows;
+	TupleTableSlot *slot;
+} Transition;
+
+static void
+transition_open(Transition *transition, Tuplestorestate *rows,
+				Relation relation)
+{
+	transition->rows = rows;
+	transition->slot = MakeSingleTupleTableSlot(RelationGetDescr(relation),
+												&TTSOpsMinimalTuple);
+	/* a position of our own, as another trigger may read it too */
+	tuplestore_select_read_pointer(rows,
+								   tuplestore_alloc_read_pointer(rows,
+																 EXEC_FLAG_REWIND));
+	tuplestore_rescan(rows);
+}
+
+static bool
+transition_next(Transition *transition)
+{
+	return tuplestore_gettupleslot(transition->rows, true, false,
+								   transition->slot);
+}
+
+static void
+put_row(const Source *source, OrderSort *orders, TupleTableSlot *slot,
+		OrderAction action, bool new_items)
+{
+	SourceOrder order;
+
+	/* nobody's order is left alone */
+	if (!source_read(source, slot, &order))
+		return;
+	order.action = action;
+	order.new_items = new_items;
+	sort_put(orders, &order);
+}
+
+/* What one row has become. */
+static void
+put_change(const Source *source, OrderSort *orders, TupleTableSlot *before,
+		   TupleTableSlot *after)
+{
+	bool		was_paid = source_is_paid(source, before);
+	bool		is_paid = source_is_paid(source, after);
+
+	if (!was_paid)
+	{
+		if (is_paid)
+			put_row(source, orders, after, ORDER_EARN, false);
+		return;
+	}
+	if (!source->follow_update)
+		return;
+	if (!is_paid)
+		put_row(source, orders, before, ORDER_GONE, false);
+	else if (!source_same_key(source, before, after))
+	{
+		put_row(source, orders, before, ORDER_GONE, false);
+		put_row(source, orders, after, ORDER_EARN, false);
+	}
+	else if (!source_same_field(source, FIELD_AMOUNT, before, after))
+		put_row(source, orders, after, ORDER_SET,
+				!source_same_field(source, FIELD_ITEMS, before, after));
+}
+
+/* All rows of the statement that change what is booked. */
+static void
+collect(const Source *source, const TriggerData *trigger, OrderSort *orders)
+{
+	MemoryContext row_context =
+		AllocSetContextCreate(CurrentMemoryContext, "loyalty attached row",
+							  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = MemoryContextSwitchTo(row_context);
+	bool		is_delete = TRIGGER_FIRED_BY_DELETE(trigger->tg_event);
+	bool		is_update = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
+	Transition	before;
+	Transition	after;
+
+	MemoryContextSwitchTo(context);
+	if (is_delete || is_update)
+		transition_open(&before, trigger->tg_oldtable, trigger->tg_relation);
+	if (!is_delete)
+		transition_open(&after, trigger->tg_newtable, trigger->tg_relation);
+	while (transition_next(is_delete ? &before : &after))
+	{
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(row_context);
+		/* PostgreSQL writes both transition tables row by row */
+		if (is_update && !transition_next(&before))
+			elog(ERROR, "the transition tables differ in length");
+		if (is_update)
+			put_change(source, orders, before.slot, after.slot);
+		else if (source_is_paid(source, is_delete ? before.slot : after.slot))
+			put_row(source, orders, is_delete ? before.slot : after.slot,
+					is_delete ? ORDER_GONE : ORDER_EARN, false);
+		MemoryContextSwitchTo(context);
+		MemoryContextReset(row_context);
+	}
+	if (is_delete || is_update)
+		ExecDropSingleTupleTableSlot(before.slot);
+	if (!is_delete)
+		ExecDropSingleTupleTableSlot(after.slot);
+	MemoryContextDelete(row_context);
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64		x = *(const int64 *) a;
+	int64		y = *(const int64 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * Locks the accounts of all orders, ascending.  Needed where orders go and
+ * others come in one statement: those that go are done first, and the members
+ * would be locked in no order.
+ */
+static void
+lock_members(OrderSort *orders)
+{
+	int64		total = 0;
+	int64	   *ids;
+	int64		n = 0;
+	SourceOrder order;
+
+	for (int i = 0; i <= ORDER_SET; i++)
+		total += orders->norders[i];
+	ids = MemoryContextAllocHuge(CurrentMemoryContext,
+								 sizeof(int64) * total);
+	while (sort_next(orders, &order))
+		if (order.member_id != 0)
+			ids[n++] = order.member_id;
+	tuplesort_rescan(orders->sort);
+	qsort(ids, n, sizeof(int64), compare_ids);
+	for (int64 i = 0; i < n; i++)
+	{
+		Account		account;
+
+		CHECK_FOR_INTERRUPTS();
+		if (i == 0 || ids[i] != ids[i - 1])
+			account_load(ids[i], ACCOUNT_LOCK, &account);
+	}
+}
+
+/* Some orders, to be booked together. */
+typedef struct Chunk
+{
+	const Source *source;
+	int			norders;
+	const SourceOrder *orders;
+	int			nrefused;
+} Chunk;
+
+/* Tells in an error which order it was about. */
+static void
+order_context(void *argument)
+{
+	const SourceOrder *order = argument;
+
+	if (order->ref != NULL)
+		errcontext("order \"%s\" of an attached table",
+				   clipped(text_to_cstring(order->ref)));
+}
+
+static bool
+book_chunk(void *argument)
+{
+	Chunk	   *chunk = argument;
+	ErrorContextCallback callback;
+
+	callback.callback = order_context;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	chunk->nrefused = 0;
+	for (int i = 0; i < chunk->norders; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		callback.arg = unconstify(SourceOrder *, &chunk->orders[i]);
+		if (!order_book(chunk->source, &chunk->orders[i]))
+			chunk->nrefused++;
+	}
+	error_context_stack = callback.previous;
+	return true;
+}
+
+/* Is an error for the caller, who may repeat, rather than about the order? */
+static bool
+passes_through(const ErrorData *error)
+{
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+			return true;
+		default:
+			return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
+	}
+}
+
+/*
+ * Books a chunk; an error that is about an order does not stop the shop's
+ * statement.  If there is one, the orders are booked one by one.
+ */
+static void
+book_safely(Chunk *chunk)
+{
+	ErrorData  *error = order_subtransaction(book_chunk, chunk);
+
+	if (error == NULL)
+		return;
+	if (passes_through(error))
+		ReThrowError(error);
+	if (chunk->norders == 1)
+	{
+		order_reject_error(chunk->source, chunk->orders, error);
+		chunk->nrefused = 1;
+		return;
+	}
+	for (int i = 0; i < chunk->norders; i++)
+	{
+		Chunk		one = {chunk->source, 1, &chunk->orders[i]};
+
+		book_safely(&one);
+	}
+}
+
+static void
+book_all(const Source *source, OrderSort *orders)
+{
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext chunk_context =
+		AllocSetContextCreate(context, "loyalty attached orders",
+							  ALLOCSET_DEFAULT_SIZES);
+
+	for (;;)
+	{
+		SourceOrder *next;
+		Chunk		chunk = {source, 0, NULL};
+
+		MemoryContextReset(chunk_context);
+		MemoryContextSwitchTo(chunk_context);
+		next = palloc(sizeof(SourceOrder) * CHUNK_ORDERS);
+		chunk.orders = next;
+		while (chunk.norders < CHUNK_ORDERS &&
+			   sort_next(orders, &next[chunk.norders]))
+			chunk.norders++;
+		if (chunk.norders == 0)
+			break;
+		if (source->raise)
+			book_chunk(&chunk);
+		else
+			book_safely(&chunk);
+	}
+	MemoryContextSwitchTo(context);
+	MemoryContextDelete(chunk_context);
+}
+
+/* The programme of a source, which must be there. */
+static void
+require_program(Source *source)
+{
+	if (!source_program(source))
+		refusal_raise(REFUSAL_PROGRAM_NOT_FOUND,
+					  psprintf("program=%s", source->program_name));
+}
+
+/*
+ * Whoever may write the table need have no right here; its owner must still
+ * have the right to attach.
+ */
+static void
+check_owner(Relation relation, Oid function)
+{
+	AclResult	result;
+
+#if PG_VERSION_NUM >= 160000
+	result = object_aclcheck(ProcedureRelationId, function,
+							 relation->rd_rel->relowner, ACL_EXECUTE);
+#else
+	result = pg_proc_aclcheck(function, relation->rd_rel->relowner,
+							  ACL_EXECUTE);
+#endif
+	if (result != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for attached table \"%s\"",
+						RelationGetRelationName(relation)),
+				 errdetail("Its owner may not execute "
+						   "loyalty.attach_order().")));
+}
+
+/* The trigger: books what a statement did to the orders of the table. */
+Datum
+loyalty_attach_order(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	MemoryContext caller = CurrentMemoryContext;
+	Source		source;
+	OrderSort  *orders;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_AFTER(trigger->tg_event) ||
+		!TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) ||
+		(trigger->tg_newtable == NULL &&
+		 !TRIGGER_FIRED_BY_DELETE(trigger->tg_event)) ||
+		(trigger->tg_oldtable == NULL &&
+		 !TRIGGER_FIRED_BY_INSERT(trigger->tg_event)))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("attach_order() is for the triggers that attach() "
+						"makes")));
+	check_owner(trigger->tg_relation, fcinfo->flinfo->fn_oid);
+	source_parse(&source, trigger->tg_trigger->tgnargs,
+				 trigger->tg_trigger->tgargs);
+	source_bind(&source, trigger->tg_relation);
+
+	SPI_connect();
+	MemoryContextSwitchTo(caller);
+	require_program(&source);
+	orders = sort_begin();
+	collect(&source, trigger, orders);
+	tuplesort_performsort(orders->sort);
+	if (orders->norders[ORDER_GONE] > 0 &&
+		(orders->norders[ORDER_EARN] > 0 || orders->norders[ORDER_SET] > 0))
+		lock_members(orders);
+	book_all(&source, orders);
+	sort_end(orders);
+	SPI_finish();
+	return PointerGetDatum(NULL);
+}
+
+enum set_arg
+{
+	SET_SOURCE,
+	SET_MEMBER_ID,
+	SET_IDENTITY,
+	SET_REF,
+	SET_AMOUNT,
+	SET_AT,
+	SET_ITEMS,
+	SET_DATA
+};
+
+static Statement delete_rejects = {
+	"DELETE FROM loyalty.ingest_reject WHERE program_id = $1 AND source = $2"
+	" AND run_id IS NULL AND ref = $3",
+	3, {INT4OID, TEXTOID, TEXTOID}
+};
+
+/*
+ * attach_set(source, member_id, identity, ref, amount, at, items, data):
+ * brings the books in line with one order, which is not paid if amount is
+ * NULL; takes it from the rejects.  False if it was refused.
+ */
+Datum
+loyalty_attach_set(PG_FUNCTION_ARGS)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Source	   *source;
+	SourceOrder order = {0};
+	bool		done;
+
+	if (PG_ARGISNULL(SET_SOURCE) || PG_ARGISNULL(SET_REF))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("source and ref must not be null")));
+	SPI_connect();
+	MemoryContextSwitchTo(caller);
+	source = source_of(PG_GETARG_OID(SET_SOURCE));
+	require_program(source);
+
+	order.action = PG_ARGISNULL(SET_AMOUNT) ? ORDER_GONE : ORDER_SET;
+	if (!PG_ARGISNULL(SET_MEMBER_ID))
+		order.member_id = PG_GETARG_INT64(SET_MEMBER_ID);
+	else if (!PG_ARGISNULL(SET_IDENTITY) && source->enroll)
+		order.identity = text_to_cstring(PG_GETARG_TEXT_PP(SET_IDENTITY));
+	order.ref = PG_GETARG_TEXT_PP(SET_REF);
+	if (!PG_ARGISNULL(SET_AMOUNT))
+		order.amount = PG_GETARG_NUMERIC(SET_AMOUNT);
+	order.has_at = !PG_ARGISNULL(SET_AT);
+	if (order.has_at)
+		order.at = PG_GETARG_TIMESTAMPTZ(SET_AT);
+	if (!PG_ARGISNULL(SET_ITEMS))
+		order.items = PG_GETARG_JSONB_P(SET_ITEMS);
+	order.data = source_data(source, PG_ARGISNULL(SET_DATA) ? NULL :
+							 PG_GETARG_JSONB_P(SET_DATA), NULL, NULL);
+	if (order.member_id == 0 && order.identity == NULL)
+		done = false;
+	else
+	{
+		NullableDatum args[] = {
+			ARG(Int32GetDatum(source->program->program_id)),
+			ARG(CStringGetTextDatum(source->name)),
+			ARG(PointerGetDatum(order.ref))
+		};
+		Chunk		chunk = {source, 1, &order};
+
+		statement_run(&delete_rejects, args, false);
+		book_safely(&chunk);
+		done = chunk.nrefused == 0;
+	}
+	SPI_finish();
+	PG_RETURN_BOOL(done);
+}

@@ -1,0 +1,519 @@
+/*
+ * attach_order.c
+ *
+ * Brings the books in line with one order of an attached table.
+ *
+ * The table is the truth: what an order is worth in the ledger (its purchase
+ * less its refunds) is compared with the row, so it does not matter how
+ * often the row was changed in between, or whether an earlier change was
+ * refused.  A reference earns once; an order that has to earn again, because
+ * it rose, or because it is paid once more after it was cancelled, does so
+ * under the reference with "~2", "~3" and so on, after the one before was
+ * refunded as a whole.
+ */
+#include "attach.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/resowner.h"
+
+#include "amount.h"
+#include "statement.h"
+
+extern Datum loyalty_event_record(PG_FUNCTION_ARGS);
+extern Datum loyalty_event_purchase(PG_FUNCTION_ARGS);
+extern Datum loyalty_event_sale(PG_FUNCTION_ARGS);
+extern Datum loyalty_event_refund(PG_FUNCTION_ARGS);
+
+#define VERB_ARGS 9
+
+/* What a verb answered in mode 'try'. */
+typedef struct Answer
+{
+	Refusal		refusal;
+	const char *detail;			/* of the refusal, or NULL */
+	bool		replayed;
+} Answer;
+
+/* What the ledger has of an order under one reference. */
+typedef struct Booked
+{
+	int			generation;		/* from 1; 0: nothing yet */
+	text	   *ref;
+	int64		member_id;
+	bool		open;			/* not refunded as a whole */
+	int64		net;			/* minor units of the currency */
+	int			nrefunds;
+} Booked;
+
+static Statement select_booked = {
+	"SELECT coalesce(bool_or(kind = 'event' AND event = $3), false),"
+	" coalesce(sum(amount) FILTER (WHERE kind = 'event'), 0)::bigint,"
+	" coalesce(sum(amount) FILTER (WHERE kind = 'refund'"
+	" AND unit_id IS NULL), 0)::bigint,"
+	" count(*) FILTER (WHERE kind = 'refund')::int"
+	" FROM loyalty.journal WHERE member_id = $1"
+	" AND (ref = $2 AND kind = 'event' OR reverses = $2 AND kind = 'refund')",
+	3, {INT8OID, TEXTOID, TEXTOID}
+};
+
+static Statement select_owner = {
+	"SELECT member_id FROM loyalty.journal_ref"
+	" WHERE program_id = $1 AND ref = $2 AND event = $3",
+	3, {INT4OID, TEXTOID, TEXTOID}
+};
+
+static Statement insert_reject = {
+	"INSERT INTO loyalty.ingest_reject (reject_id, program_id, source,"
+	" member_id, event, ref, reason, code, detail, rejected_at)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+	10, {INT8OID, INT4OID, TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID,
+	TEXTOID, TEXTOID, TIMESTAMPTZOID}
+};
+
+static Refusal
+refusal_named(const char *reason)
+{
+#define RETURN_NAMED(name, code, text, message) \
+	if (strcmp(reason, text) == 0) \
+		return REFUSAL_##name;
+	LOYALTY_REFUSALS(RETURN_NAMED)
+#undef RETURN_NAMED
+	elog(ERROR, "refusal \"%s\" is not known", reason);
+}
+
+static Answer
+refused(Refusal refusal, const char *detail)
+{
+	Answer		answer = {refusal, detail, false};
+
+	return answer;
+}
+
+/* The detail of a refusal is its first message. */
+static const char *
+detail_of(const Jsonb *messages)
+{
+	JsonbValue *message =
+		getIthJsonbValueFromContainer(unconstify(JsonbContainer *,
+												 &messages->root), 0);
+	JsonbValue	buffer;
+	JsonbValue *detail;
+
+	if (message == NULL || message->type != jbvBinary)
+		return NULL;
+	detail = getKeyJsonValueFromContainer(message->val.binary.data, "detail",
+										  6, &buffer);
+	return detail == NULL || detail->type != jbvString ? NULL :
+		pnstrdup(detail->val.string.val, detail->val.string.len);
+}
+
+/* Calls a verb in mode 'try', as if it were called from SQL. */
+static Answer
+call_verb(PGFunction verb, int nargs, const NullableDatum *args)
+{
+	LOCAL_FCINFO(fcinfo, VERB_ARGS);
+	HeapTupleHeader receipt;
+	Answer		answer = {REFUSAL_NONE, NULL, false};
+	bool		isnull;
+	Datum		reason;
+	Datum		messages;
+
+	InitFunctionCallInfoData(*fcinfo, NULL, nargs, InvalidOid, NULL, NULL);
+	memcpy(fcinfo->args, args, sizeof(NullableDatum) * nargs);
+	receipt = DatumGetHeapTupleHeader(verb(fcinfo));
+	answer.replayed = DatumGetBool(GetAttributeByName(receipt, "replayed",
+													  &isnull));
+	reason = GetAttributeByName(receipt, "reason", &isnull);
+	if (isnull)
+		return answer;
+	answer.refusal = refusal_named(TextDatumGetCString(reason));
+	messages = GetAttributeByName(receipt, "messages", &isnull);
+	if (!isnull)
+		answer.detail = detail_of(DatumGetJsonbP(messages));
+	return answer;
+}
+
+/* purchase(), sale() or record() of the order, under one of its references. */
+static Answer
+call_earn(const Source *source, const SourceOrder *order, text *ref,
+		  bool dated)
+{
+	NullableDatum program = ARG(CStringGetTextDatum(source->program_name));
+	NullableDatum member = ARG(Int64GetDatum(order->member_id));
+	NullableDatum event = ARG(CStringGetTextDatum(source->event));
+	NullableDatum amount = POINTER_ARG(order->amount);
+	NullableDatum refs = POINTER_ARG(ref);
+	NullableDatum items = POINTER_ARG(order->items);
+	NullableDatum data = POINTER_ARG(order->data);
+	NullableDatum at = ARG_OR_NULL(TimestampTzGetDatum(order->at),
+								   order->has_at && dated);
+	NullableDatum key = NULL_ARG;
+	NullableDatum mode = ARG(CStringGetTextDatum("try"));
+
+	if (strcmp(source->event, "purchase") != 0)
+	{
+		NullableDatum args[] = {member, event, amount, refs, data, at, key,
+		mode};
+
+		return call_verb(loyalty_event_record, lengthof(args), args);
+	}
+	if (order->member_id == 0)
+	{
+		StringInfoData identities;
+		NullableDatum args[] = {program, NULL_ARG, amount, refs, items, data,
+		at, key, mode};
+
+		initStringInfo(&identities);
+		appendStringInfoChar(&identities, '{');
+		escape_json(&identities, source->identity);
+		appendStringInfoChar(&identities, ':');
+		escape_json(&identities, order->identity);
+		appendStringInfoChar(&identities, '}');
+		args[1].value = DirectFunctionCall1(jsonb_in,
+											CStringGetDatum(identities.data));
+		args[1].isnull = false;
+		return call_verb(loyalty_event_sale, lengthof(args), args);
+	}
+	else
+	{
+		NullableDatum args[] = {member, amount, refs, items, data, at, key,
+		mode};
+
+		return call_verb(loyalty_event_purchase, lengthof(args), args);
+	}
+}
+
+/* refund() of what is booked, or of a part (amount not NULL). */
+static Answer
+call_refund(const Source *source, const Booked *booked, Numeric amount)
+{
+	char	   *refund_ref = psprintf("%s~r%d", text_to_cstring(booked->ref),
+									  booked->nrefunds + 1);
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(booked->member_id)),
+		ARG(PointerGetDatum(booked->ref)),
+		POINTER_ARG(amount),
+		NULL_ARG,				/* items */
+		ARG(CStringGetTextDatum(refund_ref)),
+		ARG(PointerGetDatum(source_data(source, NULL, NULL, NULL))),
+		NULL_ARG,				/* at */
+		NULL_ARG,				/* key */
+		ARG(CStringGetTextDatum("try"))
+	};
+
+	return call_verb(loyalty_event_refund, lengthof(args), args);
+}
+
+static text *
+reference(const SourceOrder *order, int generation)
+{
+	if (generation == 1)
+		return order->ref;
+	return cstring_to_text(psprintf("%s~%d", text_to_cstring(order->ref),
+									generation));
+}
+
+/* Does it look like a reference made by reference()? */
+static bool
+is_derived(text *ref)
+{
+	char	   *string = text_to_cstring(ref);
+	char	   *tilde = strrchr(string, '~');
+
+	return tilde != NULL && tilde[1] != '\0' &&
+		strspn(tilde + 1, "0123456789") == strlen(tilde + 1);
+}
+
+/* Whose the reference is, where it belongs to the whole programme; 0: free. */
+static int64
+owner_of(const Source *source, text *ref)
+{
+	NullableDatum args[] = {
+		ARG(Int32GetDatum(source->program->program_id)),
+		ARG(PointerGetDatum(ref)),
+		ARG(CStringGetTextDatum(source->event))
+	};
+
+	return statement_run(&select_owner, args, false) == 0 ? 0 :
+		DatumGetInt64(statement_notnull(0, 1));
+}
+
+/* Reads one reference of the order; false if the ledger does not have it. */
+static bool
+read_booked(const Source *source, const SourceOrder *order, int generation,
+			Booked *booked)
+{
+	text	   *ref = reference(order, generation);
+	int64		member_id = order->member_id;
+
+	if (source->program->ref_in_program)
+		member_id = owner_of(source, ref);
+	if (member_id != 0)
+	{
+		NullableDatum args[] = {
+			ARG(Int64GetDatum(member_id)),
+			ARG(PointerGetDatum(ref)),
+			ARG(CStringGetTextDatum(source->event))
+		};
+
+		statement_run(&select_booked, args, false);
+		if (DatumGetBool(statement_notnull(0, 1)))
+		{
+			booked->generation = generation;
+			booked->ref = ref;
+			booked->member_id = member_id;
+			booked->net = DatumGetInt64(statement_notnull(0, 2)) -
+				DatumGetInt64(statement_notnull(0, 3));
+			booked->nrefunds = DatumGetInt32(statement_notnull(0, 4));
+			booked->open = booked->nrefunds == 0 || booked->net > 0;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The newest reference of the order, the only one that can be open. */
+static void
+find_booked(const Source *source, const SourceOrder *order, Booked *booked)
+{
+	memset(booked, 0, sizeof(Booked));
+	while (read_booked(source, order, booked->generation + 1, booked))
+		CHECK_FOR_INTERRUPTS();
+}
+
+/*
+ * Earns under the reference after the newest.  An order of a period that is
+ * closed is corrected in this one.
+ */
+static Answer
+earn_next(const Source *source, const SourceOrder *order,
+		  const Booked *booked)
+{
+	bool		dated = booked->generation == 0 ||
+		order->at >= source->program->closed_until;
+
+	return call_earn(source, order, reference(order, booked->generation + 1),
+					 dated);
+}
+
+/*
+ * Runs work in a subtransaction, which stays if work returns true.  Returns
+ * the error that work raised, in the caller's context, or NULL.
+ */
+ErrorData *
+order_subtransaction(bool (*work) (void *argument), void *argument)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		if (work(argument))
+			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return error;
+}
+
+typedef struct Replacement
+{
+	const Source *source;
+	const SourceOrder *order;
+	const Booked *booked;
+	Answer		answer;
+} Replacement;
+
+static bool
+refund_and_earn(void *argument)
+{
+	Replacement *this = argument;
+
+	this->answer = call_refund(this->source, this->booked, NULL);
+	if (this->answer.refusal == REFUSAL_NONE)
+		this->answer = earn_next(this->source, this->order, this->booked);
+	return this->answer.refusal == REFUSAL_NONE;
+}
+
+/* Refunds the whole and earns anew; both or, when one is refused, neither. */
+static Answer
+replace(const Source *source, const SourceOrder *order, const Booked *booked)
+{
+	Replacement replacement = {source, order, booked};
+	ErrorData  *error = order_subtransaction(refund_and_earn, &replacement);
+
+	if (error != NULL)
+		ReThrowError(error);
+	return replacement.answer;
+}
+
+/* An event that is no purchase may have no amount. */
+static Refusal
+parse_amount(const Source *source, const SourceOrder *order, int64 *amount)
+{
+	*amount = 0;
+	return order->amount == NULL ? REFUSAL_NONE :
+		amount_parse(order->amount, source->program->currency_scale, amount);
+}
+
+/* Makes the order worth what its row says. */
+static Answer
+set_order(const Source *source, const SourceOrder *order)
+{
+	Booked		booked;
+	Refusal		refusal;
+	int64		amount;
+
+	find_booked(source, order, &booked);
+	if (!booked.open)
+		return earn_next(source, order, &booked);
+	if (booked.member_id != order->member_id)
+		return refused(REFUSAL_REF_DUPLICATE,
+					   "ref belongs to another member of the programme");
+	refusal = parse_amount(source, order, &amount);
+	if (refusal != REFUSAL_NONE || amount == booked.net)
+		return refused(refusal, "the amount of the row cannot be booked");
+	if (amount > 0 && amount < booked.net && !order->new_items)
+		return call_refund(source, &booked,
+						   amount_numeric(booked.net - amount,
+										  source->program->currency_scale));
+	return replace(source, order, &booked);
+}
+
+/* Did a verb answer that the ledger has this reference already? */
+static bool
+is_known(const Answer *answer)
+{
+	return answer->refusal == REFUSAL_NONE ? answer->replayed :
+		answer->refusal == REFUSAL_KEY_REUSED ||
+		answer->refusal == REFUSAL_REF_DUPLICATE;
+}
+
+/*
+ * An order that was not paid before.  The ledger knows it all the same if it
+ * was deleted, or unpaid, and is there again.
+ */
+static Answer
+earn_order(const Source *source, const SourceOrder *order)
+{
+	Answer		answer = call_earn(source, order, order->ref, true);
+	Booked		booked;
+	Refusal		refusal;
+	int64		amount;
+
+	if (order->member_id == 0 || order->ref == NULL || !is_known(&answer))
+		return answer;
+	find_booked(source, order, &booked);
+	if (!booked.open)
+		return earn_next(source, order, &booked);
+	refusal = parse_amount(source, order, &amount);
+	if (refusal == REFUSAL_NONE && (booked.member_id != order->member_id ||
+									booked.net != amount))
+		refusal = REFUSAL_REF_DUPLICATE;
+	return refused(refusal, "the order was recorded with another amount or "
+				   "member");
+}
+
+/* An order that is not paid any more. */
+static Answer
+undo_order(const Source *source, const SourceOrder *order)
+{
+	Booked		booked;
+
+	if (order->ref == NULL || order->member_id == 0)
+		return refused(REFUSAL_NONE, NULL);
+	find_booked(source, order, &booked);
+	if (!booked.open || booked.member_id != order->member_id)
+		return refused(REFUSAL_NONE, NULL);
+	return call_refund(source, &booked, NULL);
+}
+
+static Answer
+dispatch(const Source *source, const SourceOrder *order)
+{
+	if (order->action == ORDER_GONE)
+		return undo_order(source, order);
+	if (order->ref != NULL && is_derived(order->ref))
+		return refused(REFUSAL_REF_INVALID,
+					   "a tilde and digits at the end are reserved");
+	if (order->amount == NULL && strcmp(source->event, "purchase") == 0)
+		return refused(REFUSAL_AMOUNT_NOT_POSITIVE, "the row has no amount");
+	if (order->action == ORDER_EARN || order->ref == NULL ||
+		order->member_id == 0)
+		return earn_order(source, order);
+	return set_order(source, order);
+}
+
+static void
+store_reject(const Source *source, const SourceOrder *order,
+			 const char *reason, const char *code, const char *detail)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(loyalty_new_id())),
+		ARG(Int32GetDatum(source->program->program_id)),
+		ARG(CStringGetTextDatum(source->name)),
+		ARG_OR_NULL(Int64GetDatum(order->member_id), order->member_id != 0),
+		ARG(CStringGetTextDatum(source->event)),
+		POINTER_ARG(order->ref),
+		ARG(CStringGetTextDatum(reason)),
+		ARG(CStringGetTextDatum(code)),
+		ARG_OR_NULL(detail == NULL ? (Datum) 0 :
+					CStringGetTextDatum(clipped(detail)), detail != NULL),
+		ARG(TimestampTzGetDatum(loyalty_clock()))
+	};
+
+	statement_run(&insert_reject, args, false);
+}
+
+/* Keeps an order that an error of PostgreSQL stopped. */
+void
+order_reject_error(const Source *source, const SourceOrder *order,
+				   const ErrorData *error)
+{
+	const char *code = unpack_sql_state(error->sqlerrcode);
+	const char *reason = "error";
+
+#define NAME_OF(name, sqlstate, text, message) \
+	if (strcmp(code, sqlstate) == 0) \
+		reason = text;
+	LOYALTY_REFUSALS(NAME_OF)
+#undef NAME_OF
+	store_reject(source, order, reason, pstrdup(code), error->message);
+}
+
+/*
+ * Books what has become of an order.  A refusal raises, or is kept among the
+ * rejects; false then.
+ */
+bool
+order_book(const Source *source, const SourceOrder *order)
+{
+	Answer		answer = dispatch(source, order);
+	const RefusalText *text = refusal_text(answer.refusal);
+
+	if (answer.refusal == REFUSAL_NONE)
+		return true;
+	if (source->raise)
+		refusal_raise(answer.refusal,
+					  answer.detail == NULL ? "" : answer.detail);
+	store_reject(source, order, text->reason, text->code, answer.detail);
+	return false;
+}
