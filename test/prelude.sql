@@ -114,3 +114,35 @@ BEGIN
 	RETURN md5(digests);
 END
 $$;
+
+-- A rule of the newest programme, or of the one named: '{"kind": "fixed", "award": 5, ...}', columns
+-- and their values. Event purchase, unit points and kind fixed, if nothing else is said.
+CREATE FUNCTION pg_temp.rule(settings jsonb) RETURNS int
+LANGUAGE plpgsql AS $$
+DECLARE
+	program int := coalesce((SELECT program_id FROM loyalty.program p WHERE p.name = settings ->> 'program'),
+		(SELECT max(program_id) FROM loyalty.program));
+	rule jsonb := '{"event": "purchase", "kind": "fixed"}' || settings - '{program,unit}'::text[]
+		|| jsonb_build_object('program_id', program, 'unit_id',
+			(SELECT unit_id FROM loyalty.unit u WHERE u.program_id = program AND u.code = coalesce(settings ->> 'unit', 'points')));
+	id int;
+BEGIN
+	EXECUTE (SELECT format('INSERT INTO loyalty.rule (%s) VALUES (%s) RETURNING rule_id',
+			string_agg(format('%I', key), ', '), string_agg(format('%L', value), ', '))
+		FROM jsonb_each_text(rule))
+	INTO id;
+	RETURN id;
+END
+$$;
+
+-- 'base 100, double 50 of 100, gift tier_mismatch': what was recorded of the rules of an event, in their order.
+CREATE FUNCTION pg_temp.awards(name text, ref text) RETURNS text
+LANGUAGE sql STABLE AS $$
+	SELECT string_agg(concat_ws(' ', r.name, a ->> 'reason', a ->> 'granted',
+		CASE WHEN a -> 'granted' <> a -> 'desired' THEN 'of ' || (a ->> 'desired') END), ', ' ORDER BY n)
+	FROM loyalty.journal j
+	JOIN loyalty.event_data d USING (member_id, journal_id)
+	CROSS JOIN jsonb_array_elements(d.data -> 'awards') WITH ORDINALITY x (a, n)
+	LEFT JOIN loyalty.rule r ON r.rule_id = (a -> 'rule')::int
+	WHERE j.member_id = pg_temp.id($1) AND j.ref = $2 AND j.kind = 'event'
+$$;

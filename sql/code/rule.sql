@@ -35,6 +35,14 @@ CREATE OR REPLACE TRIGGER rule_group_changed AFTER INSERT OR UPDATE OR DELETE OR
 CREATE OR REPLACE TRIGGER rule_cap_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.rule_cap
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.config_changed();
 
+CREATE OR REPLACE FUNCTION loyalty.rule_limit(rule_id int, period text, maximum numeric,
+	counts text DEFAULT 'amount', on_excess text DEFAULT 'truncate', counter text DEFAULT NULL)
+RETURNS int LANGUAGE C VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_rule_limit';
+COMMENT ON FUNCTION loyalty.rule_limit(int, text, numeric, text, text, text) IS
+'Limits what a rule awards to a member in a period, makes the counter for it, and returns its unit_id; rules that name the same counter share the limit';
+
 CREATE OR REPLACE FUNCTION loyalty.config_reference()
 RETURNS trigger LANGUAGE C SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

@@ -1,0 +1,129 @@
+/*
+ * rule_limit.c
+ *
+ * A limit of a rule, with the counter that it needs, in one call.
+ */
+#include "loyalty.h"
+
+#include "utils/builtins.h"
+
+#include "statement.h"
+
+PG_FUNCTION_INFO_V1(loyalty_rule_limit);
+
+enum limit_arg
+{
+	LIMIT_RULE_ID,
+	LIMIT_PERIOD,
+	LIMIT_MAXIMUM,
+	LIMIT_COUNTS,
+	LIMIT_ON_EXCESS,
+	LIMIT_COUNTER,
+	LIMIT_NARGS
+};
+
+static const char *const limit_arg_names[] = {
+	"rule_id", "period", "maximum", "counts", "on_excess", "counter"
+};
+
+/* The rule's programme and the scale in which it is counted. */
+static Statement select_rule = {
+	"SELECT r.program_id, CASE WHEN $2 = 'times' THEN 0 ELSE u.scale END"
+	" FROM loyalty.rule r JOIN loyalty.unit u USING (unit_id)"
+	" WHERE r.rule_id = $1",
+	2, {INT4OID, TEXTOID}
+};
+
+static Statement insert_counter = {
+	"INSERT INTO loyalty.unit (program_id, code, kind, scale, period)"
+	" VALUES ($1, $2, 'counter', $3, $4)"
+	" ON CONFLICT (program_id, code) DO NOTHING",
+	4, {INT4OID, TEXTOID, INT4OID, TEXTOID}
+};
+
+static Statement select_counter = {
+	"SELECT unit_id, kind = 'counter' AND scale = $3"
+	" AND period IS NOT DISTINCT FROM $4"
+	" FROM loyalty.unit WHERE program_id = $1 AND code = $2",
+	4, {INT4OID, TEXTOID, INT4OID, TEXTOID}
+};
+
+static Statement upsert_cap = {
+	"INSERT INTO loyalty.rule_cap"
+	" (program_id, rule_id, unit_id, maximum, counts, on_excess)"
+	" VALUES ($1, $2, $3, $4, $5, $6)"
+	" ON CONFLICT (rule_id, unit_id) DO UPDATE SET maximum = excluded.maximum,"
+	" counts = excluded.counts, on_excess = excluded.on_excess",
+	6, {INT4OID, INT4OID, INT4OID, NUMERICOID, TEXTOID, TEXTOID}
+};
+
+/* The counter's code: as given, or one of the rule's own. */
+static char *
+counter_code(FunctionCallInfo fcinfo, bool times)
+{
+	if (!PG_ARGISNULL(LIMIT_COUNTER))
+		return text_to_cstring(PG_GETARG_TEXT_PP(LIMIT_COUNTER));
+	return psprintf("rule_%d_%s%s", PG_GETARG_INT32(LIMIT_RULE_ID),
+					text_to_cstring(PG_GETARG_TEXT_PP(LIMIT_PERIOD)),
+					times ? "_times" : "");
+}
+
+/* Finds the counter or makes it; refuses a unit that counts otherwise. */
+static Datum
+find_counter(const NullableDatum *args, const char *code)
+{
+	Datum		unit_id;
+
+	statement_run(&insert_counter, args, false);
+	if (statement_run(&select_counter, args, false) == 0)
+		elog(ERROR, "counter was not written");
+	unit_id = statement_notnull(0, 1);
+	if (!DatumGetBool(statement_notnull(0, 2)))
+		refusal_raise(REFUSAL_RULE_INVALID,
+					  psprintf("unit=%s is no counter of this period and of "
+							   "as many decimals", code));
+	return unit_id;
+}
+
+/* rule_limit(rule_id, period, maximum, counts, on_excess, counter) */
+Datum
+loyalty_rule_limit(PG_FUNCTION_ARGS)
+{
+	NullableDatum args[6];
+	NullableDatum counter[4];
+	bool		times;
+	char	   *code;
+
+	for (int i = 0; i < LIMIT_COUNTER; i++)
+		if (PG_ARGISNULL(i))
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("%s must not be null", limit_arg_names[i])));
+	args[0] = fcinfo->args[LIMIT_RULE_ID];
+	args[1] = fcinfo->args[LIMIT_COUNTS];
+	times = strcmp(text_to_cstring(PG_GETARG_TEXT_PP(LIMIT_COUNTS)),
+				   "times") == 0;
+	code = counter_code(fcinfo, times);
+
+	SPI_connect();
+	loyalty_check_version();
+	if (statement_run(&select_rule, args, false) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+				 errmsg("rule does not exist"),
+				 errdetail("rule_id=%d", PG_GETARG_INT32(LIMIT_RULE_ID))));
+	counter[0] = ARG(statement_notnull(0, 1));
+	counter[1] = ARG(CStringGetTextDatum(code));
+	counter[2] = ARG(statement_notnull(0, 2));
+	counter[3] = fcinfo->args[LIMIT_PERIOD];
+
+	args[0] = counter[0];
+	args[1] = fcinfo->args[LIMIT_RULE_ID];
+	args[2] = ARG(find_counter(counter, code));
+	args[3] = fcinfo->args[LIMIT_MAXIMUM];
+	args[4] = fcinfo->args[LIMIT_COUNTS];
+	args[5] = fcinfo->args[LIMIT_ON_EXCESS];
+	statement_run(&upsert_cap, args, false);
+	SPI_finish();
+	PG_RETURN_DATUM(args[2].value);
+}
