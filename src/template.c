@@ -38,9 +38,10 @@ static Statement insert_program = {
 };
 
 static Statement insert_events = {
-	"INSERT INTO loyalty.program_event (program_id, event)"
-	" SELECT $1, unnest('{purchase,signup,check_in,share,review,"
-	"profile_complete,referral}'::text[])",
+	"INSERT INTO loyalty.program_event (program_id, event, daily)"
+	" SELECT $1, e.event, e.event = 'check_in'"
+	" FROM unnest('{purchase,signup,check_in,share,review,"
+	"profile_complete,referral}'::text[]) AS e (event)",
 	1, {INT4OID}
 };
 

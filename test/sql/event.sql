@@ -7,7 +7,7 @@ SELECT loyalty.program_create('Club', 'GBP', 'Europe/London') AS club \gset
 SELECT loyalty.program_create('Later', 'GBP', 'Europe/London', vest_days => 14) AS later \gset
 INSERT INTO loyalty.rule (program_id, event, unit_id, kind, award)
 SELECT :club, event, unit_id, 'fixed', award FROM loyalty.unit,
-	(VALUES ('signup', 50), ('check_in', 10), ('review', 25)) v(event, award)
+	(VALUES ('signup', 50), ('referral', 10), ('review', 25)) v(event, award)
 WHERE program_id = :club AND code = 'points';
 
 -- Arguments
@@ -37,7 +37,7 @@ SELECT results_eq(
 	format($$SELECT profile, joined_at FROM loyalty.member WHERE member_id = %s$$, :ann_member_id),
 	$$VALUES ('{"name":"Ann","city":"Leeds"}'::jsonb, '2026-03-15 12:00+00'::timestamptz)$$, 'enroll: the profile');
 SELECT results_eq(
-	format($$SELECT j.kind, j.event, j.channel, j.key, d.data FROM loyalty.journal j JOIN loyalty.event_data d USING (member_id, journal_id)
+	format($$SELECT j.kind, j.event, j.channel, j.key, d.data - 'awards' FROM loyalty.journal j JOIN loyalty.event_data d USING (member_id, journal_id)
 		WHERE member_id = %s$$, :ann_member_id),
 	$$VALUES ('event', 'signup', 'web', 'k1', '{"data":{"channel":"web","campaign":"spring"}}'::jsonb)$$, 'enroll: event signup, with its data');
 
@@ -81,11 +81,11 @@ SELECT lives_ok($$SELECT * FROM loyalty.enroll('Shop', (SELECT jsonb_object_agg(
 	'enroll: 32 identities');
 
 -- record()
-SELECT is((SELECT pg_temp.moved(r) FROM loyalty.record(pg_temp.id('cat'), 'check_in') r), '10 points', 'record: what the event earns');
-SELECT is((SELECT pg_temp.moved(r) FROM loyalty.record(pg_temp.id('cat'), 'check_in') r), '10 points', 'record: each time');
+SELECT is((SELECT pg_temp.moved(r) FROM loyalty.record(pg_temp.id('cat'), 'referral') r), '10 points', 'record: what the event earns');
+SELECT is((SELECT pg_temp.moved(r) FROM loyalty.record(pg_temp.id('cat'), 'referral') r), '10 points', 'record: each time');
 SELECT is((SELECT pg_temp.moved(r) FROM loyalty.record(pg_temp.id('cat'), 'share') r), 'nothing', 'record: an event without a rule');
 SELECT is((SELECT pg_temp.moved(r) FROM loyalty.record(pg_temp.id('cat'), 'review', ref => 'p1', data => '{"stars":5,"store":"S1"}') r), '25 points', 'record: a review');
-SELECT results_eq($$SELECT j.event, j.ref, j.amount, j.store, d.data FROM loyalty.journal j LEFT JOIN loyalty.event_data d USING (member_id, journal_id)
+SELECT results_eq($$SELECT j.event, j.ref, j.amount, j.store, d.data - 'awards' FROM loyalty.journal j LEFT JOIN loyalty.event_data d USING (member_id, journal_id)
 	WHERE j.member_id = pg_temp.id('cat') AND j.ref = 'p1'$$,
 	$$VALUES ('review', 'p1', NULL::bigint, 'S1', '{"data":{"stars":5,"store":"S1"}}'::jsonb)$$, 'record: in the journal, with its data');
 SELECT is((SELECT pg_temp.moved(r) FROM loyalty.record(pg_temp.id('cat'), 'purchase', 33.50, 'o1') r), '1 orders, 33 points, 33.5 spend',

@@ -7,7 +7,7 @@ SELECT loyalty.program_create('Later', 'GBP', 'Europe/London', vest_days => 14) 
 SELECT loyalty.program_create('Once', 'GBP', 'Europe/London') AS once \gset
 UPDATE loyalty.program SET ref_scope = 'program' WHERE program_id = :once;
 INSERT INTO loyalty.rule (program_id, event, unit_id, kind, award)
-SELECT :shop, event, unit_id, 'fixed', 10 FROM loyalty.unit, unnest('{check_in,review}'::text[]) event
+SELECT :shop, event, unit_id, 'fixed', 10 FROM loyalty.unit, unnest('{profile_complete,review}'::text[]) event
 WHERE program_id = :shop AND code = 'points';
 CALL pg_temp.enroll('Shop', 'ann', 'bob', 'cat', 'dan', 'eve', 'fay');
 CALL pg_temp.enroll('Later', 'lin');
@@ -164,9 +164,9 @@ FROM request WHERE verb IN ('record', 'purchase', 'sale', 'vest', 'redeem', 'hol
 ORDER BY step;
 
 -- One key space per member for all verbs, each member has its own
-SELECT throws_ok($$SELECT * FROM loyalty.record(pg_temp.id('ann'), 'check_in', key => 'k-redeem')$$, 'LY002', NULL,
+SELECT throws_ok($$SELECT * FROM loyalty.record(pg_temp.id('ann'), 'profile_complete', key => 'k-redeem')$$, 'LY002', NULL,
 	'rule 1: one key space for all verbs');
-SELECT is((SELECT status FROM loyalty.record(pg_temp.id('bob'), 'check_in', key => 'k-redeem')), 'done',
+SELECT is((SELECT status FROM loyalty.record(pg_temp.id('bob'), 'profile_complete', key => 'k-redeem')), 'done',
 	'rule 1: each member has its own keys');
 -- A ref is unique per kind
 SELECT is((SELECT replayed FROM loyalty.record(pg_temp.id('bob'), 'review', ref => 'x1')), false, 'rule 1: a review x1');
@@ -174,15 +174,15 @@ SELECT is((SELECT replayed FROM loyalty.record(pg_temp.id('bob'), 'share', ref =
 SELECT is((SELECT replayed FROM loyalty.redeem(pg_temp.id('bob'), 1, ref => 'x1')), false, 'rule 1: a redeem x1');
 SELECT is((SELECT replayed FROM loyalty.record(pg_temp.id('bob'), 'review', ref => 'x1')), true, 'rule 1: the review x1 again');
 SELECT is(pg_temp.journal('bob'), 'event signup, receive transfer:' || (SELECT (done).journal_id FROM replay WHERE verb = 'transfer')
-	|| ', expire, event check_in, event review x1, event share x1, redeem x1', 'the journal of it');
+	|| ', expire, event profile_complete, event review x1, event share x1, redeem x1', 'the journal of it');
 -- Written in the SELECT list it runs once per column, and counts once
 CREATE TEMP TABLE columns AS SELECT (loyalty.redeem(pg_temp.id('bob'), 2, ref => 'x2')).*;
 SELECT is((SELECT count(*) FROM loyalty.journal WHERE member_id = pg_temp.id('bob') AND ref = 'x2'), 1::bigint, 'rule 1: (redeem(...)).* redeems once');
 SELECT is((SELECT format('%s %s', status, replayed) FROM loyalty.redeem(pg_temp.id('bob'), 2, ref => 'x2', mode => 'dry')), 'done t', 'rule 1: a dry run of what was done replays');
 -- Without key and ref each call counts
-SELECT FROM loyalty.record(pg_temp.id('cat'), 'check_in');
-SELECT FROM loyalty.record(pg_temp.id('cat'), 'check_in');
-SELECT FROM loyalty.record(pg_temp.id('cat'), 'check_in');
+SELECT FROM loyalty.record(pg_temp.id('cat'), 'profile_complete');
+SELECT FROM loyalty.record(pg_temp.id('cat'), 'profile_complete');
+SELECT FROM loyalty.record(pg_temp.id('cat'), 'profile_complete');
 SELECT is(pg_temp.balance('cat'), '30 available', 'without key and ref each call counts');
 SELECT FROM loyalty.purchase(pg_temp.id('cat'), 10, 'o1');
 SELECT FROM loyalty.purchase(pg_temp.id('cat'), 10, 'o1');
@@ -192,7 +192,7 @@ SELECT is(pg_temp.balance('cat'), '40 available', 'rule 1: an order posted three
 -- A refusal is not stored: the same key is judged again
 SELECT is((SELECT format('%s %s', status, reason) FROM loyalty.redeem(pg_temp.id('dan'), 5, key => 'k1', mode => 'try')),
 	'refused insufficient_points', 'rule 1: refused');
-SELECT FROM loyalty.record(pg_temp.id('dan'), 'check_in');
+SELECT FROM loyalty.record(pg_temp.id('dan'), 'profile_complete');
 SELECT is((SELECT format('%s %s', status, replayed) FROM loyalty.redeem(pg_temp.id('dan'), 5, key => 'k1', mode => 'try')),
 	'done f', 'rule 1: judged again');
 -- What is rolled back never was
@@ -203,9 +203,9 @@ SELECT is((SELECT format('%s %s', pg_temp.moved(r), replayed) FROM loyalty.redee
 	'-4 points f', 'rule 1: a key that was rolled back is free');
 
 -- Keys
-SELECT is((SELECT status FROM loyalty.record(pg_temp.id('dan'), 'check_in', key => repeat('k', 255))), 'done', 'a key of 255 bytes');
-SELECT is((SELECT replayed FROM loyalty.record(pg_temp.id('dan'), 'check_in', key => repeat('k', 255))), true, 'is kept whole');
-SELECT is((SELECT status FROM loyalty.record(pg_temp.id('dan'), 'check_in', key => E' %s''; -- \u00e9 ')), 'done', 'a key of any printable letters');
+SELECT is((SELECT status FROM loyalty.record(pg_temp.id('dan'), 'profile_complete', key => repeat('k', 255))), 'done', 'a key of 255 bytes');
+SELECT is((SELECT replayed FROM loyalty.record(pg_temp.id('dan'), 'profile_complete', key => repeat('k', 255))), true, 'is kept whole');
+SELECT is((SELECT status FROM loyalty.record(pg_temp.id('dan'), 'profile_complete', key => E' %s''; -- \u00e9 ')), 'done', 'a key of any printable letters');
 
 -- ref_scope = 'program'
 CALL pg_temp.enroll('Once', 'guy', 'hal');
@@ -229,11 +229,11 @@ SELECT results_eq(
 	  FROM loyalty.journal WHERE member_id = pg_temp.id('eve') AND ref = 'o2'$$,
 	$$VALUES ('event', 'purchase', 'o2', NULL::text, 1234::bigint, 'web', 'S2', 'Jo', '2027-06-01 09:00+00'::timestamptz,
 	          true, NULL::text, NULL::bigint, NULL::bigint, NULL::int)$$, 'a purchase in the journal');
-SELECT is((SELECT data FROM loyalty.event_data JOIN loyalty.journal USING (member_id, journal_id) WHERE ref = 'o2' AND member_id = pg_temp.id('eve')),
+SELECT is((SELECT data - 'awards' FROM loyalty.event_data JOIN loyalty.journal USING (member_id, journal_id) WHERE ref = 'o2' AND member_id = pg_temp.id('eve')),
 	'{"items": [{"sku":"A","price":12.34,"colour":"red"}],
 	  "data": {"channel":"web","store":"S2","staff":"Jo","payment_method":"card","note":{"a":[1,2]}}}'::jsonb,
 	'items and data are kept as they came, unknown keys too');
-SELECT is_empty($$SELECT d.* FROM loyalty.event_data d WHERE member_id = pg_temp.id('cat')$$, 'no inputs, no row');
+SELECT is_empty($$SELECT d.* FROM loyalty.event_data d WHERE member_id = pg_temp.id('cat') AND data - 'awards' <> '{}'$$, 'no inputs, nothing of them');
 SELECT ok((SELECT bool_and(recorded_at BETWEEN transaction_timestamp() AND clock_timestamp()) FROM loyalty.journal),
 	'recorded_at is the real clock');
 SELECT is_empty($$SELECT e.* FROM (SELECT e.*, sum(amount) OVER (PARTITION BY member_id, unit_id ORDER BY journal_id, line) AS n

@@ -76,7 +76,7 @@ INSERT INTO loyalty.unit (program_id, code, kind, vest_days, expiry, expiry_coun
 	(:shop, 'v30em2', 'points', 30, 'end_of_month', 2),
 	(:shop, 'v28m1', 'points', 28, 'months', 1);
 INSERT INTO loyalty.rule (program_id, event, unit_id, kind, award)
-SELECT program_id, 'check_in', unit_id, 'fixed', 10 FROM loyalty.unit
+SELECT program_id, 'profile_complete', unit_id, 'fixed', 10 FROM loyalty.unit
 WHERE code ~ '[0-9]$' OR code IN ('miles', 'nights');
 
 -- The dates are from a calendar: 2026-02 has 28 days, 2028-02 has 29.
@@ -118,7 +118,7 @@ BEGIN
 	FOR day IN SELECT DISTINCT earned FROM lapse ORDER BY 1 LOOP
 		PERFORM set_config('loyalty.now', day || ' 12:00+00', false);
 		CALL pg_temp.enroll('Shop', day::text);
-		PERFORM loyalty.record(pg_temp.id(day::text), 'check_in');
+		PERFORM loyalty.record(pg_temp.id(day::text), 'profile_complete');
 	END LOOP;
 END
 $$;
@@ -137,14 +137,14 @@ SELECT is((SELECT vests_on FROM loyalty.entry e JOIN loyalty.unit u USING (unit_
 -- 2027-01-31 + 28 days = 2027-02-28 = a month on, clamped: vests on its last day, on which it can be spent
 SET loyalty.now = '2027-12-31 13:00+00';
 CALL pg_temp.enroll('Shop', 'zoe');
-SELECT FROM loyalty.record(pg_temp.id('zoe'), 'check_in', at => '2027-01-31 12:00+00');
+SELECT FROM loyalty.record(pg_temp.id('zoe'), 'profile_complete', at => '2027-01-31 12:00+00');
 SELECT is(pg_temp.balance('zoe', 'v28m1', as_of), balance, 'vests and lapses: ' || as_of)
 FROM (VALUES ('2027-02-27'::date, '10 pending'), ('2027-02-28', '10 available'), ('2027-03-01', 'nothing')) v(as_of, balance);
 
 -- A lot of no days is good on the day it was earned, to the last moment of it
 SET loyalty.now = '2028-06-30 12:00+00';
 CALL pg_temp.enroll('Shop', 'ann');
-SELECT FROM loyalty.record(pg_temp.id('ann'), 'check_in');
+SELECT FROM loyalty.record(pg_temp.id('ann'), 'profile_complete');
 -- 23:59:59 in London, which is an hour ahead in June
 SET loyalty.now = '2028-06-30 22:59:59.999999+00';
 SELECT is(pg_temp.balance('ann', 'd0'), '10 available', 'a lot can be spent until local midnight');
