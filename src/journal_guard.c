@@ -120,6 +120,12 @@ loyalty_unit_check(PG_FUNCTION_ARGS)
 static Statement program_in_use = {
 	"SELECT FROM loyalty.unit WHERE program_id = $1"
 	" UNION ALL SELECT FROM loyalty.program_event WHERE program_id = $1"
+	" UNION ALL SELECT FROM loyalty.collection WHERE program_id = $1"
+	" UNION ALL SELECT FROM loyalty.calendar_day WHERE program_id = $1"
+	" UNION ALL SELECT FROM loyalty.campaign WHERE program_id = $1"
+	" UNION ALL SELECT FROM loyalty.budget WHERE program_id = $1"
+	" UNION ALL SELECT FROM loyalty.tier WHERE program_id = $1"
+	" UNION ALL SELECT FROM loyalty.rule_group WHERE program_id = $1"
 	" UNION ALL SELECT FROM loyalty.rule WHERE program_id = $1"
 	" UNION ALL SELECT FROM loyalty.account WHERE program_id = $1 LIMIT 1",
 	1, {INT4OID}
@@ -128,14 +134,110 @@ static Statement program_in_use = {
 static Statement unit_in_use = {
 	"SELECT FROM loyalty.rule WHERE unit_id = $1"
 	" UNION ALL SELECT FROM loyalty.unit_anchor WHERE unit_id = $1"
+	" UNION ALL SELECT FROM loyalty.budget WHERE unit_id = $1"
+	" UNION ALL SELECT FROM loyalty.tier_threshold WHERE unit_id = $1"
+	" UNION ALL SELECT FROM loyalty.rule_cap WHERE unit_id = $1"
 	" UNION ALL SELECT FROM loyalty.entry WHERE unit_id = $1 LIMIT 1",
 	1, {INT4OID}
 };
 
 static Statement event_in_use = {
-	"SELECT FROM loyalty.rule WHERE program_id = $1 AND event = $2 LIMIT 1",
-	2, {INT4OID, TEXTOID}
+	"SELECT FROM loyalty.rule WHERE event = $1 AND program_id = $2 LIMIT 1",
+	2, {TEXTOID, INT4OID}
 };
+
+static Statement tier_in_use = {
+	"SELECT FROM loyalty.tier_threshold WHERE tier_id = $1"
+	" UNION ALL SELECT FROM loyalty.account WHERE tier_id = $1"
+	" UNION ALL SELECT FROM loyalty.tier_history"
+	" WHERE tier_after = $1 OR tier_before = $1 LIMIT 1",
+	1, {INT4OID}
+};
+
+/* Rules name tiers by their code. */
+static Statement tier_code_in_use = {
+	"SELECT FROM loyalty.rule"
+	" WHERE tiers @> ARRAY[$1] AND program_id = $2 LIMIT 1",
+	2, {TEXTOID, INT4OID}
+};
+
+static Statement collection_in_use = {
+	"SELECT FROM loyalty.collection_item"
+	" WHERE collection = $1 AND program_id = $2"
+	" UNION ALL SELECT FROM loyalty.rule WHERE program_id = $2"
+	" AND $1 IN (collection, excluded_collection, store_collection) LIMIT 1",
+	2, {TEXTOID, INT4OID}
+};
+
+static Statement campaign_in_use = {
+	"SELECT FROM loyalty.rule WHERE campaign_id = $1"
+	" UNION ALL SELECT FROM loyalty.budget WHERE campaign_id = $1 LIMIT 1",
+	1, {INT4OID}
+};
+
+static Statement group_in_use = {
+	"SELECT FROM loyalty.rule WHERE rule_group = $1 AND program_id = $2"
+	" LIMIT 1",
+	2, {TEXTOID, INT4OID}
+};
+
+/* By which column of a table other rows refer to it. */
+static const struct
+{
+	const char *table;
+	const char *column;
+	Statement  *statement;
+}			uses[] = {
+	{"program", "program_id", &program_in_use},
+	{"unit", "unit_id", &unit_in_use},
+	{"program_event", "event", &event_in_use},
+	{"tier", "tier_id", &tier_in_use},
+	{"tier", "code", &tier_code_in_use},
+	{"collection", "name", &collection_in_use},
+	{"campaign", "campaign_id", &campaign_in_use},
+	{"rule_group", "name", &group_in_use}
+};
+
+/* Is the column, with the programme, the same after an update? */
+static bool
+keeps_key(TriggerData *trigger, const char *column)
+{
+	static const char *const program_id = "program_id";
+	TupleDesc	tupdesc = trigger->tg_relation->rd_att;
+	const char *const columns[] = {column, program_id};
+
+	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		return false;
+	for (int i = 0; i < lengthof(columns); i++)
+	{
+		char	   *before = column_text(trigger->tg_trigtuple, tupdesc,
+										 columns[i]);
+		char	   *after = column_text(trigger->tg_newtuple, tupdesc,
+										columns[i]);
+
+		if (after == NULL || strcmp(before, after) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Do other rows refer to this one by this column? */
+static bool
+is_in_use(TriggerData *trigger, const char *column, Statement *statement)
+{
+	TupleDesc	tupdesc = trigger->tg_relation->rd_att;
+	NullableDatum args[2];
+	bool		used;
+
+	args[0].value = SPI_getbinval(trigger->tg_trigtuple, tupdesc,
+								  SPI_fnumber(tupdesc, column),
+								  &args[0].isnull);
+	args[1] = ARG(Int32GetDatum(program_of(trigger->tg_trigtuple, tupdesc)));
+	SPI_connect();
+	used = statement_run(statement, args, false) > 0;
+	SPI_finish();
+	return used;
+}
 
 /* Trigger that refuses to delete what other rows refer to, or its key. */
 Datum
@@ -145,30 +247,19 @@ loyalty_config_in_use(PG_FUNCTION_ARGS)
 	HeapTuple	tuple = trigger->tg_trigtuple;
 	TupleDesc	tupdesc = trigger->tg_relation->rd_att;
 	const char *table = RelationGetRelationName(trigger->tg_relation);
-	bool		is_unit = strcmp(table, "unit") == 0;
-	bool		is_event = strcmp(table, "program_event") == 0;
-	const char *key = is_unit ? "unit_id" : is_event ? "event" : "program_id";
-	NullableDatum args[2];
-	bool		used;
 
-	args[0].value = SPI_getbinval(tuple, tupdesc,
-								  SPI_fnumber(tupdesc,
-											  is_unit ? "unit_id" : "program_id"),
-								  &args[0].isnull);
-	if (is_event)
-		args[1].value = SPI_getbinval(tuple, tupdesc,
-									  SPI_fnumber(tupdesc, "event"),
-									  &args[1].isnull);
-	SPI_connect();
-	used = statement_run(is_unit ? &unit_in_use :
-						 is_event ? &event_in_use : &program_in_use,
-						 args, false) > 0;
-	SPI_finish();
-	if (used)
-		ereport(ERROR,
-				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-				 errmsg("row of loyalty.%s is still in use", table),
-				 errdetail("%s=%s", key, column_text(tuple, tupdesc, key))));
+	for (int i = 0; i < lengthof(uses); i++)
+	{
+		const char *column = uses[i].column;
+
+		if (strcmp(table, uses[i].table) == 0 && !keeps_key(trigger, column) &&
+			is_in_use(trigger, column, uses[i].statement))
+			ereport(ERROR,
+					(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+					 errmsg("row of loyalty.%s is still in use", table),
+					 errdetail("%s=%s", column,
+							   column_text(tuple, tupdesc, column))));
+	}
 	return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
 						   trigger->tg_newtuple : tuple);
 }

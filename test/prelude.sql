@@ -146,3 +146,27 @@ LANGUAGE sql STABLE AS $$
 	LEFT JOIN loyalty.rule r ON r.rule_id = (a -> 'rule')::int
 	WHERE j.member_id = pg_temp.id($1) AND j.ref = $2 AND j.kind = 'event'
 $$;
+
+-- 'gold until 2027-03-14 warned': the tier of a member, as of now.
+CREATE FUNCTION pg_temp.tier(name text) RETURNS text
+LANGUAGE sql STABLE AS $$
+	SELECT concat_ws(' ', coalesce(tier, 'none'), 'until ' || to_char(tier_until, 'YYYY-MM-DD'),
+		nullif(tier_state, 'normal'))
+	FROM loyalty.tier_current(pg_temp.id(name))
+$$;
+
+-- 'ordinary -> gold': what a call did to the tier.
+CREATE FUNCTION pg_temp.step(r loyalty.receipt) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$ SELECT coalesce((r).tier_before, 'none') || ' -> ' || coalesce((r).tier_after, 'none') $$;
+
+-- 'joined ordinary, promoted gold 1200/1000 growth': what became of a member's tier.
+CREATE FUNCTION pg_temp.tiers(name text) RETURNS text
+LANGUAGE sql STABLE AS $$
+	SELECT coalesce(string_agg(concat_ws(' ', h.action, coalesce(t.code, 'none'),
+		trim_scale(h.reached / 10.0 ^ u.scale) || '/' || trim_scale(h.threshold / 10.0 ^ u.scale) || ' ' || u.code),
+		', ' ORDER BY h.journal_id, h.line), 'nothing')
+	FROM loyalty.tier_history h
+	LEFT JOIN loyalty.tier t ON t.tier_id = h.tier_after
+	LEFT JOIN loyalty.unit u ON u.unit_id = h.unit_id
+	WHERE h.member_id = pg_temp.id(name)
+$$;

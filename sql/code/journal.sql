@@ -46,11 +46,19 @@ RETURNS trigger LANGUAGE C SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_config_in_use';
 COMMENT ON FUNCTION loyalty.config_in_use() IS
-'Trigger: refuses to delete a programme, unit or event that other rows refer to, or to change its key';
+'Trigger: refuses to delete configuration that other rows refer to, or to change its key';
 
 CREATE OR REPLACE TRIGGER program_in_use BEFORE DELETE OR UPDATE OF program_id ON loyalty.program
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
 CREATE OR REPLACE TRIGGER program_event_in_use BEFORE DELETE OR UPDATE OF program_id, event ON loyalty.program_event
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
 CREATE OR REPLACE TRIGGER unit_in_use BEFORE DELETE OR UPDATE OF program_id, unit_id ON loyalty.unit
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
+CREATE OR REPLACE TRIGGER collection_in_use BEFORE DELETE OR UPDATE OF program_id, name ON loyalty.collection
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
+CREATE OR REPLACE TRIGGER campaign_in_use BEFORE DELETE OR UPDATE OF program_id, campaign_id ON loyalty.campaign
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
+CREATE OR REPLACE TRIGGER tier_in_use BEFORE DELETE OR UPDATE OF program_id, tier_id, code ON loyalty.tier
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
+CREATE OR REPLACE TRIGGER rule_group_in_use BEFORE DELETE OR UPDATE OF program_id, name ON loyalty.rule_group
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
