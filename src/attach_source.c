@@ -524,16 +524,25 @@ loyalty_attach_check(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* The trigger that every attached table has, NULL if it is not attached. */
-static const Trigger *
-attach_trigger(Relation relation)
+/* The arguments of the trigger that every attached table has. */
+static char **
+trigger_arguments(Relation relation, int *nargs)
 {
 	TriggerDesc *triggers = relation->trigdesc;
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
-		if (strcmp(triggers->triggers[i].tgname, INSERT_TRIGGER) == 0)
-			return &triggers->triggers[i];
-	return NULL;
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (strcmp(trigger->tgname, INSERT_TRIGGER) == 0)
+		{
+			*nargs = trigger->tgnargs;
+			return trigger->tgargs;
+		}
+	}
+	source_invalid(psprintf("Table \"%s\" is not attached.",
+							RelationGetRelationName(relation)),
+				   "Call loyalty.attach() first.");
 }
 
 /* The source that a table is attached as; in the current context. */
@@ -541,38 +550,32 @@ Source *
 source_of(Oid relation_oid)
 {
 	Relation	relation = table_open(relation_oid, AccessShareLock);
-	const Trigger *trigger = attach_trigger(relation);
 	Source	   *source = palloc(sizeof(Source));
-	char	  **args;
+	int			nargs;
+	char	  **args = trigger_arguments(relation, &nargs);
+	char	  **copies = palloc(sizeof(char *) * Max(nargs, 1));
 
-	if (trigger == NULL)
-		source_invalid(psprintf("Table \"%s\" is not attached.",
-								RelationGetRelationName(relation)),
-					   "Call loyalty.attach() first.");
-	/* copied, because the relation is closed */
-	args = palloc(sizeof(char *) * Max(trigger->tgnargs, 1));
-	for (int i = 0; i < trigger->tgnargs; i++)
-		args[i] = pstrdup(trigger->tgargs[i]);
-	source_parse(source, trigger->tgnargs, args);
+	/* the relation is closed, and what it has may go */
+	for (int i = 0; i < nargs; i++)
+		copies[i] = pstrdup(args[i]);
+	source_parse(source, nargs, copies);
 	source_bind(source, relation);
 	table_close(relation, AccessShareLock);
 	return source;
 }
 
-/* attach_mapping(source): the trigger's arguments, NULL if there is none. */
+/* attach_mapping(source): how it is attached, an error if it is not. */
 Datum
 loyalty_attach_mapping(PG_FUNCTION_ARGS)
 {
 	Relation	relation = table_open(PG_GETARG_OID(0), AccessShareLock);
-	const Trigger *trigger = attach_trigger(relation);
-	ArrayBuildState *result = NULL;
+	int			nargs;
+	char	  **args = trigger_arguments(relation, &nargs);
+	Datum	   *elements = palloc(sizeof(Datum) * Max(nargs, 1));
 
-	for (int i = 0; trigger != NULL && i < trigger->tgnargs; i++)
-		result = accumArrayResult(result,
-								  CStringGetTextDatum(trigger->tgargs[i]),
-								  false, TEXTOID, CurrentMemoryContext);
+	for (int i = 0; i < nargs; i++)
+		elements[i] = CStringGetTextDatum(args[i]);
 	table_close(relation, AccessShareLock);
-	if (result == NULL)
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(makeArrayResult(result, CurrentMemoryContext));
+	PG_RETURN_ARRAYTYPE_P(construct_array(elements, nargs, TEXTOID, -1, false,
+										  TYPALIGN_INT));
 }

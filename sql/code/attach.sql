@@ -25,7 +25,7 @@ RETURNS text[] LANGUAGE C STABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_attach_mapping';
 COMMENT ON FUNCTION loyalty.attach_mapping(regclass) IS
-'How a table is attached: the arguments of its triggers; NULL if it is not';
+'How a table is attached: the arguments of its triggers';
 
 CREATE OR REPLACE FUNCTION loyalty.attach_option(mapping text[], name text)
 RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -139,26 +139,6 @@ $$;
 COMMENT ON FUNCTION loyalty.attach(regclass, text, text, text, text, text, text, text, text, text, text, text[], text, boolean, text, text, text, text) IS
 'Paid orders of a table earn in the transaction that writes them, from now on; called again, it replaces what was said before';
 
--- The error of a table that is not attached.
-CREATE OR REPLACE FUNCTION loyalty.attach_require(source regclass)
-RETURNS text[] LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	mapping text[] = loyalty.attach_mapping(source);
-BEGIN
-	IF mapping IS NULL THEN
-		RAISE EXCEPTION 'source table cannot be used in this way'
-			USING ERRCODE = 'LY810', DETAIL = format('Table "%s" is not attached.', source),
-			HINT = 'Call loyalty.attach() first.';
-	END IF;
-	PERFORM loyalty.attach_check(source, mapping);
-	RETURN mapping;
-END
-$$;
-COMMENT ON FUNCTION loyalty.attach_require(regclass) IS
-'attach_mapping(), or an error if the table is not attached or has lost a column';
-
 CREATE OR REPLACE FUNCTION loyalty.detach(source regclass)
 RETURNS void LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -192,7 +172,7 @@ RETURNS text LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	mapping text[] = loyalty.attach_require(source);
+	mapping text[] = loyalty.attach_mapping(source);
 	kind text = loyalty.attach_option(mapping, 'identity');
 	-- NULL where there is no such column
 	member text = 's.' || quote_ident(loyalty.attach_option(mapping, 'member'));
@@ -205,6 +185,7 @@ DECLARE
 	is_local boolean;
 	paid_values text[];
 BEGIN
+	PERFORM loyalty.attach_check(source, mapping);
 	-- a time without a zone is one of the programme's clocks
 	SELECT coalesce(nullif(t.typbasetype, 0), t.oid) <> 'timestamptz'::regtype INTO is_local
 	FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
@@ -296,7 +277,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	mapping text[] = loyalty.attach_require(source);
+	mapping text[] = loyalty.attach_mapping(source);
 	orders text = loyalty.attach_query(source);
 BEGIN
 	IF loyalty.attach_option(mapping, 'at') IS NULL AND (since IS NOT NULL OR until IS NOT NULL) THEN
@@ -346,7 +327,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	mapping text[] = loyalty.attach_require(source);
+	mapping text[] = loyalty.attach_mapping(source);
 BEGIN
 	RETURN QUERY EXECUTE format(
 		'SELECT count(*), count(*) FILTER (WHERE o.paid), coalesce(sum(o.amount) FILTER (WHERE o.paid), 0),
@@ -367,7 +348,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	mapping text[] = loyalty.attach_require(source);
+	mapping text[] = loyalty.attach_mapping(source);
 	o record;
 BEGIN
 	booked := 0;
