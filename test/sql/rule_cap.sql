@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(1);
+SELECT plan(23);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale) VALUES (:shop, 'points', 'points', 0), (:shop, 'tenths', 'points', 1);
@@ -178,7 +178,7 @@ SELECT FROM pg_temp.rule('{"name": "cut", "kind": "per_amount", "award": 1, "per
 SELECT FROM pg_temp.rule('{"name": "all", "kind": "per_amount", "award": 1, "per": 1, "max_award": 50, "on_excess": "reject"}');
 SELECT FROM pg_temp.rule('{"name": "x2", "kind": "multiplier", "award": 2, "max_award": 30}');
 CALL pg_temp.enroll('Shop', 'gus');
-SELECT FROM loyalty.purchase(pg_temp.id('gus'), amount, 'x' || amount) FROM unnest('{14,50,51}'::int[]) amount;
+SELECT FROM unnest('{14,50,51}'::int[]) amount, loyalty.purchase(pg_temp.id('gus'), amount, 'x' || amount);
 SELECT is(pg_temp.awards('gus', 'x14'), 'cut 14, all 14, x2 28', 'max_award: below');
 SELECT is(pg_temp.awards('gus', 'x50'), 'cut 50, all 50, x2 30 of 100', 'max_award: reached');
 SELECT matches(pg_temp.awards('gus', 'x51'), '^cut 50 of 51, all \S+, x2 30 of ', 'max_award: exceeded');
@@ -192,7 +192,7 @@ SELECT FROM pg_temp.rule(format('{"name": "all", "award": 100, "max_award": 80, 
 SELECT FROM pg_temp.rule(format('{"name": "whole", "award": 20, "campaign_id": %s, "on_excess": "reject"}', :spring)::jsonb);
 SELECT FROM pg_temp.rule('{"name": "other", "award": 10}');
 CALL pg_temp.enroll('Shop', 'hal', 'ida', 'jim', 'kim');
-SELECT FROM loyalty.purchase(pg_temp.id(name), 1, 'o') FROM unnest('{hal,ida,jim,kim}'::text[]) WITH ORDINALITY w (name, n) ORDER BY n;
+SELECT FROM unnest('{hal,ida,jim,kim}'::text[]) WITH ORDINALITY w (name, n), loyalty.purchase(pg_temp.id(name), 1, 'o') ORDER BY n;
 SELECT FROM loyalty.purchase(pg_temp.id('kim'), 1, 'o2');
 -- campaign: 150 - 70 - 20 = 60; programme: 190 - 100 = 90
 SELECT is(pg_temp.awards('hal', 'o'), 'all 70 of 100, whole 20, other 10', 'order: 100, 80, 70');

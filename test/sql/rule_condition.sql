@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(1);
+SELECT plan(50);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale, period, window_months) VALUES
@@ -12,7 +12,7 @@ INSERT INTO loyalty.program_event (program_id, event, daily) VALUES (:shop, 'vis
 -- A member of 14 June 2025, 00:30 local time, with a past
 SELECT FROM loyalty.enroll('Shop', '{"customer_no": "ann"}', '{"birthday": "1990-05-20"}', at => '2025-06-13 23:30+00');
 SELECT FROM loyalty.enroll('Shop', '{"customer_no": "bob"}');
-SELECT FROM loyalty.tag_add(pg_temp.id('ann'), tag) FROM unnest('{vip,tea}'::text[]) tag;
+SELECT FROM unnest('{vip,tea}'::text[]) tag, loyalty.tag_add(pg_temp.id('ann'), tag);
 SELECT FROM loyalty.adjust(pg_temp.id('ann'), 120, 'points', 'a past', key => 'a1');
 SELECT FROM loyalty.adjust(pg_temp.id('ann'), 40, 'points', 'a future', vests_on => '2026-04-01', key => 'a2');
 SELECT FROM loyalty.adjust(pg_temp.id('ann'), 2.5, 'cash', 'a past', key => 'a3');
@@ -43,7 +43,7 @@ INSERT INTO probe (condition) VALUES
 	('$.member.first_purchase == false'), ('$.member.purchases == 2'), ('$.member.days_since_purchase == 15'),
 	('$.member.counters.points == 107'),       -- 120 - 20 + 7; the 40 are pending
 	('$.member.counters.cash == 2.5'), ('$.member.counters.spend == 30'), ('$.member.counters.today == 7'),
-	('$.now.date == "2026-03-15"'), ('$.now.time starts with "12:00:00"'), ('$.now.dow == 7'), ('$.now.hour == 12'),
+	('$.now.date == "2026-03-15"'), ('$.now.time == "12:00"'), ('$.now.dow == 7'), ('$.now.hour == 12'),
 	('$.now.day == 15'), ('$.now.month == 3'),
 	('$.data.channel == "app"'), ('$.data.basket.gifts[1].name == "ribbon"'), ('$.data.store == "S1"'),
 	('!exists($.data.missing)'), ('strict $.order.amount == 60'),
@@ -80,7 +80,7 @@ INSERT INTO probe (event, condition) VALUES
 	('visit', '$.member.days_since_purchase == null'), ('visit', '$.member.birthday == null'), ('visit', '$.member.tags.size() == 0'),
 	('visit', '$.member.counters.points == 0'), ('visit', '$.member.counters.today == 0'),
 	('visit', '$.now.date == "2026-03-12"'), ('visit', '$.now.dow == 4'), ('visit', '$.now.hour == 23'),
-	('visit', '$.now.time starts with "23:59:59"'), ('visit', '$.order.lines == 0 || $.order.lines == null'),
+	('visit', '$.now.time == "23:59"'), ('visit', '$.order.lines == 0 || $.order.lines == null'),
 	('visit', '$.member.age_days <= 0');
 SELECT FROM probe, pg_temp.rule(jsonb_build_object('event', event, 'name', 'probe ' || n, 'award', 1, 'condition', condition));
 SELECT FROM loyalty.record(pg_temp.id('bob'), 'visit', ref => 'v1', at => '2026-03-12 23:59:59.5+00');
@@ -99,7 +99,7 @@ DELETE FROM loyalty.rule WHERE name = 'summer';
 -- The first purchase, and the day of a streak
 SELECT FROM pg_temp.rule('{"name": "first", "award": 1, "condition": "$.member.first_purchase == true && $.member.purchases == 1"}');
 SELECT FROM pg_temp.rule('{"event": "daily", "name": "day", "award": 1, "condition": "$.streak.day == 2"}');
-SELECT FROM loyalty.purchase(pg_temp.id('bob'), 1, ref) FROM unnest('{b1,b2}'::text[]) ref;
+SELECT FROM unnest('{b1,b2}'::text[]) ref, loyalty.purchase(pg_temp.id('bob'), 1, ref);
 SELECT is(pg_temp.awards('bob', 'b1') || '; ' || pg_temp.awards('bob', 'b2'), 'first 1; first condition_not_met', 'context: the first purchase');
 SELECT FROM loyalty.record(pg_temp.id('bob'), 'daily', ref => 'd1');
 SET loyalty.now = '2026-03-16 12:00+00';
