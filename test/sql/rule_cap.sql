@@ -21,17 +21,19 @@ SELECT is(pg_temp.signature('rule_limit'),
 	'counter text DEFAULT NULL::text) -> integer', 'rule_limit(): arguments');
 SELECT FROM pg_temp.rule('{"event": "share", "name": "a", "award": 1}');
 SELECT FROM pg_temp.rule('{"event": "share", "name": "b", "unit": "tenths", "award": 1}');
+SELECT loyalty.rule_limit(pg_temp.rule_id('a'), 'day', 10) AS daily, loyalty.rule_limit(pg_temp.rule_id('b'), 'month', 2.5, counter => 'mine') AS monthly \gset
 SELECT is((SELECT format('%s %s %s %s', code = format('rule_%s_day', pg_temp.rule_id('a')), kind, period, scale)
-	FROM loyalty.unit WHERE unit_id = loyalty.rule_limit(pg_temp.rule_id('a'), 'day', 10)), 't counter day 0', 'rule_limit: makes the counter');
+	FROM loyalty.unit WHERE unit_id = :daily), 't counter day 0', 'rule_limit: makes the counter');
 SELECT results_eq($$SELECT maximum, counts, on_excess FROM loyalty.rule_cap WHERE rule_id = pg_temp.rule_id('a')$$,
 	$$VALUES (10::numeric, 'amount', 'truncate')$$, 'rule_limit: and the limit');
 SELECT lives_ok($$SELECT loyalty.rule_limit(pg_temp.rule_id('a'), 'day', 20, on_excess => 'reject')$$, 'rule_limit: again');
 SELECT results_eq($$SELECT maximum, counts, on_excess FROM loyalty.rule_cap WHERE rule_id = pg_temp.rule_id('a')$$,
 	$$VALUES (20::numeric, 'amount', 'reject')$$, 'rule_limit: changes the limit');
-SELECT is((SELECT code FROM loyalty.unit WHERE unit_id = loyalty.rule_limit(pg_temp.rule_id('a'), 'week', 3, 'times')),
+SELECT loyalty.rule_limit(pg_temp.rule_id('a'), 'week', 3, 'times') AS weekly \gset
+SELECT is((SELECT code FROM loyalty.unit WHERE unit_id = :weekly),
 	format('rule_%s_week_times', pg_temp.rule_id('a')), 'rule_limit: another counter for another period');
-SELECT is((SELECT scale FROM loyalty.unit WHERE unit_id = loyalty.rule_limit(pg_temp.rule_id('b'), 'month', 2.5, counter => 'mine')), 1::smallint,
-	'rule_limit: the decimals of the rule''s unit');
+SELECT is((SELECT format('%s %s', code, scale) FROM loyalty.unit WHERE unit_id = :monthly), 'mine 1',
+	'rule_limit: a code of one''s own, the decimals of the rule''s unit');
 SELECT throws_ok($$SELECT loyalty.rule_limit(pg_temp.rule_id('a'), 'day', 10, counter => 'mine')$$, 'LY801', NULL,
 	'rule_limit: a counter of another period');
 SELECT throws_ok($$SELECT loyalty.rule_limit(pg_temp.rule_id('a'), 'month', 10, counter => 'mine')$$, 'LY801', NULL,

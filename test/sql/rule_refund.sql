@@ -19,7 +19,7 @@ BEGIN
 END
 $$;
 -- What was taken back, by rule
-CREATE FUNCTION pg_temp.taken(r loyalty.receipt) RETURNS text LANGUAGE sql STABLE AS $$
+CREATE FUNCTION pg_temp.taken(r loyalty.receipt) RETURNS text LANGUAGE sql VOLATILE AS $$
 	SELECT coalesce(string_agg(name || ' ' || -amount, ', ' ORDER BY rule_id), 'nothing')
 	FROM (SELECT e.rule_id, r.name, sum(e.amount) AS amount
 		FROM loyalty.entry e JOIN loyalty.rule r USING (rule_id)

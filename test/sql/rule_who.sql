@@ -126,9 +126,9 @@ SELECT FROM pg_temp.rule('{"program": "Shop", "event": "visit", "name": "app", "
 SELECT FROM pg_temp.rule('{"program": "Shop", "event": "visit", "name": "store", "award": 1, "stores": "{S1,S3}"}');
 SELECT FROM pg_temp.rule('{"program": "Shop", "event": "visit", "name": "city", "award": 1, "store_collection": "city"}');
 SELECT FROM pg_temp.rule('{"program": "Shop", "event": "visit", "name": "both", "award": 1, "stores": "{S2,S3}", "store_collection": "city", "channels": "{web}"}');
-SELECT FROM loyalty.record(pg_temp.id('ann'), 'visit', ref => 'c' || n, data => data)
-FROM (VALUES (1, '{}'::jsonb), (2, '{"channel": "app", "store": "S1"}'), (3, '{"channel": "web", "store": "S2"}'),
-	(4, '{"channel": "APP", "store": "S3"}'), (5, '{"channel": "shop", "store": "s1"}'), (6, '{"channel": "app "}')) v (n, data);
+SELECT FROM (VALUES (1, '{}'::jsonb), (2, '{"channel": "app", "store": "S1"}'), (3, '{"channel": "web", "store": "S2"}'),
+	(4, '{"channel": "APP", "store": "S3"}'), (5, '{"channel": "shop", "store": "s1"}'), (6, '{"channel": "app "}')) v (n, data),
+	loyalty.record(pg_temp.id('ann'), 'visit', ref => 'c' || n, data => data);
 SELECT is(pg_temp.awards('ann', 'c' || n), awards, what)
 FROM (VALUES
 	(1, 'app channel_mismatch, store store_mismatch, city store_mismatch, both channel_mismatch', 'channels, stores: neither is given'),
