@@ -629,6 +629,16 @@ is_by_line(const Work *work, const Rule *rule)
 		(rule->kind == RULE_PER_AMOUNT || rule->kind == RULE_PER_QUANTITY);
 }
 
+/* Is there anything to count?  A step may begin at zero, but not at nothing. */
+static bool
+has_base(const Work *work, const Rule *rule)
+{
+	if (rule->kind == RULE_FIXED ||
+		(rule->kind == RULE_STEPS && rule->base == BASE_STREAK))
+		return true;
+	return counts_quantity(rule) ? work->nets != NULL : work->row->has_amount;
+}
+
 /* Judges a rule that is no multiplier; its worth stays unrounded. */
 static void
 judge_base(Work *work, int i)
@@ -637,6 +647,11 @@ judge_base(Work *work, int i)
 	const Rule *rule = verdict->rule;
 	bool		fits;
 
+	if (!has_base(work, rule))
+	{
+		verdict->reason = "no_effect";
+		return;
+	}
 	verdict->base = base_of(work, rule, verdict->lines);
 	fits = worth_of(work, rule, verdict->base, &work->worth[i]);
 	if (fits && is_by_line(work, rule))

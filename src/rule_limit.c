@@ -1,15 +1,20 @@
 /*
  * rule_limit.c
  *
- * A limit of a rule, with the counter that it needs, in one call.
+ * A limit of a rule, with the counter that it needs, in one call; and what a
+ * limit may be.
  */
 #include "loyalty.h"
 
+#include "commands/trigger.h"
 #include "utils/builtins.h"
+#include "utils/rel.h"
 
+#include "amount.h"
 #include "statement.h"
 
 PG_FUNCTION_INFO_V1(loyalty_rule_limit);
+PG_FUNCTION_INFO_V1(loyalty_rule_cap_check);
 
 enum limit_arg
 {
@@ -126,4 +131,67 @@ loyalty_rule_limit(PG_FUNCTION_ARGS)
 	statement_run(&upsert_cap, args, false);
 	SPI_finish();
 	PG_RETURN_DATUM(args[2].value);
+}
+
+/* What a limit counts in, and its counter. */
+static Statement select_scales = {
+	"SELECT CASE WHEN $3 = 'times' THEN 0 ELSE u.scale END, c.scale"
+	" FROM loyalty.rule r JOIN loyalty.unit u USING (unit_id)"
+	" CROSS JOIN loyalty.unit c"
+	" WHERE r.rule_id = $1 AND c.unit_id = $2",
+	3, {INT4OID, INT4OID, TEXTOID}
+};
+
+/* Refuses a maximum, or a counter, of other decimals than what is counted. */
+static void
+check_scales(const NullableDatum *maximum)
+{
+	int			scale = DatumGetInt32(statement_notnull(0, 1));
+	int			counter_scale = DatumGetInt16(statement_notnull(0, 2));
+	int64		minor;
+
+	if (counter_scale != scale)
+		refusal_raise(REFUSAL_RULE_INVALID,
+					  psprintf("unit_id: the counter has %d decimals, not %d",
+							   counter_scale, scale));
+	if (!maximum->isnull &&
+		amount_parse(DatumGetNumeric(maximum->value), scale,
+					 &minor) != REFUSAL_NONE)
+		refusal_raise(REFUSAL_RULE_INVALID,
+					  psprintf("maximum=%s decimals=%d",
+							   numeric_normalize(DatumGetNumeric(maximum->value)),
+							   scale));
+}
+
+/* Trigger of rule_cap, before each row. */
+Datum
+loyalty_rule_cap_check(PG_FUNCTION_ARGS)
+{
+	static const char *const columns[] = {
+		"rule_id", "unit_id", "counts", "maximum"
+	};
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	NullableDatum args[lengthof(columns)];
+	TupleDesc	tupdesc;
+	HeapTuple	tuple;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
+		!TRIGGER_FIRED_BEFORE(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("must be called as a trigger before each row")));
+	tuple = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
+		trigger->tg_newtuple : trigger->tg_trigtuple;
+	tupdesc = trigger->tg_relation->rd_att;
+	SPI_connect();
+	for (int i = 0; i < lengthof(columns); i++)
+		args[i].value = SPI_getbinval(tuple, tupdesc,
+									  SPI_fnumber(tupdesc, columns[i]),
+									  &args[i].isnull);
+	/* while a dump is restored, either may still be missing */
+	if (statement_run(&select_scales, args, false) > 0)
+		check_scales(&args[3]);
+	SPI_finish();
+	return PointerGetDatum(tuple);
 }

@@ -517,7 +517,7 @@ find_budgets(const Program *program, Rule *rule)
 static int
 needs_of(const Rule *rule)
 {
-	int			needs = 0;
+	int			needs = rule->has_time ? NEEDS_TIME : 0;
 
 	if (rule->birthday != RECUR_NONE || rule->anniversary != RECUR_NONE)
 		needs |= NEEDS_MEMBER;

@@ -177,6 +177,7 @@ typedef struct Rule
 #define NEEDS_RECORD	0x20	/* kept even if nothing is to be explained */
 #define NEEDS_EXCLUDED	0x40	/* tax, shipping, points of data */
 #define NEEDS_PAST		0x80	/* caps: counters of periods that are over */
+#define NEEDS_TIME		0x100	/* local time of day */
 
 typedef struct ProgramEvent
 {

@@ -138,8 +138,8 @@ $$;
 -- 'base 100, double 50 of 100, gift tier_mismatch': what was recorded of the rules of an event, in their order.
 CREATE FUNCTION pg_temp.awards(name text, ref text) RETURNS text
 LANGUAGE sql STABLE AS $$
-	SELECT string_agg(concat_ws(' ', r.name, a ->> 'reason', a ->> 'granted',
-		CASE WHEN a -> 'granted' <> a -> 'desired' THEN 'of ' || (a ->> 'desired') END), ', ' ORDER BY n)
+	SELECT string_agg(concat_ws(' ', r.name, coalesce(a ->> 'reason', concat_ws(' of ', a ->> 'granted', nullif(a -> 'desired', a -> 'granted')))),
+		', ' ORDER BY n)
 	FROM loyalty.journal j
 	JOIN loyalty.event_data d USING (member_id, journal_id)
 	CROSS JOIN jsonb_array_elements(d.data -> 'awards') WITH ORDINALITY x (a, n)

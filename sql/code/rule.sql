@@ -43,6 +43,16 @@ AS 'MODULE_PATHNAME', 'loyalty_rule_limit';
 COMMENT ON FUNCTION loyalty.rule_limit(int, text, numeric, text, text, text) IS
 'Limits what a rule awards to a member in a period, makes the counter for it, and returns its unit_id; rules that name the same counter share the limit';
 
+CREATE OR REPLACE FUNCTION loyalty.rule_cap_check()
+RETURNS trigger LANGUAGE C SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_rule_cap_check';
+COMMENT ON FUNCTION loyalty.rule_cap_check() IS
+'Trigger: refuses a limit whose maximum or counter has other decimals than what it counts';
+
+CREATE OR REPLACE TRIGGER rule_cap_check BEFORE INSERT OR UPDATE ON loyalty.rule_cap
+	FOR EACH ROW EXECUTE FUNCTION loyalty.rule_cap_check();
+
 CREATE OR REPLACE FUNCTION loyalty.config_reference()
 RETURNS trigger LANGUAGE C SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(1);
+SELECT plan(23);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale) VALUES (:shop, 'points', 'points', 0), (:shop, 'tenths', 'points', 1);
@@ -21,17 +21,19 @@ SELECT is(pg_temp.signature('rule_limit'),
 	'counter text DEFAULT NULL::text) -> integer', 'rule_limit(): arguments');
 SELECT FROM pg_temp.rule('{"event": "share", "name": "a", "award": 1}');
 SELECT FROM pg_temp.rule('{"event": "share", "name": "b", "unit": "tenths", "award": 1}');
+SELECT loyalty.rule_limit(pg_temp.rule_id('a'), 'day', 10) AS daily, loyalty.rule_limit(pg_temp.rule_id('b'), 'month', 2.5, counter => 'mine') AS monthly \gset
 SELECT is((SELECT format('%s %s %s %s', code = format('rule_%s_day', pg_temp.rule_id('a')), kind, period, scale)
-	FROM loyalty.unit WHERE unit_id = loyalty.rule_limit(pg_temp.rule_id('a'), 'day', 10)), 't counter day 0', 'rule_limit: makes the counter');
+	FROM loyalty.unit WHERE unit_id = :daily), 't counter day 0', 'rule_limit: makes the counter');
 SELECT results_eq($$SELECT maximum, counts, on_excess FROM loyalty.rule_cap WHERE rule_id = pg_temp.rule_id('a')$$,
 	$$VALUES (10::numeric, 'amount', 'truncate')$$, 'rule_limit: and the limit');
 SELECT lives_ok($$SELECT loyalty.rule_limit(pg_temp.rule_id('a'), 'day', 20, on_excess => 'reject')$$, 'rule_limit: again');
 SELECT results_eq($$SELECT maximum, counts, on_excess FROM loyalty.rule_cap WHERE rule_id = pg_temp.rule_id('a')$$,
 	$$VALUES (20::numeric, 'amount', 'reject')$$, 'rule_limit: changes the limit');
-SELECT is((SELECT code FROM loyalty.unit WHERE unit_id = loyalty.rule_limit(pg_temp.rule_id('a'), 'week', 3, 'times')),
+SELECT loyalty.rule_limit(pg_temp.rule_id('a'), 'week', 3, 'times') AS weekly \gset
+SELECT is((SELECT code FROM loyalty.unit WHERE unit_id = :weekly),
 	format('rule_%s_week_times', pg_temp.rule_id('a')), 'rule_limit: another counter for another period');
-SELECT is((SELECT scale FROM loyalty.unit WHERE unit_id = loyalty.rule_limit(pg_temp.rule_id('b'), 'month', 2.5, counter => 'mine')), 1::smallint,
-	'rule_limit: the decimals of the rule''s unit');
+SELECT is((SELECT format('%s %s', code, scale) FROM loyalty.unit WHERE unit_id = :monthly), 'mine 1',
+	'rule_limit: a code of one''s own, the decimals of the rule''s unit');
 SELECT throws_ok($$SELECT loyalty.rule_limit(pg_temp.rule_id('a'), 'day', 10, counter => 'mine')$$, 'LY801', NULL,
 	'rule_limit: a counter of another period');
 SELECT throws_ok($$SELECT loyalty.rule_limit(pg_temp.rule_id('a'), 'month', 10, counter => 'mine')$$, 'LY801', NULL,
@@ -178,7 +180,7 @@ SELECT FROM pg_temp.rule('{"name": "cut", "kind": "per_amount", "award": 1, "per
 SELECT FROM pg_temp.rule('{"name": "all", "kind": "per_amount", "award": 1, "per": 1, "max_award": 50, "on_excess": "reject"}');
 SELECT FROM pg_temp.rule('{"name": "x2", "kind": "multiplier", "award": 2, "max_award": 30}');
 CALL pg_temp.enroll('Shop', 'gus');
-SELECT FROM loyalty.purchase(pg_temp.id('gus'), amount, 'x' || amount) FROM unnest('{14,50,51}'::int[]) amount;
+SELECT FROM unnest('{14,50,51}'::int[]) amount, loyalty.purchase(pg_temp.id('gus'), amount, 'x' || amount);
 SELECT is(pg_temp.awards('gus', 'x14'), 'cut 14, all 14, x2 28', 'max_award: below');
 SELECT is(pg_temp.awards('gus', 'x50'), 'cut 50, all 50, x2 30 of 100', 'max_award: reached');
 SELECT matches(pg_temp.awards('gus', 'x51'), '^cut 50 of 51, all \S+, x2 30 of ', 'max_award: exceeded');
@@ -192,7 +194,7 @@ SELECT FROM pg_temp.rule(format('{"name": "all", "award": 100, "max_award": 80, 
 SELECT FROM pg_temp.rule(format('{"name": "whole", "award": 20, "campaign_id": %s, "on_excess": "reject"}', :spring)::jsonb);
 SELECT FROM pg_temp.rule('{"name": "other", "award": 10}');
 CALL pg_temp.enroll('Shop', 'hal', 'ida', 'jim', 'kim');
-SELECT FROM loyalty.purchase(pg_temp.id(name), 1, 'o') FROM unnest('{hal,ida,jim,kim}'::text[]) WITH ORDINALITY w (name, n) ORDER BY n;
+SELECT FROM unnest('{hal,ida,jim,kim}'::text[]) WITH ORDINALITY w (name, n), loyalty.purchase(pg_temp.id(name), 1, 'o') ORDER BY n;
 SELECT FROM loyalty.purchase(pg_temp.id('kim'), 1, 'o2');
 -- campaign: 150 - 70 - 20 = 60; programme: 190 - 100 = 90
 SELECT is(pg_temp.awards('hal', 'o'), 'all 70 of 100, whole 20, other 10', 'order: 100, 80, 70');

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(1);
+SELECT plan(50);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale, period, window_months) VALUES
@@ -12,7 +12,7 @@ INSERT INTO loyalty.program_event (program_id, event, daily) VALUES (:shop, 'vis
 -- A member of 14 June 2025, 00:30 local time, with a past
 SELECT FROM loyalty.enroll('Shop', '{"customer_no": "ann"}', '{"birthday": "1990-05-20"}', at => '2025-06-13 23:30+00');
 SELECT FROM loyalty.enroll('Shop', '{"customer_no": "bob"}');
-SELECT FROM loyalty.tag_add(pg_temp.id('ann'), tag) FROM unnest('{vip,tea}'::text[]) tag;
+SELECT FROM unnest('{vip,tea}'::text[]) tag, loyalty.tag_add(pg_temp.id('ann'), tag);
 SELECT FROM loyalty.adjust(pg_temp.id('ann'), 120, 'points', 'a past', key => 'a1');
 SELECT FROM loyalty.adjust(pg_temp.id('ann'), 40, 'points', 'a future', vests_on => '2026-04-01', key => 'a2');
 SELECT FROM loyalty.adjust(pg_temp.id('ann'), 2.5, 'cash', 'a past', key => 'a3');
@@ -40,10 +40,10 @@ INSERT INTO probe (condition) VALUES
 	('$.member.joined_on == "2025-06-14"'),
 	('$.member.age_days == 274'),              -- 14 June 2025 to 15 March 2026: 16 + 31 + 31 + 30 + 31 + 30 + 31 + 31 + 28 + 15
 	('$.member.birthday == "1990-05-20"'),
-	('$.member.first_purchase == false'), ('$.member.purchases == 2'), ('$.member.days_since_purchase == 15'),
+	('$.member.first_purchase == false'), ('$.member.purchases == 1'), ('$.member.days_since_purchase == 15'),
 	('$.member.counters.points == 107'),       -- 120 - 20 + 7; the 40 are pending
 	('$.member.counters.cash == 2.5'), ('$.member.counters.spend == 30'), ('$.member.counters.today == 7'),
-	('$.now.date == "2026-03-15"'), ('$.now.time starts with "12:00:00"'), ('$.now.dow == 7'), ('$.now.hour == 12'),
+	('$.now.date == "2026-03-15"'), ('$.now.time == "12:00"'), ('$.now.dow == 7'), ('$.now.hour == 12'),
 	('$.now.day == 15'), ('$.now.month == 3'),
 	('$.data.channel == "app"'), ('$.data.basket.gifts[1].name == "ribbon"'), ('$.data.store == "S1"'),
 	('!exists($.data.missing)'), ('strict $.order.amount == 60'),
@@ -65,22 +65,22 @@ FROM probe p LEFT JOIN verdict v ON v.name = 'probe ' || p.n AND v.ref = 'o1' OR
 SELECT is((SELECT count(*) FROM verdict WHERE ref = 'o1'), (SELECT count(*) FROM probe), 'every rule was judged');
 
 -- The part of the context that is about the member is kept, to explain the event with
-SELECT is((SELECT d.data -> 'member' - 'counters' FROM loyalty.journal JOIN loyalty.event_data d USING (member_id, journal_id) WHERE ref = 'o1'),
+SELECT is((SELECT (d.data -> 'member') - 'counters' FROM loyalty.journal JOIN loyalty.event_data d USING (member_id, journal_id) WHERE ref = 'o1'),
 	'{"tier": "basic", "tier_rank": 3, "tags": ["tea", "vip"], "joined_on": "2025-06-14", "age_days": 274, "birthday": "1990-05-20",
-	  "first_purchase": false, "purchases": 2, "days_since_purchase": 15}', 'the member is recorded with the event');
+	  "first_purchase": false, "purchases": 1, "days_since_purchase": 15}'::jsonb, 'the member is recorded with the event');
 SELECT is((SELECT d.data -> 'member' -> 'counters' FROM loyalty.journal JOIN loyalty.event_data d USING (member_id, journal_id) WHERE ref = 'o1'),
-	'{"points": 107, "cash": 2.5, "spend": 30, "today": 7}', 'and what the member had');
+	'{"points": 107, "cash": 2.5, "spend": 30, "today": 7}'::jsonb, 'and what the member had');
 
 -- An event of which little is known
 TRUNCATE probe RESTART IDENTITY;
 DELETE FROM loyalty.rule WHERE name LIKE 'probe%';
 INSERT INTO probe (event, condition) VALUES
-	('visit', '$.event.amount == null'), ('visit', '$.event.ref == "v1"'), ('visit', '$.event.late_days == 3'),
-	('visit', '!exists($.items[*])'), ('visit', '$.member.first_purchase == true'), ('visit', '$.member.purchases == 0'),
-	('visit', '$.member.days_since_purchase == null'), ('visit', '$.member.birthday == null'), ('visit', '$.member.tags.size() == 0'),
+	('visit', '!exists($.event.amount)'), ('visit', '$.event.ref == "v1"'), ('visit', '$.event.late_days == 3'),
+	('visit', '!exists($.items[*])'), ('visit', '$.member.first_purchase == false'), ('visit', '$.member.purchases == 0'),
+	('visit', '!exists($.member.days_since_purchase)'), ('visit', '!exists($.member.birthday)'), ('visit', '$.member.tags.size() == 0'),
 	('visit', '$.member.counters.points == 0'), ('visit', '$.member.counters.today == 0'),
 	('visit', '$.now.date == "2026-03-12"'), ('visit', '$.now.dow == 4'), ('visit', '$.now.hour == 23'),
-	('visit', '$.now.time starts with "23:59:59"'), ('visit', '$.order.lines == 0 || $.order.lines == null'),
+	('visit', '$.now.time == "23:59"'), ('visit', '$.order.lines == 0 && $.order.quantity == 0 && $.order.amount == 0'),
 	('visit', '$.member.age_days <= 0');
 SELECT FROM probe, pg_temp.rule(jsonb_build_object('event', event, 'name', 'probe ' || n, 'award', 1, 'condition', condition));
 SELECT FROM loyalty.record(pg_temp.id('bob'), 'visit', ref => 'v1', at => '2026-03-12 23:59:59.5+00');
@@ -97,9 +97,9 @@ SELECT is(pg_temp.awards('ann', 's1'), 'summer 1', 'context: the local date and 
 DELETE FROM loyalty.rule WHERE name = 'summer';
 
 -- The first purchase, and the day of a streak
-SELECT FROM pg_temp.rule('{"name": "first", "award": 1, "condition": "$.member.first_purchase == true && $.member.purchases == 1"}');
+SELECT FROM pg_temp.rule('{"name": "first", "award": 1, "condition": "$.member.first_purchase == true && $.member.purchases == 0"}');
 SELECT FROM pg_temp.rule('{"event": "daily", "name": "day", "award": 1, "condition": "$.streak.day == 2"}');
-SELECT FROM loyalty.purchase(pg_temp.id('bob'), 1, ref) FROM unnest('{b1,b2}'::text[]) ref;
+SELECT FROM unnest('{b1,b2}'::text[]) ref, loyalty.purchase(pg_temp.id('bob'), 1, ref);
 SELECT is(pg_temp.awards('bob', 'b1') || '; ' || pg_temp.awards('bob', 'b2'), 'first 1; first condition_not_met', 'context: the first purchase');
 SELECT FROM loyalty.record(pg_temp.id('bob'), 'daily', ref => 'd1');
 SET loyalty.now = '2026-03-16 12:00+00';

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(1);
+SELECT plan(15);
 
 -- Rule 10: what is recorded late is judged as it would have been in time
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
@@ -23,8 +23,8 @@ SELECT FROM pg_temp.rule('{"name": "rate", "kind": "per_amount", "award": 1, "pe
 SELECT FROM pg_temp.rule('{"name": "gold", "award": 5, "tiers": "{gold}"}');
 SELECT FROM pg_temp.rule('{"name": "basic", "award": 7, "tiers": "{basic}"}');
 SELECT FROM pg_temp.rule('{"name": "cond", "award": 1, "condition": "$.member.tier == \"basic\""}');
-SELECT FROM loyalty.purchase(pg_temp.id('ann'), 10, ref, at => at) FROM (VALUES ('t1', '2026-02-01 11:59:59.999999+00'::timestamptz),
-	('t2', '2026-02-01 12:00:00.000001+00'), ('t3', '2026-01-15 12:00+00'), ('t4', '2026-03-15 12:00+00')) v (ref, at);
+SELECT FROM (VALUES ('t1', '2026-02-01 11:59:59.999999+00'::timestamptz),
+	('t2', '2026-02-01 12:00:00.000001+00'), ('t3', '2026-01-15 12:00+00'), ('t4', '2026-03-15 12:00+00')) v (ref, at), loyalty.purchase(pg_temp.id('ann'), 10, ref, at => at);
 SELECT is(pg_temp.awards('ann', 't1'), 'rate 10, gold tier_mismatch, basic 7, cond 1', 'tier: a microsecond before the promotion');
 SELECT is(pg_temp.awards('ann', 't2'), 'rate 20, gold 5, basic tier_mismatch, cond condition_not_met', 'tier: a microsecond after it');
 SELECT is(pg_temp.awards('ann', 't3'), 'rate 10, gold tier_mismatch, basic 7, cond 1', 'tier: weeks before it');
@@ -41,8 +41,8 @@ SELECT FROM loyalty.campaign c, pg_temp.rule(jsonb_build_object('event', 'visit'
 	'priority', CASE c.name WHEN 'feb' THEN 1 WHEN 'draft' THEN 2 WHEN 'paused' THEN 3 WHEN 'ended' THEN 4 ELSE 5 END));
 SELECT FROM pg_temp.rule('{"event": "visit", "name": "old", "award": 2, "valid_until": "2026-02-15 00:00+00", "priority": 6}');
 SELECT FROM pg_temp.rule('{"event": "visit", "name": "new", "award": 3, "valid_from": "2026-02-15 00:00+00", "priority": 7}');
-SELECT FROM loyalty.record(pg_temp.id('ann'), 'visit', ref => ref, at => at) FROM (VALUES
-	('c1', '2026-01-31 23:59:59.999999+00'::timestamptz), ('c2', '2026-02-01 00:00+00'), ('c3', '2026-02-28 23:59:59.999999+00'), ('c4', '2026-03-01 00:00+00')) v (ref, at);
+SELECT FROM (VALUES
+	('c1', '2026-01-31 23:59:59.999999+00'::timestamptz), ('c2', '2026-02-01 00:00+00'), ('c3', '2026-02-28 23:59:59.999999+00'), ('c4', '2026-03-01 00:00+00')) v (ref, at), loyalty.record(pg_temp.id('ann'), 'visit', ref => ref, at => at);
 \set others 'draft campaign_not_running, paused campaign_not_running, ended campaign_not_running, open 1, '
 SELECT is(pg_temp.awards('ann', 'c1'), 'feb not_started, ' || :'others' || 'old 2, new not_started', 'campaign: before it starts');
 SELECT is(pg_temp.awards('ann', 'c2'), 'feb 1, ' || :'others' || 'old 2, new not_started', 'campaign: its first microsecond');
@@ -63,11 +63,11 @@ SELECT is((SELECT tier_since FROM loyalty.account WHERE member_id = pg_temp.id('
 CALL pg_temp.enroll('Shop', 'cat');
 SELECT FROM pg_temp.rule('{"event": "visit", "name": "cap", "award": 4}') r (id), loyalty.rule_limit(id, 'month', 10, counter => 'monthly');
 SET loyalty.now = '2026-03-20 12:00+00';
-SELECT FROM loyalty.record(pg_temp.id('cat'), 'visit', ref => ref, at => '2026-03-20 12:00+00') FROM unnest('{m1,m2}'::text[]) ref;
+SELECT FROM unnest('{m1,m2}'::text[]) ref, loyalty.record(pg_temp.id('cat'), 'visit', ref => ref, at => '2026-03-20 12:00+00');
 SET loyalty.now = '2026-04-02 12:00+00';
-SELECT FROM loyalty.record(pg_temp.id('cat'), 'visit', ref => ref) FROM unnest('{m3}'::text[]) ref;
-SELECT FROM loyalty.record(pg_temp.id('cat'), 'visit', ref => ref, at => '2026-03-31 22:59:59+00') FROM unnest('{m4,m5}'::text[]) ref;
-SELECT FROM loyalty.record(pg_temp.id('cat'), 'visit', ref => ref, at => '2026-03-31 23:00+00') FROM unnest('{m6,m7}'::text[]) ref;
+SELECT FROM unnest('{m3}'::text[]) ref, loyalty.record(pg_temp.id('cat'), 'visit', ref => ref);
+SELECT FROM unnest('{m4,m5}'::text[]) ref, loyalty.record(pg_temp.id('cat'), 'visit', ref => ref, at => '2026-03-31 22:59:59+00');
+SELECT FROM unnest('{m6,m7}'::text[]) ref, loyalty.record(pg_temp.id('cat'), 'visit', ref => ref, at => '2026-03-31 23:00+00');
 SELECT is(string_agg(pg_temp.awards('cat', ref), ', ' ORDER BY ref), 'cap 4, cap 4, cap 4, cap 2 of 4, cap limit_period, cap 4, cap 2 of 4',
 	'limit: March 4 + 4 + 2, local April 4 + 4 + 2') FROM unnest('{m1,m2,m3,m4,m5,m6,m7}'::text[]) ref;
 

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(1);
+SELECT plan(21);
 
 -- Rule 5: of each award the share of what is refunded of the lines that it was for
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
@@ -19,7 +19,7 @@ BEGIN
 END
 $$;
 -- What was taken back, by rule
-CREATE FUNCTION pg_temp.taken(r loyalty.receipt) RETURNS text LANGUAGE sql STABLE AS $$
+CREATE FUNCTION pg_temp.taken(r loyalty.receipt) RETURNS text LANGUAGE sql VOLATILE AS $$
 	SELECT coalesce(string_agg(name || ' ' || -amount, ', ' ORDER BY rule_id), 'nothing')
 	FROM (SELECT e.rule_id, r.name, sum(e.amount) AS amount
 		FROM loyalty.entry e JOIN loyalty.rule r USING (rule_id)

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(1);
+SELECT plan(171);
 
 -- Clocks in London: 2025-03-30 01:00 becomes 02:00, 2025-10-26 02:00 becomes 01:00. 14 March 2026 is a Saturday.
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
