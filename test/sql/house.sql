@@ -40,7 +40,7 @@ INSERT INTO rule (what, sql) VALUES
 	   WHERE relkind IN ('p', 'f', 'm') OR relispartition OR relhassubclass OR relpersistence <> 'p' OR (relkind = 'r' AND relhasrules)$$),
 	('no trigger of a dumped table writes rows',
 	 $$SELECT t.tgrelid::regclass || ' ' || t.tgname FROM relation c JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal
-	   WHERE t.tgfoid <> ALL ('{loyalty.journal_immutable,loyalty.config_changed,loyalty.program_check,loyalty.unit_check,loyalty.rule_check,loyalty.tier_threshold_check,loyalty.config_reference,loyalty.config_in_use}'::regproc[])
+	   WHERE t.tgfoid <> ALL ('{loyalty.journal_immutable,loyalty.config_changed,loyalty.program_check,loyalty.unit_check,loyalty.rule_check,loyalty.rule_cap_check,loyalty.tier_check,loyalty.config_reference,loyalty.config_in_use}'::regproc[])
 	   -- what writes must not fire while rows are loaded
 	   AND NOT (t.tgfoid = 'loyalty.rule_keep'::regproc AND t.tgtype & 4 = 0)$$),
 	('no column has a type that pg_upgrade cannot carry',
@@ -70,12 +70,12 @@ INSERT INTO rule (what, sql) VALUES
 	('a function that runs with its owner''s rights has a fixed search_path',
 	 $$SELECT signature FROM routine WHERE prosecdef
 	   AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false)$$),
-	('a function of C, or parsed already; one builds its SQL',
+	('a function of C, or parsed already; those that build their SQL name roles or a shop''s table',
 	 $$SELECT signature FROM routine JOIN pg_language l ON l.oid = prolang
-	   WHERE lanname NOT IN ('c', 'internal') AND prosqlbody IS NULL AND proname <> 'setup_roles'$$),
-	('what changes a member runs with its owner''s rights',
+	   WHERE lanname NOT IN ('c', 'internal') AND prosqlbody IS NULL AND proname <> ALL ('{setup_roles,attach,attach_catch_up,attach_count,attach_query,detach,reconcile}')$$),
+	('what changes a member runs with its owner''s rights, but what reads a shop''s table with its caller''s',
 	 $$SELECT signature FROM routine WHERE provolatile = 'v' AND NOT prosecdef
-	   AND prorettype <> 'trigger'::regtype AND proname <> 'setup_roles'$$),
+	   AND prorettype <> 'trigger'::regtype AND proname <> ALL ('{setup_roles,attach,attach_catch_up,detach}')$$),
 	('views run with the rights of their reader',
 	 $$SELECT oid::regclass::text FROM relation WHERE relkind = 'v'
 	   AND NOT coalesce('security_invoker=true' = ANY (reloptions), false)$$),
