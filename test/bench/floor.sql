@@ -10,6 +10,7 @@ CREATE SEQUENCE floor.id_seq;
 CREATE TABLE floor.account (LIKE loyalty.account INCLUDING ALL);
 CREATE TABLE floor.journal (LIKE loyalty.journal INCLUDING ALL);
 CREATE TABLE floor.entry (LIKE loyalty.entry INCLUDING ALL);
+CREATE TABLE floor.event_data (LIKE loyalty.event_data INCLUDING ALL);
 CREATE TABLE floor.hold (LIKE loyalty.hold INCLUDING ALL);
 
 -- LIKE does not take the fill factor along
@@ -21,7 +22,7 @@ BEGIN
 		SELECT relname, unnest(reloptions) AS option
 		FROM pg_class
 		WHERE relnamespace = 'loyalty'::regnamespace
-		AND relname IN ('account', 'journal', 'entry', 'hold')
+		AND relname IN ('account', 'journal', 'event_data', 'entry', 'hold')
 	LOOP
 		EXECUTE format('ALTER TABLE floor.%I SET (%s)', relation.relname, relation.option);
 	END LOOP;
@@ -31,6 +32,7 @@ $$;
 INSERT INTO floor.account SELECT * FROM loyalty.account;
 INSERT INTO floor.journal SELECT * FROM loyalty.journal ORDER BY journal_id;
 INSERT INTO floor.entry SELECT * FROM loyalty.entry ORDER BY journal_id, line;
+INSERT INTO floor.event_data SELECT * FROM loyalty.event_data ORDER BY journal_id;
 -- far from the ids of the extension, whose holds are copied later
 SELECT setval('floor.id_seq', 1000000000000) \g /dev/null
 
@@ -48,8 +50,8 @@ BEGIN
 	SET wallet = set_byte(set_byte(wallet, 40, byte), 140, byte), last_event_at = now(), last_purchase_at = now()
 	WHERE member_id = m;
 	INSERT INTO floor.journal (member_id, journal_id, effective_at, recorded_at, amount, program_id,
-		kind, event, key, ref, actor, request_hash)
-	VALUES (m, id, now(), clock_timestamp(), cents, 1, 'event', 'purchase', new_key, new_ref, 'postgres',
+		tier_before, tier_after, kind, event, key, ref, actor, request_hash)
+	VALUES (m, id, now(), clock_timestamp(), cents, 1, 3, 3, 'event', 'purchase', new_key, new_ref, 'postgres',
 		'\x00112233445566778899aabbccddeeff');
 	INSERT INTO floor.entry (member_id, journal_id, amount, balance_after, program_id, unit_id,
 		vests_on, expires_on, rule_id, line, origin)
@@ -58,6 +60,8 @@ BEGIN
 		(m, id, 1, 14, 1, 3, '2029-01-01', NULL, 3, 3, 'e'),
 		(m, id, 10, 20010, 1, 1, NULL, '2030-01-31', 4, 4, 'e'),
 		(m, id, 15, 20025, 1, 1, NULL, '2030-01-31', 5, 5, 'e');
+	INSERT INTO floor.event_data (member_id, journal_id, program_id, data)
+	VALUES (m, id, 1, '{"awards": [{"base": 15500, "rule": 1, "desired": 155, "granted": 155, "version": 1}, {"base": 15500, "rule": 2, "desired": 15500, "granted": 15500, "version": 1}, {"base": 15500, "rule": 3, "desired": 1, "granted": 1, "version": 1}, {"base": 15500, "rule": 4, "desired": 10, "granted": 10, "version": 1}, {"base": 15500, "rule": 5, "desired": 15, "granted": 15, "version": 1}]}');
 	RETURN id;
 END;
 $$;
@@ -71,8 +75,8 @@ BEGIN
 	SET wallet = set_byte(wallet, 40, byte), last_event_at = now()
 	WHERE member_id = m;
 	INSERT INTO floor.journal (member_id, journal_id, effective_at, recorded_at, amount, program_id,
-		unit_id, kind, key, ref, actor, request_hash)
-	VALUES (m, id, now(), clock_timestamp(), 100, 1, 1, 'redeem', new_key, new_ref, 'postgres',
+		unit_id, tier_before, tier_after, kind, key, ref, actor, request_hash)
+	VALUES (m, id, now(), clock_timestamp(), 100, 1, 1, 3, 3, 'redeem', new_key, new_ref, 'postgres',
 		'\x00112233445566778899aabbccddeeff');
 	INSERT INTO floor.entry (member_id, journal_id, amount, balance_after, program_id, unit_id,
 		vests_on, expires_on, rule_id, line, origin)
@@ -91,8 +95,8 @@ BEGIN
 	SET wallet = set_byte(wallet, 40, byte), last_event_at = now(), hold_until = now() + '1 day'
 	WHERE member_id = m;
 	INSERT INTO floor.journal (member_id, journal_id, effective_at, recorded_at, amount, hold_id,
-		program_id, unit_id, kind, key, actor, request_hash)
-	VALUES (m, id, now(), clock_timestamp(), 100, new_hold, 1, 1, 'hold', new_key, 'postgres',
+		program_id, unit_id, tier_before, tier_after, kind, key, actor, request_hash)
+	VALUES (m, id, now(), clock_timestamp(), 100, new_hold, 1, 1, 3, 3, 'hold', new_key, 'postgres',
 		'\x00112233445566778899aabbccddeeff');
 	INSERT INTO floor.entry (member_id, journal_id, amount, balance_after, program_id, unit_id,
 		vests_on, expires_on, rule_id, line, origin)
@@ -112,8 +116,8 @@ BEGIN
 	SET last_event_at = now(), hold_until = now() + '1 day'
 	WHERE member_id = m;
 	INSERT INTO floor.journal (member_id, journal_id, effective_at, recorded_at, amount, hold_id,
-		program_id, unit_id, kind, key, actor, request_hash)
-	VALUES (m, id, now(), clock_timestamp(), 100, held, 1, 1, 'capture', new_key, 'postgres',
+		program_id, unit_id, tier_before, tier_after, kind, key, actor, request_hash)
+	VALUES (m, id, now(), clock_timestamp(), 100, held, 1, 1, 3, 3, 'capture', new_key, 'postgres',
 		'\x00112233445566778899aabbccddeeff');
 	UPDATE floor.hold SET status = 'captured', captured = 100
 	WHERE member_id = m AND hold_id = held;
