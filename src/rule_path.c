@@ -231,7 +231,7 @@ check_literal(Walk *walk, JsonPathItem *item)
 
 /* Fields of which a template may consist: none of them names a time zone. */
 static const char *const template_fields[] = {
-	"A.M.", "P.M.", "AM", "PM", "YYYY", "YYY", "YY", "Y", "RRRR", "RR",
+	"A.M.", "P.M.", "AM", "PM", "YYYY", "YYY", "YY", "Y",
 	"MM", "MI", "DDD", "DD", "HH24", "HH12", "HH", "SSSSS", "SS",
 	"FF1", "FF2", "FF3", "FF4", "FF5", "FF6", "MS", "US"
 };

@@ -9,6 +9,7 @@
 
 #include "utils/builtins.h"
 
+#include "amount.h"
 #include "statement.h"
 
 /*
@@ -135,41 +136,72 @@ give_back(const RuleVerdict *verdict, const Budget *until, int64 amount)
 }
 
 /*
+ * What the awards of the decision draw on a budget in all.  whole: it is one
+ * award, and that is granted wholly or not at all.
+ */
+static int64
+drawn_on(const Decision *decision, const Budget *budget, bool *whole)
+{
+	int64		drawn = 0;
+	int			n = 0;
+
+	*whole = true;
+	for (int e = 0; e < decision->nawards; e++)
+		for (int i = 0; i < decision->awards[e].nverdicts; i++)
+		{
+			const RuleVerdict *verdict = &decision->awards[e].verdicts[i];
+
+			if (!draws_on(verdict, budget))
+				continue;
+			drawn = amount_add(drawn, verdict->granted);
+			*whole = ++n == 1 && verdict->rule->reject;
+		}
+	return drawn;
+}
+
+/*
+ * Takes from one budget for all awards at once: one by one they would wait
+ * for slots in no order, and two calls for each other.
+ */
+static void
+claim_budget(Decision *decision, const Budget *budget, bool dry)
+{
+	bool		whole;
+	int64		drawn = drawn_on(decision, budget, &whole);
+	int64		left;
+
+	if (drawn == 0)
+		return;
+	left = dry ? budget_look(budget->budget_id, drawn, whole, false) :
+		budget_take(budget->budget_id, drawn, whole);
+	for (int e = 0; e < decision->nawards; e++)
+		for (int i = 0; i < decision->awards[e].nverdicts; i++)
+		{
+			RuleVerdict *verdict = &decision->awards[e].verdicts[i];
+			int64		granted = verdict->granted;
+
+			if (!draws_on(verdict, budget))
+				continue;
+			decide_limit(verdict, left, verdict->rule->reject,
+						 budget->campaign_id != 0 ? "limit_campaign" :
+						 "budget_exhausted");
+			left -= verdict->granted;
+			if (!dry)
+				give_back(verdict, budget, granted - verdict->granted);
+		}
+	if (!dry)
+		budget_give_back(budget->budget_id, left);
+}
+
+/*
  * Takes the awards of the decision from their budgets, in ascending order of
  * these, and cuts them to what was got.  dry: only looks.
  */
 void
 store_claim_budgets(Decision *decision, bool dry)
 {
-	const Program *program = decision->program;
-
-	for (int b = 0; b < program->nbudgets; b++)
-	{
-		const Budget *budget = &program->budgets[b];
-		int64		looked = 0;
-
-		for (int e = 0; e < decision->nawards; e++)
-			for (int i = 0; i < decision->awards[e].nverdicts; i++)
-			{
-				RuleVerdict *verdict = &decision->awards[e].verdicts[i];
-				int64		granted = verdict->granted;
-				int64		got;
-
-				if (!draws_on(verdict, budget))
-					continue;
-				got = dry ?
-					budget_look(budget->budget_id, looked + granted, false,
-								false) - looked :
-					budget_take(budget->budget_id, granted,
-								verdict->rule->reject);
-				decide_limit(verdict, got, verdict->rule->reject,
-							 budget->campaign_id != 0 ? "limit_campaign" :
-							 "budget_exhausted");
-				looked += verdict->granted;
-				if (!dry)
-					give_back(verdict, budget, granted - verdict->granted);
-			}
-	}
+	for (int b = 0; b < decision->program->nbudgets; b++)
+		claim_budget(decision, &decision->program->budgets[b], dry);
 }
 
 static Statement upsert_use = {

@@ -161,6 +161,22 @@ BEGIN ATOMIC
 			WHERE j.kind = 'receive'
 			AND (verify.program IS NULL OR j.program_id = (SELECT s.program_id FROM scope s))) i
 			ON i.ref = o.ref AND i.member_id = o.other_member_id AND i.other_member_id = o.member_id
+	), budget AS MATERIALIZED (
+		SELECT b.budget_id, b.program_id, b.campaign_id, b.unit_id, b.amount * 10::numeric ^ u.scale AS minor,
+			coalesce(sum(x.quota), 0) AS quota, coalesce(sum(x.used), 0) AS used
+		FROM loyalty.budget b
+		JOIN loyalty.unit u ON u.unit_id = b.unit_id
+		LEFT JOIN loyalty.budget_slot x ON x.budget_id = b.budget_id
+		WHERE verify.program IS NULL OR b.program_id = (SELECT s.program_id FROM scope s)
+		GROUP BY b.budget_id, u.scale
+	), awarded AS MATERIALIZED (
+		-- what each rule has awarded of the units that have a budget; refunds give nothing back to it
+		SELECT e.program_id, e.unit_id, e.rule_id, sum(e.amount) AS amount
+		FROM loyalty.entry e
+		WHERE e.rule_id IS NOT NULL AND e.amount > 0
+		AND e.unit_id IN (SELECT b.unit_id FROM budget b)
+		AND EXISTS (SELECT FROM budget b)
+		GROUP BY e.program_id, e.unit_id, e.rule_id
 	), id AS (
 		-- what the sequences must be above
 		SELECT 'id_seq' AS sequence,
@@ -442,6 +458,25 @@ BEGIN ATOMIC
 	FROM held h
 	JOIN loyalty.account a ON a.member_id = h.member_id
 	WHERE h.program_id <> a.program_id
+
+	-- Budgets.
+	UNION ALL
+	SELECT 'budget_slots', NULL, format('budget_id=%s amount=%s quota=%s used=%s', b.budget_id, b.minor, b.quota, b.used)
+	FROM budget b WHERE b.quota <> greatest(b.minor, b.used)
+	UNION ALL
+	-- at most: there may have been awards before there was a budget
+	SELECT 'budget_used', NULL, format('budget_id=%s used=%s awarded=%s', b.budget_id, b.used, w.awarded)
+	FROM budget b
+	CROSS JOIN LATERAL (
+		SELECT coalesce(sum(a.amount), 0) AS awarded
+		FROM awarded a
+		WHERE a.program_id = b.program_id AND a.unit_id = b.unit_id
+		AND (b.campaign_id IS NULL OR a.rule_id IN (
+			SELECT r.rule_id FROM loyalty.rule r WHERE r.campaign_id = b.campaign_id
+			UNION ALL
+			SELECT v.rule_id FROM loyalty.rule_version v
+			WHERE v.program_id = b.program_id AND v.definition ->> 'campaign_id' = b.campaign_id::text))) w
+	WHERE b.used > w.awarded
 
 	-- Configuration.
 	UNION ALL

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(114);
+SELECT plan(115);
 
 SELECT loyalty.program_create('Shop', 'EUR', 'Europe/Berlin', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale) VALUES (:shop, 'points', 'points', 0);
@@ -63,6 +63,7 @@ FROM (VALUES
 	('$.data.at.datetime("") < "2026"', 'datetime() has a field that is not known here'),
 	('$.data.at.datetime("YYYY-MM-DD HH24:MI TZH") < "2026"', 'datetime() has a field that is not known here'),
 	('$.data.at.datetime("YYYY-MM-DD \"at") < "2026"', 'datetime() has a field that is not known here'),
+	('$.data.at.datetime("RRRR") < "2026"', 'datetime() has a field that is not known here'),
 	('$.data.at.datetime("Day") < "2026"', 'datetime() has a field that is not known here')
 ) t (path, detail);
 SELECT is(pg_temp.saved('$.order.amount >'), '42601', 'no jsonpath at all');

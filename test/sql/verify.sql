@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(86);
+SELECT plan(90);
 
 -- Books with something of everything, of which verify() finds nothing to say.
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', vest_days => 7) AS shop \gset
@@ -8,6 +8,9 @@ SELECT loyalty.program_create('Other', 'GBP', 'Europe/London') AS other \gset
 UPDATE loyalty.program SET ref_scope = 'program' WHERE program_id = :other;
 SELECT unit_id AS points FROM loyalty.unit WHERE program_id = :shop AND code = 'points' \gset
 SELECT unit_id AS foreign_points FROM loyalty.unit WHERE program_id = :other AND code = 'points' \gset
+SELECT loyalty.budget_set('Shop', 'points', 5000) AS budget \gset
+INSERT INTO loyalty.campaign (program_id, name, status) VALUES (:shop, 'May', 'live');
+SELECT loyalty.budget_set('Shop', 'points', 50, 'May') AS may \gset
 CALL pg_temp.enroll('Shop', 'ann', 'bob', 'cat');
 CALL pg_temp.enroll('Other', 'yui');
 SELECT FROM loyalty.purchase(pg_temp.id('ann'), 1000, 'o1', '[{"sku": "A", "price": 1000}]');
@@ -208,6 +211,12 @@ INSERT INTO change (codes, what, sql) VALUES
 	 format($$UPDATE loyalty.entry SET program_id = %s WHERE member_id = pg_temp.id('cat') AND unit_id = pg_temp.unit('orders')$$, :other)),
 	('program_mismatch', 'a hold of another programme',
 	 format($$UPDATE loyalty.hold SET program_id = %s WHERE ref = 'h1'$$, :other)),
+
+	-- budgets
+	('budget_slots', 'a slot with more in it', format('UPDATE loyalty.budget_slot SET quota = quota + 1 WHERE budget_id = %s AND slot = 1', :budget)),
+	('budget_slots', 'a slot that is gone', format('DELETE FROM loyalty.budget_slot WHERE budget_id = %s AND slot = 1', :may)),
+	('budget_used', 'what nobody was given', format('UPDATE loyalty.budget_slot SET used = quota WHERE budget_id = %s', :budget)),
+	('budget_used', 'what no rule of the campaign has given', format('UPDATE loyalty.budget_slot SET used = 1 WHERE budget_id = %s AND slot = 1', :may)),
 
 	-- configuration
 	('account_without_program', 'a programme that is gone, but for its members',
