@@ -159,7 +159,7 @@ FROM loyalty.journal j
 JOIN loyalty.program p ON p.program_id = j.program_id
 LEFT JOIN loyalty.unit u ON u.unit_id = j.unit_id
 -- not what the clock did; the vesting that a caller asked for names its order
-WHERE j.kind NOT IN ('expire', 'time_out') AND (j.kind <> 'vest' OR j.ref IS NOT NULL);
+WHERE j.kind NOT IN ('expire', 'time_out', 'tier_review') AND (j.kind <> 'vest' OR j.ref IS NOT NULL);
 COMMENT ON VIEW loyalty.report_event IS
 'One row per event and call, even one that moved nothing: what happened to whom, where, and for how much';
 
