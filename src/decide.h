@@ -207,6 +207,8 @@ typedef struct TierJudgement
 /* Who has no tier on record holds the base tier. */
 extern const Tier *decide_tier_of(const Program *program, int32 tier_id);
 extern const Tier *decide_tier(const Decision *decision);
+extern bool decide_tier_by(const Decision *decision, TimestampTz at,
+						   int32 *tier_id);
 extern DateADT decide_tier_until(const Decision *decision);
 extern DateADT decide_tier_period_end(const Decision *decision);
 extern const Tier *decide_tier_next(const Decision *decision);

@@ -47,6 +47,27 @@ decide_tier(const Decision *decision)
 	return decide_tier_of(decision->program, decision->account->tier_id);
 }
 
+/*
+ * Which tier the changes of this decision, which are not in the history yet,
+ * give for a time.  False if none of them was before.
+ */
+bool
+decide_tier_by(const Decision *decision, TimestampTz at, int32 *tier_id)
+{
+	for (int i = decision->nrows - 1; i >= 0; i--)
+	{
+		const JournalRow *row = decision->rows[i];
+
+		for (int j = row->nchanges - 1; j >= 0; j--)
+			if (row->changes[j].effective_at <= at)
+			{
+				*tier_id = row->changes[j].tier_after;
+				return true;
+			}
+	}
+	return false;
+}
+
 /* The last day on which it is held without a review; DATEVAL_NOEND: no end. */
 DateADT
 decide_tier_until(const Decision *decision)

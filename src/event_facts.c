@@ -275,13 +275,15 @@ tier_then(Decision *decision, const JournalRow *row, DateADT on,
 		  bool read_only)
 {
 	const Account *account = decision->account;
+	TimestampTz at = row->effective_at;
+	int32		tier_id;
 
-	if (row->effective_at >= decision->now || account->tier_id == 0 ||
+	if (at >= decision->now || account->tier_id == 0 ||
 		on > account->tier_since)
 		return decide_tier(decision);
-	return decide_tier_of(decision->program,
-						  tier_history_at(account->member_id,
-										  row->effective_at, read_only));
+	if (!decide_tier_by(decision, at, &tier_id))
+		tier_id = tier_history_at(account->member_id, at, read_only);
+	return decide_tier_of(decision->program, tier_id);
 }
 
 /*

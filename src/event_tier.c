@@ -80,6 +80,7 @@ review(Call *call)
 	bool		changed = false;
 
 	decide_tier_promote(decision, row);
+	row->tier_after = call->account.tier_id;
 	for (int i = nsettled - 1; i >= 0; i--)
 		if (decision->rows[i]->nchanges > 0)
 		{

@@ -45,15 +45,31 @@ COMMENT ON FUNCTION loyalty.statement(bigint, timestamptz, timestamptz, text) IS
 'What moved a member''s units and why, like a bank statement: one row per journal row and unit, dated from since up to before until';
 
 CREATE OR REPLACE VIEW loyalty.report_member WITH (security_invoker = true) AS
+WITH base AS (
+	-- the tier of those who have none on record
+	SELECT DISTINCT ON (t.program_id) t.program_id, t.tier_id
+	FROM loyalty.tier t
+	WHERE NOT EXISTS (
+		SELECT FROM loyalty.tier_threshold h WHERE h.tier_id = t.tier_id AND h.purpose = 'entry')
+	ORDER BY t.program_id, t.rank
+)
 SELECT m.member_id, p.name AS program, a.status,
 	(m.joined_at AT TIME ZONE p.time_zone)::date AS joined_on, m.joined_at,
-	a.first_event_at, a.last_event_at, a.first_purchase_at, a.last_purchase_at,
-	a.tier_id
+	a.first_event_at, a.last_event_at, a.first_purchase_at, a.last_purchase_at, a.purchases,
+	CASE WHEN c.due THEN c.tier ELSE t.code END AS tier,
+	CASE WHEN c.due THEN c.tier_until
+		WHEN a.tier_until IS NOT NULL THEN greatest(a.tier_until, a.tier_locked_until) END AS tier_until
 FROM loyalty.member m
 JOIN loyalty.account a ON a.member_id = m.member_id
-JOIN loyalty.program p ON p.program_id = m.program_id;
+JOIN loyalty.program p ON p.program_id = m.program_id
+LEFT JOIN base b ON b.program_id = m.program_id
+LEFT JOIN loyalty.tier t ON t.tier_id = coalesce(a.tier_id, b.tier_id)
+-- a review may be due that was not posted
+LEFT JOIN LATERAL (
+	SELECT true AS due, x.tier, x.tier_until FROM loyalty.tier_current(m.member_id) x) c
+	ON a.due_on <= (loyalty.now() AT TIME ZONE p.time_zone)::date;
 COMMENT ON VIEW loyalty.report_member IS
-'One row per member: programme, status, first and last event; nothing personal';
+'One row per member: programme, status, first and last event, tier now; nothing personal';
 
 CREATE OR REPLACE VIEW loyalty.report_balance WITH (security_invoker = true) AS
 WITH clock AS (
@@ -143,7 +159,7 @@ FROM loyalty.journal j
 JOIN loyalty.program p ON p.program_id = j.program_id
 LEFT JOIN loyalty.unit u ON u.unit_id = j.unit_id
 -- not what the clock did; the vesting that a caller asked for names its order
-WHERE j.kind NOT IN ('expire', 'time_out') AND (j.kind <> 'vest' OR j.ref IS NOT NULL);
+WHERE j.kind NOT IN ('expire', 'time_out', 'tier_review') AND (j.kind <> 'vest' OR j.ref IS NOT NULL);
 COMMENT ON VIEW loyalty.report_event IS
 'One row per event and call, even one that moved nothing: what happened to whom, where, and for how much';
 
@@ -169,17 +185,18 @@ COMMENT ON VIEW loyalty.report_daily IS
 'Totals per programme, local day, unit and kind of journal row; unit NULL counts the rows that moved nothing';
 
 -- It belongs to the member by name, and stands here because it is made of
--- find() and balance(), which come after the member.
+-- find(), balance() and tier_current(), which come after the member.
 CREATE OR REPLACE FUNCTION loyalty.member_get(program text, kind text, value text)
-RETURNS TABLE (member_id bigint, status text, joined_at timestamptz, tier text, balances jsonb,
+RETURNS TABLE (member_id bigint, status text, joined_at timestamptz, tier text, tier_until date, balances jsonb,
 	next_expiry date, next_expiry_unit text, next_expiry_amount numeric)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 1
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-	SELECT a.member_id, a.status, m.joined_at, NULL::text, coalesce(b.balances, '{}'),
+	SELECT a.member_id, a.status, m.joined_at, t.tier, t.tier_until, coalesce(b.balances, '{}'),
 		b.next_expiry, b.next_expiry_unit, b.next_expiry_amount
 	FROM loyalty.account a
 	JOIN loyalty.member m ON m.member_id = a.member_id
+	CROSS JOIN LATERAL loyalty.tier_current(a.member_id) t
 	CROSS JOIN LATERAL (
 		SELECT jsonb_object_agg(x.unit, jsonb_build_object('available', x.available,
 				'pending', x.pending, 'held', x.held, 'debt', x.debt)) AS balances,

@@ -42,6 +42,7 @@ BEGIN ATOMIC
 			max(j.effective_at) FILTER (WHERE j.kind = 'event') AS last_event_at,
 			min(j.effective_at) FILTER (WHERE j.event = 'purchase') AS first_purchase_at,
 			max(j.effective_at) FILTER (WHERE j.event = 'purchase') AS last_purchase_at,
+			count(*) FILTER (WHERE j.event = 'purchase') AS purchases,
 			max(j.journal_id) FILTER (WHERE j.kind IN ('freeze', 'thaw', 'close', 'reopen')) AS status_from,
 			-- ids of this node, without the node
 			max(j.journal_id & 8796093022207) FILTER (WHERE j.journal_id >> 43 = (SELECT n.node FROM node n)) AS last_id,
@@ -67,7 +68,8 @@ BEGIN ATOMIC
 		WHERE verify.program IS NULL OR a.program_id = (SELECT s.program_id FROM scope s)
 	), lot AS MATERIALIZED (
 		-- every account's lots, and its open holds
-		SELECT a.member_id, a.settled_on, a.due_on, a.hold_until, w.*, h.first_end
+		SELECT a.member_id, a.settled_on, a.due_on, a.hold_until, w.*, h.first_end,
+			CASE WHEN a.tier_until IS NOT NULL THEN greatest(a.tier_until, a.tier_locked_until) + 1 END AS review_on
 		FROM loyalty.account a
 		CROSS JOIN LATERAL (
 			SELECT min(least(l.vests_on, l.expires_on + 1)) FILTER (WHERE u.kind NOT IN ('metric', 'counter')) AS first_due,
@@ -177,6 +179,15 @@ BEGIN ATOMIC
 		AND e.unit_id IN (SELECT b.unit_id FROM budget b)
 		AND EXISTS (SELECT FROM budget b)
 		GROUP BY e.program_id, e.unit_id, e.rule_id
+	), tier_past AS MATERIALIZED (
+		-- every row of the tiers' history, beside the one before
+		SELECT h.member_id, h.journal_id, h.line, h.program_id, h.action, h.tier_before, h.tier_after,
+			h.tier_until, h.locked_until,
+			lag(h.tier_after) OVER past AS held,
+			lead(h.journal_id) OVER past IS NULL AS is_last
+		FROM loyalty.tier_history h
+		WHERE verify.program IS NULL OR h.program_id = (SELECT s.program_id FROM scope s)
+		WINDOW past AS (PARTITION BY h.member_id ORDER BY h.journal_id, h.line)
 	), id AS (
 		-- what the sequences must be above
 		SELECT 'id_seq' AS sequence,
@@ -291,6 +302,14 @@ BEGIN ATOMIC
 		to_char(t.due_on, 'YYYY-MM-DD'), to_char(t.first_due, 'YYYY-MM-DD'))
 	FROM lot t WHERE t.first_due > t.settled_on AND t.due_on > t.first_due
 	UNION ALL
+	SELECT 'due_on_late', t.member_id, format('due_on=%s review=%s',
+		to_char(t.due_on, 'YYYY-MM-DD'), to_char(t.review_on, 'YYYY-MM-DD'))
+	FROM lot t WHERE t.review_on > t.settled_on AND t.due_on > t.review_on
+	UNION ALL
+	SELECT 'tier_review_left', t.member_id, format('settled_on=%s review=%s',
+		to_char(t.settled_on, 'YYYY-MM-DD'), to_char(t.review_on, 'YYYY-MM-DD'))
+	FROM lot t WHERE t.review_on <= t.settled_on
+	UNION ALL
 	SELECT 'hold_until_late', t.member_id, NULL
 	FROM lot t WHERE t.first_end < t.hold_until OR (t.hold_until IS NULL AND t.first_end IS NOT NULL)
 
@@ -312,7 +331,41 @@ BEGIN ATOMIC
 	AND (a.first_event_at IS DISTINCT FROM p.first_event_at
 		OR a.last_event_at IS DISTINCT FROM p.last_event_at
 		OR a.first_purchase_at IS DISTINCT FROM p.first_purchase_at
-		OR a.last_purchase_at IS DISTINCT FROM p.last_purchase_at)
+		OR a.last_purchase_at IS DISTINCT FROM p.last_purchase_at
+		OR a.purchases <> coalesce(p.purchases, 0))
+
+	-- The tier is what its history says.
+	UNION ALL
+	SELECT 'tier_is_history', a.member_id, format('tier=%s until=%s history=%s until=%s',
+		a.tier_id, to_char(a.tier_until, 'YYYY-MM-DD'), h.tier_after, to_char(h.tier_until, 'YYYY-MM-DD'))
+	FROM loyalty.account a
+	LEFT JOIN tier_past h ON h.member_id = a.member_id AND h.is_last
+	WHERE (verify.program IS NULL OR a.program_id = (SELECT s.program_id FROM scope s))
+	AND (a.tier_id IS DISTINCT FROM h.tier_after
+		OR a.tier_until IS DISTINCT FROM h.tier_until
+		OR a.tier_locked_until IS DISTINCT FROM h.locked_until
+		OR a.tier_state <> CASE WHEN h.action IN ('warned', 'grace') THEN h.action ELSE 'normal' END
+		OR (a.tier_id IS NULL) <> (a.tier_since IS NULL)
+		OR (h.action = 'promoted' AND NOT a.tier_promoted)
+		OR (a.tier_promoted AND coalesce(h.action, 'joined') IN ('joined', 'prolonged', 'demoted', 'granted')))
+	UNION ALL
+	SELECT 'tier_chain', h.member_id, format('journal_id=%s line=%s', h.journal_id, h.line)
+	FROM tier_past h
+	WHERE h.tier_before IS DISTINCT FROM h.held
+	OR (h.action IN ('prolonged', 'warned', 'grace') AND h.tier_before IS DISTINCT FROM h.tier_after)
+	UNION ALL
+	SELECT 'tier_history_without_journal', h.member_id, format('journal_id=%s', h.journal_id)
+	FROM tier_past h
+	WHERE NOT EXISTS (
+		SELECT FROM loyalty.journal j
+		WHERE j.member_id = h.member_id AND j.journal_id = h.journal_id AND j.program_id = h.program_id)
+	UNION ALL
+	SELECT 'tier_unknown', a.member_id, format('tier=%s', a.tier_id)
+	FROM loyalty.account a
+	WHERE (verify.program IS NULL OR a.program_id = (SELECT s.program_id FROM scope s))
+	AND a.tier_id IS NOT NULL
+	AND NOT EXISTS (
+		SELECT FROM loyalty.tier t WHERE t.tier_id = a.tier_id AND t.program_id = a.program_id)
 
 	-- Idempotency: what the unique indexes promise, read from the table.
 	UNION ALL
@@ -570,11 +623,19 @@ BEGIN ATOMIC
 			WHERE a.member_id = rebuild.member_id) e
 	), right_row AS (
 		SELECT f.wallet,
-			coalesce((
+			least(coalesce((
 				SELECT min(least(l.vests_on, l.expires_on + 1))
 				FROM loyalty.wallet_lots(f.wallet) l
 				JOIN loyalty.unit u ON u.unit_id = l.unit_id
-				WHERE u.kind NOT IN ('metric', 'counter')), 'infinity'::date) AS due_on,
+				WHERE u.kind NOT IN ('metric', 'counter')), 'infinity'::date),
+			coalesce((
+				-- the tier's warning, if it is still to come, or its review
+				SELECT CASE WHEN a.tier_state = 'normal' AND t.warn_days > 0 AND e.ends - t.warn_days > a.settled_on
+					THEN e.ends - t.warn_days ELSE e.ends + 1 END
+				FROM loyalty.account a
+				JOIN loyalty.tier t ON t.tier_id = a.tier_id
+				CROSS JOIN LATERAL (SELECT greatest(a.tier_until, a.tier_locked_until) AS ends) e
+				WHERE a.member_id = rebuild.member_id AND a.tier_until IS NOT NULL), 'infinity'::date)) AS due_on,
 			(SELECT min(h.expires_at) FROM loyalty.hold h
 				WHERE h.member_id = rebuild.member_id AND h.status = 'held') AS hold_until
 		FROM folded f

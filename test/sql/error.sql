@@ -3,7 +3,7 @@
 -- Bad input gets a clear error and nothing is lost: every case is called in
 -- mode 'do', which raises, and, when it is a verb, in mode 'try', which answers;
 -- neither may change a row.
-SELECT plan(730);
+SELECT plan(741);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Cafe', 'GBP', 'Europe/London') AS cafe \gset
@@ -294,6 +294,12 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('event: unknown',                 $$record({ann}, 'dance')$$, 'LY404'),
 ('event: empty',                   $$record({ann}, '')$$, 'LY404'),
 ('event: SQL',                     $$record({ann}, '''; DROP TABLE loyalty.journal; --')$$, 'LY404'),
+-- tiers
+('tier: unknown',                  $$tier_grant({ann}, 'gold', 'test')$$, 'LY406'),
+('tier: empty',                    $$tier_grant({ann}, '', 'test')$$, 'LY406'),
+('tier: no reason',                $$tier_grant({ann}, 'gold', ' ')$$, 'LY160'),
+('tier: no member',                $$tier_grant(0, 'gold', 'test')$$, 'LY501'),
+('tier: review of no member',      $$tier_review(0)$$, 'LY501'),
 -- members
 ('member: unknown: record',        $$record(0, 'share')$$, 'LY501'),
 ('member: unknown: purchase',      $$purchase(0, 10, 'n')$$, 'LY501'),
@@ -433,7 +439,7 @@ INSERT INTO refusal VALUES
 	('LY140', 'hold_not_found'), ('LY141', 'capture_exceeds_hold'), ('LY142', 'hold_already_captured'),
 	('LY143', 'hold_already_released'), ('LY144', 'hold_expired'), ('LY145', 'hold_timeout_invalid'), ('LY150', 'transfer_to_self'),
 	('LY160', 'reason_required'), ('LY190', 'ledger_immutable'), ('LY402', 'program_inactive'), ('LY403', 'program_not_found'),
-	('LY404', 'unknown_event'), ('LY501', 'member_not_found'), ('LY502', 'member_closed'), ('LY503', 'member_frozen'),
+	('LY404', 'unknown_event'), ('LY406', 'unknown_tier'), ('LY501', 'member_not_found'), ('LY502', 'member_closed'), ('LY503', 'member_frozen'),
 	('LY504', 'member_merged'), ('LY505', 'identifier_malformed'), ('LY506', 'identifier_taken'), ('LY507', 'identifier_not_found'),
 	('LY508', 'status_conflict'), ('LY801', 'rule_invalid'), ('LY808', 'configuration_fixed'),
 	('LY902', 'invariant_violated'), ('LY904', 'version_mismatch');
@@ -443,6 +449,7 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('ledger: update',         'UPDATE loyalty.journal SET reason = ''x''', 'LY190'),
 ('ledger: delete',         'DELETE FROM loyalty.entry', 'LY190'),
 ('ledger: truncate',       'TRUNCATE loyalty.journal', 'LY190'),
+('tier history: update',   'UPDATE loyalty.tier_history SET action = ''joined''', 'LY190'),
 ('rule: half a point',     'INSERT INTO loyalty.rule (program_id, event, unit_id, kind, award) '
                            'SELECT program_id, ''share'', unit_id, ''fixed'', 0.5 FROM loyalty.unit WHERE code = ''points''', 'LY801'),
 ('programme: time zone',   'UPDATE loyalty.program SET time_zone = ''Asia/Tokyo'' WHERE name = ''Shop''', 'LY808'),

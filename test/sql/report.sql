@@ -85,7 +85,7 @@ SELECT volatility_is('loyalty', 'statement', '{bigint,timestamp with time zone,t
 
 -- The member at the till
 SELECT is(pg_temp.signature('member_get'),
-	'(program text, kind text, value text) -> TABLE(member_id bigint, status text, joined_at timestamp with time zone, tier text, balances jsonb, next_expiry date, next_expiry_unit text, next_expiry_amount numeric)',
+	'(program text, kind text, value text) -> TABLE(member_id bigint, status text, joined_at timestamp with time zone, tier text, tier_until date, balances jsonb, next_expiry date, next_expiry_unit text, next_expiry_amount numeric)',
 	'member_get(): arguments');
 SELECT results_eq(
 	$$SELECT member_id, status, joined_at, tier, next_expiry, next_expiry_unit, next_expiry_amount
@@ -110,12 +110,12 @@ SELECT is((SELECT status FROM loyalty.member_get('Shop', 'customer_no', 'cat')),
 
 -- Members
 SELECT results_eq(
-	$$SELECT program, status, joined_on, joined_at, first_event_at, last_event_at, first_purchase_at, last_purchase_at, tier_id
+	$$SELECT program, status, joined_on, joined_at, first_event_at, last_event_at, first_purchase_at, last_purchase_at, purchases, tier, tier_until
 	  FROM loyalty.report_member WHERE member_id IN (pg_temp.id('ann'), pg_temp.id('cat')) ORDER BY member_id$$,
 	$$VALUES ('Shop', 'active', date '2026-03-15', '2026-03-15 12:00+00'::timestamptz, '2026-03-15 12:00+00'::timestamptz,
-	          '2026-03-15 12:00+00'::timestamptz, '2026-03-15 12:00+00'::timestamptz, '2026-03-15 12:00+00'::timestamptz, NULL::int),
+	          '2026-03-15 12:00+00'::timestamptz, '2026-03-15 12:00+00'::timestamptz, '2026-03-15 12:00+00'::timestamptz, 1, NULL::text, NULL::date),
 	         ('Shop', 'frozen', '2026-03-15', '2026-03-15 12:00+00', '2026-03-15 12:00+00',
-	          '2026-03-21 01:00+00', '2026-03-21 01:00+00', '2026-03-21 01:00+00', NULL)$$,
+	          '2026-03-21 01:00+00', '2026-03-21 01:00+00', '2026-03-21 01:00+00', 1, NULL, NULL)$$,
 	'report_member: status, first and last');
 SELECT is((SELECT count(*) FROM loyalty.report_member), 4::bigint, 'report_member: one row per member');
 

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(100);
+SELECT plan(75);
 
 -- ask('Shop', 'gold', 'growth', 3000): entry in the last 12 months
 CREATE PROCEDURE pg_temp.ask(program text, tier text, unit text, threshold numeric,

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(90);
+SELECT plan(107);
 
 -- Books with something of everything, of which verify() finds nothing to say.
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', vest_days => 7) AS shop \gset
@@ -11,6 +11,10 @@ SELECT unit_id AS foreign_points FROM loyalty.unit WHERE program_id = :other AND
 SELECT loyalty.budget_set('Shop', 'points', 5000) AS budget \gset
 INSERT INTO loyalty.campaign (program_id, name, status) VALUES (:shop, 'May', 'live');
 SELECT loyalty.budget_set('Shop', 'points', 50, 'May') AS may \gset
+INSERT INTO loyalty.tier (program_id, code, rank, valid_months) VALUES (:shop, 'base', 0, NULL), (:shop, 'gold', 1, 12);
+INSERT INTO loyalty.tier_threshold (program_id, tier_id, unit_id, threshold, months)
+	SELECT :shop, t.tier_id, u.unit_id, 900, 12 FROM loyalty.tier t, loyalty.unit u
+	WHERE t.program_id = :shop AND t.code = 'gold' AND u.program_id = :shop AND u.code = 'spend';
 CALL pg_temp.enroll('Shop', 'ann', 'bob', 'cat');
 CALL pg_temp.enroll('Other', 'yui');
 SELECT FROM loyalty.purchase(pg_temp.id('ann'), 1000, 'o1', '[{"sku": "A", "price": 1000}]');
@@ -206,7 +210,7 @@ INSERT INTO change (codes, what, sql) VALUES
 	('entry_unit', 'a unit of another programme',
 	 format($$CALL pg_temp.book('bob', %s, NULL, '2027-03-31', 'e', 5)$$, :foreign_points)),
 	('program_mismatch', 'a journal row of another programme',
-	 format($$UPDATE loyalty.journal SET program_id = %s WHERE event = 'signup' AND member_id = pg_temp.id('cat')$$, :other)),
+	 format($$UPDATE loyalty.journal SET program_id = %s WHERE event = 'check_in' AND member_id = pg_temp.id('cat')$$, :other)),
 	('program_mismatch', 'an entry of another programme',
 	 format($$UPDATE loyalty.entry SET program_id = %s WHERE member_id = pg_temp.id('cat') AND unit_id = pg_temp.unit('orders')$$, :other)),
 	('program_mismatch', 'a hold of another programme',
@@ -217,6 +221,30 @@ INSERT INTO change (codes, what, sql) VALUES
 	('budget_slots', 'a slot that is gone', format('DELETE FROM loyalty.budget_slot WHERE budget_id = %s AND slot = 1', :may)),
 	('budget_used', 'what nobody was given', format('UPDATE loyalty.budget_slot SET used = quota WHERE budget_id = %s', :budget)),
 	('budget_used', 'what no rule of the campaign has given', format('UPDATE loyalty.budget_slot SET used = 1 WHERE budget_id = %s AND slot = 1', :may)),
+	-- tiers: ann reached gold, the others have what everybody has
+	('tier_is_history', 'another tier than the history gives', $$UPDATE loyalty.account SET tier_id = 1 WHERE member_id = pg_temp.id('ann')$$),
+	('tier_is_history', 'a tier for longer', $$UPDATE loyalty.account SET tier_until = tier_until + 1 WHERE member_id = pg_temp.id('ann')$$),
+	('tier_is_history', 'a lock of nobody', $$UPDATE loyalty.account SET tier_locked_until = '2026-12-31' WHERE member_id = pg_temp.id('ann')$$),
+	('tier_is_history', 'a grace of nobody', $$UPDATE loyalty.account SET tier_state = 'grace' WHERE member_id = pg_temp.id('ann')$$),
+	('tier_is_history', 'a tier that never began', $$UPDATE loyalty.account SET tier_since = NULL WHERE member_id = pg_temp.id('ann')$$),
+	('tier_is_history', 'a promotion that was none', $$UPDATE loyalty.account SET tier_promoted = true WHERE member_id = pg_temp.id('cat')$$),
+	('tier_is_history', 'none that was one', $$UPDATE loyalty.account SET tier_promoted = false WHERE member_id = pg_temp.id('ann')$$),
+	('tier_is_history', 'a change that is gone', $$DELETE FROM loyalty.tier_history WHERE member_id = pg_temp.id('ann') AND action = 'promoted'$$),
+	('tier_chain', 'a change from nowhere', $$DELETE FROM loyalty.tier_history WHERE member_id = pg_temp.id('ann') AND action = 'joined'$$),
+	('tier_chain', 'a change from another tier', $$UPDATE loyalty.tier_history SET tier_before = tier_after WHERE member_id = pg_temp.id('ann') AND action = 'promoted'$$),
+	('tier_chain', 'a review that changes the tier', $$UPDATE loyalty.tier_history SET action = 'prolonged' WHERE member_id = pg_temp.id('bob') AND action = 'joined'$$),
+	('tier_history_without_journal', 'a change by no journal row',
+	 $$UPDATE loyalty.tier_history SET journal_id = journal_id + 1000000 WHERE member_id = pg_temp.id('ann') AND action = 'promoted'$$),
+	('tier_history_without_journal', 'a change in another programme',
+	 format($$UPDATE loyalty.tier_history SET program_id = %s WHERE member_id = pg_temp.id('bob')$$, :other)),
+	('tier_unknown', 'a tier that is gone', $$DELETE FROM loyalty.tier_threshold; DELETE FROM loyalty.tier WHERE code = 'gold'$$),
+	('tier_review_left', 'a review that was passed over', $$CALL pg_temp.enroll('Shop', 'dee');
+		SELECT FROM loyalty.tier_grant(pg_temp.id('dee'), 'gold', 'test', '2026-12-31');
+		UPDATE loyalty.account SET settled_on = '2027-01-01' WHERE member_id = pg_temp.id('dee')$$),
+	('due_on_late', 'a review that comes late', $$CALL pg_temp.enroll('Shop', 'dee');
+		SELECT FROM loyalty.tier_grant(pg_temp.id('dee'), 'gold', 'test', '2026-12-31');
+		UPDATE loyalty.account SET due_on = '2027-01-02' WHERE member_id = pg_temp.id('dee')$$),
+	('account_times', 'a purchase too many', $$UPDATE loyalty.account SET purchases = purchases + 1 WHERE member_id = pg_temp.id('cat')$$),
 
 	-- configuration
 	('account_without_program', 'a programme that is gone, but for its members',
@@ -246,7 +274,7 @@ SELECT is(pg_temp.found(sql), codes, codes || ': ' || what) FROM change ORDER BY
 -- A code that no change above brings up would be a check that cannot fail.
 SELECT set_eq(
 	$$SELECT DISTINCT (regexp_matches(pg_get_function_sqlbody('loyalty.verify(text)'::regprocedure),
-		'SELECT ''([a-z_]+)''::text', 'g'))[1] EXCEPT SELECT unnest('{id_seq,program_id_seq,unit_id_seq,rule_id_seq}'::text[])$$,
+		'SELECT ''([a-z_]+)''::text', 'g'))[1] EXCEPT SELECT unnest('{id_seq,program_id_seq,unit_id_seq,rule_id_seq,tier_id_seq,campaign_id_seq,budget_id_seq,ingest_run_id_seq}'::text[])$$,
 	$$SELECT DISTINCT unnest(string_to_array(codes, ' ')) FROM change WHERE codes <> 'nothing'$$,
 	'every check of verify() can fail');
 
