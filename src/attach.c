@@ -41,6 +41,7 @@ enum order_column
 	ORDER_AMOUNT,
 	ORDER_ITEMS,
 	ORDER_DATA,
+	ORDER_MOVED,
 	ORDER_NEW_ITEMS,
 	ORDER_NCOLUMNS
 };
@@ -56,6 +57,7 @@ static const Oid order_types[ORDER_NCOLUMNS] = {
 	[ORDER_AMOUNT] = NUMERICOID,
 	[ORDER_ITEMS] = JSONBOID,
 	[ORDER_DATA] = JSONBOID,
+	[ORDER_MOVED] = BOOLOID,
 	[ORDER_NEW_ITEMS] = BOOLOID
 };
 
@@ -121,6 +123,7 @@ sort_put(OrderSort *orders, const SourceOrder *order)
 	PUT(ORDER_AMOUNT, PointerGetDatum(order->amount), order->amount != NULL);
 	PUT(ORDER_ITEMS, PointerGetDatum(order->items), order->items != NULL);
 	PUT(ORDER_DATA, PointerGetDatum(order->data), order->data != NULL);
+	PUT(ORDER_MOVED, BoolGetDatum(order->moved), true);
 	PUT(ORDER_NEW_ITEMS, BoolGetDatum(order->new_items), true);
 #undef PUT
 	ExecStoreVirtualTuple(orders->in);
@@ -158,6 +161,7 @@ sort_next(OrderSort *orders, SourceOrder *order)
 		order->items = DatumGetJsonbP(values[ORDER_ITEMS]);
 	if (!nulls[ORDER_DATA])
 		order->data = DatumGetJsonbP(values[ORDER_DATA]);
+	order->moved = DatumGetBool(values[ORDER_MOVED]);
 	order->new_items = DatumGetBool(values[ORDER_NEW_ITEMS]);
 	return true;
 }
@@ -200,7 +204,7 @@ transition_next(Transition *transition)
 
 static void
 put_row(const Source *source, OrderSort *orders, TupleTableSlot *slot,
-		OrderAction action, bool new_items)
+		OrderAction action, bool moved, bool new_items)
 {
 	SourceOrder order;
 
@@ -208,6 +212,7 @@ put_row(const Source *source, OrderSort *orders, TupleTableSlot *slot,
 	if (!source_read(source, slot, &order))
 		return;
 	order.action = action;
+	order.moved = moved;
 	order.new_items = new_items;
 	sort_put(orders, &order);
 }
@@ -223,20 +228,20 @@ put_change(const Source *source, OrderSort *orders, TupleTableSlot *before,
 	if (!was_paid)
 	{
 		if (is_paid)
-			put_row(source, orders, after, ORDER_EARN, false);
+			put_row(source, orders, after, ORDER_EARN, false, false);
 		return;
 	}
 	if (!source->follow_update)
 		return;
 	if (!is_paid)
-		put_row(source, orders, before, ORDER_GONE, false);
+		put_row(source, orders, before, ORDER_GONE, false, false);
 	else if (!source_same_key(source, before, after))
 	{
-		put_row(source, orders, before, ORDER_GONE, false);
-		put_row(source, orders, after, ORDER_EARN, false);
+		put_row(source, orders, before, ORDER_GONE, false, false);
+		put_row(source, orders, after, ORDER_EARN, true, false);
 	}
 	else if (!source_same_field(source, FIELD_AMOUNT, before, after))
-		put_row(source, orders, after, ORDER_SET,
+		put_row(source, orders, after, ORDER_SET, false,
 				!source_same_field(source, FIELD_ITEMS, before, after));
 }
 
@@ -269,7 +274,7 @@ collect(const Source *source, const TriggerData *trigger, OrderSort *orders)
 			put_change(source, orders, before.slot, after.slot);
 		else if (source_is_paid(source, is_delete ? before.slot : after.slot))
 			put_row(source, orders, is_delete ? before.slot : after.slot,
-					is_delete ? ORDER_GONE : ORDER_EARN, false);
+					is_delete ? ORDER_GONE : ORDER_EARN, false, false);
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(row_context);
 	}

@@ -138,11 +138,16 @@ call_verb(PGFunction verb, int nargs, const NullableDatum *args)
 	return answer;
 }
 
-/* purchase(), sale() or record() of the order, under one of its references. */
+/*
+ * purchase(), sale() or record() of the order, under one of its references.
+ * One that corrects an order of a period that is closed counts in this one.
+ */
 static Answer
 call_earn(const Source *source, const SourceOrder *order, text *ref,
-		  bool dated)
+		  bool corrects)
 {
+	bool		dated = order->has_at &&
+		!(corrects && order->at < source->program->closed_until);
 	NullableDatum program = ARG(CStringGetTextDatum(source->program_name));
 	NullableDatum member = ARG(Int64GetDatum(order->member_id));
 	NullableDatum event = ARG(CStringGetTextDatum(source->event));
@@ -151,7 +156,7 @@ call_earn(const Source *source, const SourceOrder *order, text *ref,
 	NullableDatum items = POINTER_ARG(order->items);
 	NullableDatum data = POINTER_ARG(order->data);
 	NullableDatum at = ARG_OR_NULL(TimestampTzGetDatum(order->at),
-								   order->has_at && dated);
+								   dated);
 	NullableDatum key = NULL_ARG;
 	NullableDatum mode = ARG(CStringGetTextDatum("try"));
 
@@ -286,19 +291,13 @@ find_booked(const Source *source, const SourceOrder *order, Booked *booked)
 		CHECK_FOR_INTERRUPTS();
 }
 
-/*
- * Earns under the reference after the newest.  An order of a period that is
- * closed is corrected in this one.
- */
+/* Earns under the reference after the newest. */
 static Answer
 earn_next(const Source *source, const SourceOrder *order,
 		  const Booked *booked)
 {
-	bool		dated = booked->generation == 0 ||
-		order->at >= source->program->closed_until;
-
 	return call_earn(source, order, reference(order, booked->generation + 1),
-					 dated);
+					 order->moved || booked->generation > 0);
 }
 
 /*
@@ -414,7 +413,7 @@ is_known(const Answer *answer)
 static Answer
 earn_order(const Source *source, const SourceOrder *order)
 {
-	Answer		answer = call_earn(source, order, order->ref, true);
+	Answer		answer = call_earn(source, order, order->ref, order->moved);
 	Booked		booked;
 	Refusal		refusal;
 	int64		amount;

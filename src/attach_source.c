@@ -503,7 +503,6 @@ loyalty_attach_check(PG_FUNCTION_ARGS)
 	int			nargs;
 	char	  **args;
 	Source		source;
-	bool		known;
 
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false,
 					  TYPALIGN_INT, &elements, NULL, &nargs);
@@ -515,10 +514,12 @@ loyalty_attach_check(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	loyalty_check_version();
-	known = source_program(&source);
-	if (!known)
+	if (!source_program(&source))
 		refusal_raise(REFUSAL_PROGRAM_NOT_FOUND,
 					  psprintf("program=%s", source.program_name));
+	if (program_event(source.program, source.event) == NULL)
+		refusal_raise(REFUSAL_UNKNOWN_EVENT,
+					  psprintf("event=%s", source.event));
 	SPI_finish();
 	table_close(relation, AccessShareLock);
 	PG_RETURN_VOID();

@@ -145,7 +145,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	target regclass;
-	found boolean = false;
+	dropped boolean = false;
 	name text;
 BEGIN
 	FOR target, name IN
@@ -155,9 +155,9 @@ BEGIN
 			AND g.tgname IN ('loyalty_attach_insert', 'loyalty_attach_update', 'loyalty_attach_delete')
 	LOOP
 		EXECUTE format('DROP TRIGGER %I ON %s', name, target);
-		found := true;
+		dropped := true;
 	END LOOP;
-	IF NOT found THEN
+	IF NOT dropped THEN
 		RAISE EXCEPTION 'source table cannot be used in this way'
 			USING ERRCODE = 'LY810', DETAIL = format('Table "%s" is not attached.', source);
 	END IF;
