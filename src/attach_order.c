@@ -37,6 +37,7 @@ typedef struct Answer
 	Refusal		refusal;
 	const char *detail;			/* of the refusal, or NULL */
 	bool		replayed;
+	bool		forgave;		/* a refund found less than was earned */
 } Answer;
 
 /* What the ledger has of an order under one reference. */
@@ -89,27 +90,45 @@ refusal_named(const char *reason)
 static Answer
 refused(Refusal refusal, const char *detail)
 {
-	Answer		answer = {refusal, detail, false};
+	Answer		answer = {refusal, detail};
 
 	return answer;
 }
 
-/* The detail of a refusal is its first message. */
+/* A text of a message, NULL if it has none of that name. */
 static const char *
-detail_of(const Jsonb *messages)
+message_text(const JsonbValue *message, const char *name)
 {
-	JsonbValue *message =
-		getIthJsonbValueFromContainer(unconstify(JsonbContainer *,
-												 &messages->root), 0);
 	JsonbValue	buffer;
-	JsonbValue *detail;
+	JsonbValue *value = getKeyJsonValueFromContainer(message->val.binary.data,
+													 name, strlen(name),
+													 &buffer);
 
-	if (message == NULL || message->type != jbvBinary)
-		return NULL;
-	detail = getKeyJsonValueFromContainer(message->val.binary.data, "detail",
-										  6, &buffer);
-	return detail == NULL || detail->type != jbvString ? NULL :
-		pnstrdup(detail->val.string.val, detail->val.string.len);
+	return value == NULL || value->type != jbvString ? NULL :
+		pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+/* The detail of a refusal, and whether a refund forgave something. */
+static void
+read_messages(Jsonb *messages, Answer *answer)
+{
+	int			n = JB_ROOT_IS_ARRAY(messages) ? JB_ROOT_COUNT(messages) : 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		JsonbValue *message = getIthJsonbValueFromContainer(&messages->root,
+															i);
+		const char *code;
+
+		if (message->type != jbvBinary ||
+			!JsonContainerIsObject(message->val.binary.data))
+			continue;
+		code = message_text(message, "code");
+		if (i == 0 && answer->refusal != REFUSAL_NONE)
+			answer->detail = message_text(message, "detail");
+		if (code != NULL && strcmp(code, "forgiven") == 0)
+			answer->forgave = true;
+	}
 }
 
 /* Calls a verb in mode 'try', as if it were called from SQL. */
@@ -118,7 +137,7 @@ call_verb(PGFunction verb, int nargs, const NullableDatum *args)
 {
 	LOCAL_FCINFO(fcinfo, VERB_ARGS);
 	HeapTupleHeader receipt;
-	Answer		answer = {REFUSAL_NONE, NULL, false};
+	Answer		answer = {REFUSAL_NONE, NULL};
 	bool		isnull;
 	Datum		reason;
 	Datum		messages;
@@ -129,12 +148,11 @@ call_verb(PGFunction verb, int nargs, const NullableDatum *args)
 	answer.replayed = DatumGetBool(GetAttributeByName(receipt, "replayed",
 													  &isnull));
 	reason = GetAttributeByName(receipt, "reason", &isnull);
-	if (isnull)
-		return answer;
-	answer.refusal = refusal_named(TextDatumGetCString(reason));
+	if (!isnull)
+		answer.refusal = refusal_named(TextDatumGetCString(reason));
 	messages = GetAttributeByName(receipt, "messages", &isnull);
 	if (!isnull)
-		answer.detail = detail_of(DatumGetJsonbP(messages));
+		read_messages(DatumGetJsonbP(messages), &answer);
 	return answer;
 }
 
@@ -338,6 +356,7 @@ typedef struct Replacement
 	const Source *source;
 	const SourceOrder *order;
 	const Booked *booked;
+	bool		earn_first;
 	Answer		answer;
 } Replacement;
 
@@ -346,19 +365,38 @@ refund_and_earn(void *argument)
 {
 	Replacement *this = argument;
 
-	this->answer = call_refund(this->source, this->booked, NULL);
-	if (this->answer.refusal == REFUSAL_NONE)
+	if (this->earn_first)
+	{
 		this->answer = earn_next(this->source, this->order, this->booked);
+		if (this->answer.refusal == REFUSAL_NONE)
+			this->answer = call_refund(this->source, this->booked, NULL);
+		return this->answer.refusal == REFUSAL_NONE;
+	}
+	this->answer = call_refund(this->source, this->booked, NULL);
+	if (this->answer.refusal != REFUSAL_NONE || this->answer.forgave)
+		return false;
+	this->answer = earn_next(this->source, this->order, this->booked);
 	return this->answer.refusal == REFUSAL_NONE;
 }
 
-/* Refunds the whole and earns anew; both or, when one is refused, neither. */
+/*
+ * Refunds the whole and earns anew; both or, when one is refused, neither.
+ * Where the refund would forgive what has been spent, to earn it once more,
+ * the new award comes first and the refund takes from it.  Not always so,
+ * because the metrics count twice in between, which could promote.
+ */
 static Answer
 replace(const Source *source, const SourceOrder *order, const Booked *booked)
 {
 	Replacement replacement = {source, order, booked};
 	ErrorData  *error = order_subtransaction(refund_and_earn, &replacement);
 
+	if (error == NULL && replacement.answer.refusal == REFUSAL_NONE &&
+		replacement.answer.forgave)
+	{
+		replacement.earn_first = true;
+		error = order_subtransaction(refund_and_earn, &replacement);
+	}
 	if (error != NULL)
 		ReThrowError(error);
 	return replacement.answer;

@@ -381,7 +381,7 @@ SELECT t.tgrelid::regclass::text AS source, loyalty.attach_option(m.mapping, 'pr
 FROM pg_trigger t
 CROSS JOIN LATERAL (SELECT loyalty.attach_mapping(t.tgrelid::regclass) AS mapping) m
 JOIN pg_trigger g ON g.tgrelid = t.tgrelid AND g.tgfoid = t.tgfoid
-WHERE t.tgname = 'loyalty_attach_insert' AND NOT t.tgisinternal
+WHERE t.tgname = 'loyalty_attach_insert' AND t.tgfoid = 'loyalty.attach_order'::regproc
 GROUP BY t.tgrelid, m.mapping;
 COMMENT ON VIEW loyalty.attach_list IS
 'Attached tables and partitions, how they are attached, and whether all their triggers are enabled';

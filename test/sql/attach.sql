@@ -410,6 +410,16 @@ SELECT is(pg_temp.has('tim'), '15 points, 15 spend, 2 orders', 'one reference ea
 SELECT is(pg_temp.rejects(), 't1 LY003 duplicate_ref', 'and the other is a reject, unless it is the same');
 DELETE FROM loyalty.ingest_reject;
 
+-- What was spent is not forgiven and earned once more
+UPDATE loyalty.unit SET debt_policy = 'limit' WHERE program_id = :shop AND code = 'points';
+INSERT INTO shop.twice VALUES (pg_temp.id('tim'), 't3', 100, '2026-03-15 09:00+00');
+SELECT FROM loyalty.redeem(pg_temp.id('tim'), 115, ref => 'spent');
+UPDATE shop.twice SET total = 101 WHERE order_no = 't3';
+SELECT is(pg_temp.has('tim'), '1 points, 116 spend, 3 orders', 'limit: a rise earns what it rose by');
+DELETE FROM shop.twice WHERE order_no = 't3';
+SELECT is(pg_temp.has('tim'), '0 points, 15 spend, 2 orders', 'limit: a cancelled order forgives what was spent');
+SELECT FROM loyalty.adjust(pg_temp.id('tim'), 15, 'points', 'test', key => 'test');
+
 -- Rights: whoever writes the table needs none; its owner needs that to attach
 CREATE ROLE loyalty_test_owner;
 CREATE ROLE loyalty_test_till;
