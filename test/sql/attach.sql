@@ -91,8 +91,8 @@ SELECT is(pg_temp.has('ann'), '40 points, 41 spend, 2 orders', 'insert: both ear
 SELECT is(pg_temp.has('bob'), '20 points, 20.99 spend, 1 orders', 'insert: and that of another');
 SELECT is(pg_temp.has('cat'), '0 points, 0 spend, 0 orders', 'insert: what is not paid does not');
 SELECT is(pg_temp.rejects(), 'x1 LY501 member_not_found', 'insert: a member that does not exist is a reject, nobody is none');
-SELECT results_eq($$SELECT source, program_id, run_id, event, member_id, detail, rejected_at FROM loyalty.ingest_reject$$,
-	format($$VALUES ('shop.orders', %s, NULL::int, 'purchase', 4711::bigint, 'member_id=4711', '2026-03-15 12:00+00'::timestamptz)$$, :shop), 'insert: what a reject tells');
+SELECT results_eq($$SELECT source, program_id, run_id, event, member_id, detail FROM loyalty.ingest_reject$$,
+	format($$VALUES ('shop.orders', %s, NULL::int, 'purchase', 4711::bigint, 'member_id=4711')$$, :shop), 'insert: what a reject tells');
 DELETE FROM loyalty.ingest_reject;
 SELECT results_eq($$SELECT ref, channel, store, staff, effective_at FROM loyalty.journal WHERE event = 'purchase' ORDER BY ref$$,
 	$$VALUES ('a1', NULL, NULL, NULL, '2026-03-15 09:00+00'::timestamptz), ('a2', NULL, NULL, NULL, '2026-03-15 10:00+00'), ('b1', 'app', 'S1', 'kim', '2026-03-15 09:00+00')$$,
