@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT no_plan();
+SELECT plan(163);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 CALL pg_temp.enroll('Shop', 'ann', 'bob', 'cat', 'dan', 'eve');
