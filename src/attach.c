@@ -41,6 +41,7 @@ enum order_column
 	ORDER_AMOUNT,
 	ORDER_ITEMS,
 	ORDER_DATA,
+	ORDER_MOVED,
 	ORDER_NEW_ITEMS,
 	ORDER_NCOLUMNS
 };
@@ -56,6 +57,7 @@ static const Oid order_types[ORDER_NCOLUMNS] = {
 	[ORDER_AMOUNT] = NUMERICOID,
 	[ORDER_ITEMS] = JSONBOID,
 	[ORDER_DATA] = JSONBOID,
+	[ORDER_MOVED] = BOOLOID,
 	[ORDER_NEW_ITEMS] = BOOLOID
 };
 
@@ -66,7 +68,7 @@ typedef struct OrderSort
 	Tuplesortstate *sort;
 	TupleTableSlot *in;
 	TupleTableSlot *out;
-	int			norders[ORDER_SET + 1];
+	int64		norders[ORDER_SET + 1];
 } OrderSort;
 
 static OrderSort *
@@ -121,6 +123,7 @@ sort_put(OrderSort *orders, const SourceOrder *order)
 	PUT(ORDER_AMOUNT, PointerGetDatum(order->amount), order->amount != NULL);
 	PUT(ORDER_ITEMS, PointerGetDatum(order->items), order->items != NULL);
 	PUT(ORDER_DATA, PointerGetDatum(order->data), order->data != NULL);
+	PUT(ORDER_MOVED, BoolGetDatum(order->moved), true);
 	PUT(ORDER_NEW_ITEMS, BoolGetDatum(order->new_items), true);
 #undef PUT
 	ExecStoreVirtualTuple(orders->in);
@@ -158,6 +161,7 @@ sort_next(OrderSort *orders, SourceOrder *order)
 		order->items = DatumGetJsonbP(values[ORDER_ITEMS]);
 	if (!nulls[ORDER_DATA])
 		order->data = DatumGetJsonbP(values[ORDER_DATA]);
+	order->moved = DatumGetBool(values[ORDER_MOVED]);
 	order->new_items = DatumGetBool(values[ORDER_NEW_ITEMS]);
 	return true;
 }
@@ -200,7 +204,7 @@ transition_next(Transition *transition)
 
 static void
 put_row(const Source *source, OrderSort *orders, TupleTableSlot *slot,
-		OrderAction action, bool new_items)
+		OrderAction action, bool moved, bool new_items)
 {
 	SourceOrder order;
 
@@ -208,6 +212,7 @@ put_row(const Source *source, OrderSort *orders, TupleTableSlot *slot,
 	if (!source_read(source, slot, &order))
 		return;
 	order.action = action;
+	order.moved = moved;
 	order.new_items = new_items;
 	sort_put(orders, &order);
 }
@@ -223,20 +228,20 @@ put_change(const Source *source, OrderSort *orders, TupleTableSlot *before,
 	if (!was_paid)
 	{
 		if (is_paid)
-			put_row(source, orders, after, ORDER_EARN, false);
+			put_row(source, orders, after, ORDER_EARN, false, false);
 		return;
 	}
 	if (!source->follow_update)
 		return;
 	if (!is_paid)
-		put_row(source, orders, before, ORDER_GONE, false);
+		put_row(source, orders, before, ORDER_GONE, false, false);
 	else if (!source_same_key(source, before, after))
 	{
-		put_row(source, orders, before, ORDER_GONE, false);
-		put_row(source, orders, after, ORDER_EARN, false);
+		put_row(source, orders, before, ORDER_GONE, false, false);
+		put_row(source, orders, after, ORDER_EARN, true, false);
 	}
 	else if (!source_same_field(source, FIELD_AMOUNT, before, after))
-		put_row(source, orders, after, ORDER_SET,
+		put_row(source, orders, after, ORDER_SET, false,
 				!source_same_field(source, FIELD_ITEMS, before, after));
 }
 
@@ -269,7 +274,7 @@ collect(const Source *source, const TriggerData *trigger, OrderSort *orders)
 			put_change(source, orders, before.slot, after.slot);
 		else if (source_is_paid(source, is_delete ? before.slot : after.slot))
 			put_row(source, orders, is_delete ? before.slot : after.slot,
-					is_delete ? ORDER_GONE : ORDER_EARN, false);
+					is_delete ? ORDER_GONE : ORDER_EARN, false, false);
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(row_context);
 	}
@@ -321,14 +326,25 @@ lock_members(OrderSort *orders)
 	}
 }
 
-/* Some orders, to be booked together. */
+/* Orders of one action, and what becomes of each. */
 typedef struct Chunk
 {
 	const Source *source;
-	int			norders;
-	const SourceOrder *orders;
-	int			nrefused;
+	int			n;
+	SourceOrder *orders;
+	IngestRow  *rows;
+	bool	   *single;			/* to be booked by itself */
 } Chunk;
+
+static void
+chunk_begin(Chunk *chunk, const Source *source)
+{
+	chunk->source = source;
+	chunk->n = 0;
+	chunk->orders = palloc(sizeof(SourceOrder) * CHUNK_ORDERS);
+	chunk->rows = palloc(sizeof(IngestRow) * CHUNK_ORDERS);
+	chunk->single = palloc0(sizeof(bool) * CHUNK_ORDERS);
+}
 
 /* Tells in an error which order it was about. */
 static void
@@ -341,8 +357,9 @@ order_context(void *argument)
 				   clipped(text_to_cstring(order->ref)));
 }
 
-static bool
-book_chunk(void *argument)
+/* Books those that are to be booked by themselves. */
+static void
+book_singles(void *argument)
 {
 	Chunk	   *chunk = argument;
 	ErrorContextCallback callback;
@@ -350,61 +367,87 @@ book_chunk(void *argument)
 	callback.callback = order_context;
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
-	chunk->nrefused = 0;
-	for (int i = 0; i < chunk->norders; i++)
+	for (int i = 0; i < chunk->n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		callback.arg = unconstify(SourceOrder *, &chunk->orders[i]);
-		if (!order_book(chunk->source, &chunk->orders[i]))
-			chunk->nrefused++;
+		if (!chunk->single[i])
+			continue;
+		callback.arg = &chunk->orders[i];
+		order_book(chunk->source, &chunk->orders[i], &chunk->rows[i]);
 	}
 	error_context_stack = callback.previous;
-	return true;
 }
 
-/* Is an error for the caller, who may repeat, rather than about the order? */
-static bool
-passes_through(const ErrorData *error)
+/* An error becomes a reject; its message might quote what is personal. */
+static void
+reject_error(IngestRow *row, const ErrorData *error)
 {
-	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
-	{
-		case ERRCODE_TRANSACTION_ROLLBACK:
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_SYSTEM_ERROR:
-			return true;
-		default:
-			return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
-	}
+	Refusal		refusal = refusal_of(error->sqlerrcode);
+
+	if (refusal != REFUSAL_NONE)
+		ingest_refuse(row, refusal, error->detail);
+	else
+		ingest_reject(row, "error",
+					  pstrdup(unpack_sql_state(error->sqlerrcode)), NULL);
 }
 
 /*
- * Books a chunk; an error that is about an order does not stop the shop's
- * statement.  If there is one, the orders are booked one by one.
+ * Books them so that an error about an order does not stop the statement: if
+ * there is one, each is tried in a subtransaction of its own.
  */
 static void
-book_safely(Chunk *chunk)
+attempt_singles(Chunk *chunk)
 {
-	ErrorData  *error = order_subtransaction(book_chunk, chunk);
+	ErrorData  *error;
 
-	if (error == NULL)
+	if (ingest_attempt(book_singles, chunk, &error))
 		return;
-	if (passes_through(error))
-		ReThrowError(error);
-	if (chunk->norders == 1)
+	for (int i = 0; i < chunk->n; i++)
 	{
-		order_reject_error(chunk->source, chunk->orders, error);
-		chunk->nrefused = 1;
-		return;
-	}
-	for (int i = 0; i < chunk->norders; i++)
-	{
-		Chunk		one = {chunk->source, 1, &chunk->orders[i]};
+		bool		single = true;
+		Chunk		one = {chunk->source, 1, &chunk->orders[i],
+		&chunk->rows[i], &single};
 
-		book_safely(&one);
+		if (chunk->single[i] && !ingest_attempt(book_singles, &one, &error))
+			reject_error(&chunk->rows[i], error);
 	}
 }
 
+/* Books a chunk and keeps its rejects, unless a refusal is to raise. */
+static void
+book_chunk(Chunk *chunk)
+{
+	const Source *source = chunk->source;
+	IngestCounts counts = {0};
+	bool		pending = false;
+	bool		singles = false;
+
+	for (int i = 0; i < chunk->n; i++)
+	{
+		order_row(source, &chunk->orders[i], &chunk->rows[i]);
+		chunk->single[i] = source->raise ||
+			chunk->rows[i].status == INGEST_DONE;
+		pending |= chunk->rows[i].status == INGEST_PENDING;
+	}
+	if (source->raise)
+	{
+		book_singles(chunk);
+		return;
+	}
+	if (pending)
+		ingest_rows(source->program, chunk->rows, chunk->n, false, &counts);
+	for (int i = 0; i < chunk->n; i++)
+	{
+		chunk->single[i] |= order_row_known(&chunk->rows[i]);
+		singles |= chunk->single[i];
+	}
+	if (singles)
+		attempt_singles(chunk);
+	ingest_write_rejects(source->program->program_id, source->name, 0,
+						 chunk->rows, chunk->n);
+}
+
+/* Books all, those of one action after those of another. */
 static void
 book_all(const Source *source, OrderSort *orders)
 {
@@ -413,25 +456,22 @@ book_all(const Source *source, OrderSort *orders)
 		AllocSetContextCreate(context, "loyalty attached orders",
 							  ALLOCSET_DEFAULT_SIZES);
 
-	for (;;)
-	{
-		SourceOrder *next;
-		Chunk		chunk = {source, 0, NULL};
+	for (OrderAction action = ORDER_GONE; action <= ORDER_SET; action++)
+		for (int64 left = orders->norders[action]; left > 0;)
+		{
+			Chunk		chunk;
 
-		MemoryContextReset(chunk_context);
-		MemoryContextSwitchTo(chunk_context);
-		next = palloc(sizeof(SourceOrder) * CHUNK_ORDERS);
-		chunk.orders = next;
-		while (chunk.norders < CHUNK_ORDERS &&
-			   sort_next(orders, &next[chunk.norders]))
-			chunk.norders++;
-		if (chunk.norders == 0)
-			break;
-		if (source->raise)
+			MemoryContextReset(chunk_context);
+			MemoryContextSwitchTo(chunk_context);
+			chunk_begin(&chunk, source);
+			while (left > 0 && chunk.n < CHUNK_ORDERS &&
+				   sort_next(orders, &chunk.orders[chunk.n]))
+			{
+				chunk.n++;
+				left--;
+			}
 			book_chunk(&chunk);
-		else
-			book_safely(&chunk);
-	}
+		}
 	MemoryContextSwitchTo(context);
 	MemoryContextDelete(chunk_context);
 }
@@ -539,7 +579,9 @@ loyalty_attach_set(PG_FUNCTION_ARGS)
 	MemoryContext caller = CurrentMemoryContext;
 	Source	   *source;
 	SourceOrder order = {0};
-	bool		done;
+	IngestRow	row = {0};
+	bool		single;
+	Chunk		chunk = {NULL, 1, &order, &row, &single};
 
 	if (PG_ARGISNULL(SET_SOURCE) || PG_ARGISNULL(SET_REF))
 		ereport(ERROR,
@@ -561,25 +603,24 @@ loyalty_attach_set(PG_FUNCTION_ARGS)
 	order.has_at = !PG_ARGISNULL(SET_AT);
 	if (order.has_at)
 		order.at = PG_GETARG_TIMESTAMPTZ(SET_AT);
-	if (!PG_ARGISNULL(SET_ITEMS))
-		order.items = PG_GETARG_JSONB_P(SET_ITEMS);
+	order.items = PG_ARGISNULL(SET_ITEMS) ? NULL :
+		PG_GETARG_JSONB_P(SET_ITEMS);
 	order.data = source_data(source, PG_ARGISNULL(SET_DATA) ? NULL :
 							 PG_GETARG_JSONB_P(SET_DATA), NULL, NULL);
-	if (order.member_id == 0 && order.identity == NULL)
-		done = false;
-	else
+	row.status = INGEST_REJECTED;
+	if (order.member_id != 0 || order.identity != NULL)
 	{
 		NullableDatum args[] = {
 			ARG(Int32GetDatum(source->program->program_id)),
 			ARG(CStringGetTextDatum(source->name)),
 			ARG(PointerGetDatum(order.ref))
 		};
-		Chunk		chunk = {source, 1, &order};
 
 		statement_run(&delete_rejects, args, false);
-		book_safely(&chunk);
-		done = chunk.nrefused == 0;
+		source->raise = false;
+		chunk.source = source;
+		book_chunk(&chunk);
 	}
 	SPI_finish();
-	PG_RETURN_BOOL(done);
+	PG_RETURN_BOOL(row.status != INGEST_REJECTED);
 }

@@ -16,6 +16,7 @@
 #include "utils/rel.h"
 #include "utils/reltrigger.h"
 
+#include "ingest.h"
 #include "rule_program.h"
 
 #pragma GCC visibility push(hidden)
@@ -75,6 +76,7 @@ typedef struct SourceOrder
 	Numeric		amount;			/* NULL: none */
 	Jsonb	   *items;
 	Jsonb	   *data;
+	bool		moved;			/* it was another member's, or had another ref */
 	bool		new_items;		/* the items are others than before */
 } SourceOrder;
 
@@ -94,12 +96,11 @@ extern Jsonb *source_data(const Source *source, Jsonb *data,
 						  const char *channel, const char *store);
 
 /* attach_order.c */
-extern ErrorData *order_subtransaction(bool (*work) (void *argument),
-									   void *argument);
-extern bool order_book(const Source *source, const SourceOrder *order);
-extern void order_reject_error(const Source *source,
-							   const SourceOrder *order,
-							   const ErrorData *error);
+extern void order_book(const Source *source, const SourceOrder *order,
+					   IngestRow *row);
+extern void order_row(const Source *source, const SourceOrder *order,
+					  IngestRow *row);
+extern bool order_row_known(const IngestRow *row);
 
 #pragma GCC visibility pop
 

@@ -37,6 +37,7 @@ typedef struct Answer
 	Refusal		refusal;
 	const char *detail;			/* of the refusal, or NULL */
 	bool		replayed;
+	bool		forgave;		/* a refund found less than was earned */
 } Answer;
 
 /* What the ledger has of an order under one reference. */
@@ -67,14 +68,6 @@ static Statement select_owner = {
 	3, {INT4OID, TEXTOID, TEXTOID}
 };
 
-static Statement insert_reject = {
-	"INSERT INTO loyalty.ingest_reject (reject_id, program_id, source,"
-	" member_id, event, ref, reason, code, detail, rejected_at)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-	10, {INT8OID, INT4OID, TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID,
-	TEXTOID, TEXTOID, TIMESTAMPTZOID}
-};
-
 static Refusal
 refusal_named(const char *reason)
 {
@@ -89,27 +82,45 @@ refusal_named(const char *reason)
 static Answer
 refused(Refusal refusal, const char *detail)
 {
-	Answer		answer = {refusal, detail, false};
+	Answer		answer = {refusal, detail};
 
 	return answer;
 }
 
-/* The detail of a refusal is its first message. */
+/* A text of a message, NULL if it has none of that name. */
 static const char *
-detail_of(const Jsonb *messages)
+message_text(const JsonbValue *message, const char *name)
 {
-	JsonbValue *message =
-		getIthJsonbValueFromContainer(unconstify(JsonbContainer *,
-												 &messages->root), 0);
 	JsonbValue	buffer;
-	JsonbValue *detail;
+	JsonbValue *value = getKeyJsonValueFromContainer(message->val.binary.data,
+													 name, strlen(name),
+													 &buffer);
 
-	if (message == NULL || message->type != jbvBinary)
-		return NULL;
-	detail = getKeyJsonValueFromContainer(message->val.binary.data, "detail",
-										  6, &buffer);
-	return detail == NULL || detail->type != jbvString ? NULL :
-		pnstrdup(detail->val.string.val, detail->val.string.len);
+	return value == NULL || value->type != jbvString ? NULL :
+		pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+/* The detail of a refusal, and whether a refund forgave something. */
+static void
+read_messages(Jsonb *messages, Answer *answer)
+{
+	int			n = JB_ROOT_IS_ARRAY(messages) ? JB_ROOT_COUNT(messages) : 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		JsonbValue *message = getIthJsonbValueFromContainer(&messages->root,
+															i);
+		const char *code;
+
+		if (message->type != jbvBinary ||
+			!JsonContainerIsObject(message->val.binary.data))
+			continue;
+		code = message_text(message, "code");
+		if (i == 0 && answer->refusal != REFUSAL_NONE)
+			answer->detail = message_text(message, "detail");
+		if (code != NULL && strcmp(code, "forgiven") == 0)
+			answer->forgave = true;
+	}
 }
 
 /* Calls a verb in mode 'try', as if it were called from SQL. */
@@ -118,7 +129,7 @@ call_verb(PGFunction verb, int nargs, const NullableDatum *args)
 {
 	LOCAL_FCINFO(fcinfo, VERB_ARGS);
 	HeapTupleHeader receipt;
-	Answer		answer = {REFUSAL_NONE, NULL, false};
+	Answer		answer = {REFUSAL_NONE, NULL};
 	bool		isnull;
 	Datum		reason;
 	Datum		messages;
@@ -129,19 +140,31 @@ call_verb(PGFunction verb, int nargs, const NullableDatum *args)
 	answer.replayed = DatumGetBool(GetAttributeByName(receipt, "replayed",
 													  &isnull));
 	reason = GetAttributeByName(receipt, "reason", &isnull);
-	if (isnull)
-		return answer;
-	answer.refusal = refusal_named(TextDatumGetCString(reason));
+	if (!isnull)
+		answer.refusal = refusal_named(TextDatumGetCString(reason));
 	messages = GetAttributeByName(receipt, "messages", &isnull);
 	if (!isnull)
-		answer.detail = detail_of(DatumGetJsonbP(messages));
+		read_messages(DatumGetJsonbP(messages), &answer);
 	return answer;
+}
+
+/*
+ * When the order counts: what corrects an order of a period that is closed
+ * counts in this one.
+ */
+static NullableDatum
+time_argument(const Source *source, const SourceOrder *order, bool corrects)
+{
+	bool		dated = order->has_at &&
+		!(corrects && order->at < source->program->closed_until);
+
+	return ARG_OR_NULL(TimestampTzGetDatum(order->at), dated);
 }
 
 /* purchase(), sale() or record() of the order, under one of its references. */
 static Answer
 call_earn(const Source *source, const SourceOrder *order, text *ref,
-		  bool dated)
+		  bool corrects)
 {
 	NullableDatum program = ARG(CStringGetTextDatum(source->program_name));
 	NullableDatum member = ARG(Int64GetDatum(order->member_id));
@@ -150,8 +173,7 @@ call_earn(const Source *source, const SourceOrder *order, text *ref,
 	NullableDatum refs = POINTER_ARG(ref);
 	NullableDatum items = POINTER_ARG(order->items);
 	NullableDatum data = POINTER_ARG(order->data);
-	NullableDatum at = ARG_OR_NULL(TimestampTzGetDatum(order->at),
-								   order->has_at && dated);
+	NullableDatum at = time_argument(source, order, corrects);
 	NullableDatum key = NULL_ARG;
 	NullableDatum mode = ARG(CStringGetTextDatum("try"));
 
@@ -286,27 +308,18 @@ find_booked(const Source *source, const SourceOrder *order, Booked *booked)
 		CHECK_FOR_INTERRUPTS();
 }
 
-/*
- * Earns under the reference after the newest.  An order of a period that is
- * closed is corrected in this one.
- */
+/* Earns under the reference after the newest. */
 static Answer
 earn_next(const Source *source, const SourceOrder *order,
 		  const Booked *booked)
 {
-	bool		dated = booked->generation == 0 ||
-		order->at >= source->program->closed_until;
-
 	return call_earn(source, order, reference(order, booked->generation + 1),
-					 dated);
+					 order->moved || booked->generation > 0);
 }
 
-/*
- * Runs work in a subtransaction, which stays if work returns true.  Returns
- * the error that work raised, in the caller's context, or NULL.
- */
-ErrorData *
-order_subtransaction(bool (*work) (void *argument), void *argument)
+/* Runs work in a subtransaction, which stays if work returns true. */
+static void
+in_subtransaction(bool (*work) (void *argument), void *argument)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -331,7 +344,8 @@ order_subtransaction(bool (*work) (void *argument), void *argument)
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	return error;
+	if (error != NULL)
+		ReThrowError(error);
 }
 
 typedef struct Replacement
@@ -339,6 +353,7 @@ typedef struct Replacement
 	const Source *source;
 	const SourceOrder *order;
 	const Booked *booked;
+	bool		earn_first;
 	Answer		answer;
 } Replacement;
 
@@ -347,21 +362,38 @@ refund_and_earn(void *argument)
 {
 	Replacement *this = argument;
 
-	this->answer = call_refund(this->source, this->booked, NULL);
-	if (this->answer.refusal == REFUSAL_NONE)
+	if (this->earn_first)
+	{
 		this->answer = earn_next(this->source, this->order, this->booked);
+		if (this->answer.refusal == REFUSAL_NONE)
+			this->answer = call_refund(this->source, this->booked, NULL);
+		return this->answer.refusal == REFUSAL_NONE;
+	}
+	this->answer = call_refund(this->source, this->booked, NULL);
+	if (this->answer.refusal != REFUSAL_NONE || this->answer.forgave)
+		return false;
+	this->answer = earn_next(this->source, this->order, this->booked);
 	return this->answer.refusal == REFUSAL_NONE;
 }
 
-/* Refunds the whole and earns anew; both or, when one is refused, neither. */
+/*
+ * Refunds the whole and earns anew; both or, when one is refused, neither.
+ * Where the refund would forgive what has been spent, to earn it once more,
+ * the new award comes first and the refund takes from it.  Not always so,
+ * because the metrics count twice in between, which could promote.
+ */
 static Answer
 replace(const Source *source, const SourceOrder *order, const Booked *booked)
 {
 	Replacement replacement = {source, order, booked};
-	ErrorData  *error = order_subtransaction(refund_and_earn, &replacement);
 
-	if (error != NULL)
-		ReThrowError(error);
+	in_subtransaction(refund_and_earn, &replacement);
+	if (replacement.answer.refusal == REFUSAL_NONE &&
+		replacement.answer.forgave)
+	{
+		replacement.earn_first = true;
+		in_subtransaction(refund_and_earn, &replacement);
+	}
 	return replacement.answer;
 }
 
@@ -414,12 +446,12 @@ is_known(const Answer *answer)
 static Answer
 earn_order(const Source *source, const SourceOrder *order)
 {
-	Answer		answer = call_earn(source, order, order->ref, true);
+	Answer		answer = call_earn(source, order, order->ref, order->moved);
 	Booked		booked;
 	Refusal		refusal;
 	int64		amount;
 
-	if (order->member_id == 0 || order->ref == NULL || !is_known(&answer))
+	if (order->member_id == 0 || !is_known(&answer))
 		return answer;
 	find_booked(source, order, &booked);
 	if (!booked.open)
@@ -446,74 +478,89 @@ undo_order(const Source *source, const SourceOrder *order)
 	return call_refund(source, &booked, NULL);
 }
 
+/* What of an order is refused before any verb is asked. */
 static Answer
-dispatch(const Source *source, const SourceOrder *order)
+check_order(const Source *source, const SourceOrder *order)
 {
-	if (order->action == ORDER_GONE)
-		return undo_order(source, order);
-	if (order->ref != NULL && is_derived(order->ref))
+	if (order->ref == NULL)
+		return refused(REFUSAL_REF_INVALID, "the row has no reference");
+	if (is_derived(order->ref))
 		return refused(REFUSAL_REF_INVALID,
 					   "a tilde and digits at the end are reserved");
 	if (order->amount == NULL && strcmp(source->event, "purchase") == 0)
 		return refused(REFUSAL_AMOUNT_NOT_POSITIVE, "the row has no amount");
-	if (order->action == ORDER_EARN || order->ref == NULL ||
-		order->member_id == 0)
+	return refused(REFUSAL_NONE, NULL);
+}
+
+static Answer
+book(const Source *source, const SourceOrder *order)
+{
+	Answer		answer;
+
+	if (order->action == ORDER_GONE)
+		return undo_order(source, order);
+	answer = check_order(source, order);
+	if (answer.refusal != REFUSAL_NONE)
+		return answer;
+	if (order->action == ORDER_EARN || order->member_id == 0)
 		return earn_order(source, order);
 	return set_order(source, order);
 }
 
-static void
-store_reject(const Source *source, const SourceOrder *order,
-			 const char *reason, const char *code, const char *detail)
-{
-	NullableDatum args[] = {
-		ARG(Int64GetDatum(loyalty_new_id())),
-		ARG(Int32GetDatum(source->program->program_id)),
-		ARG(CStringGetTextDatum(source->name)),
-		ARG_OR_NULL(Int64GetDatum(order->member_id), order->member_id != 0),
-		ARG(CStringGetTextDatum(source->event)),
-		POINTER_ARG(order->ref),
-		ARG(CStringGetTextDatum(reason)),
-		ARG(CStringGetTextDatum(code)),
-		ARG_OR_NULL(detail == NULL ? (Datum) 0 :
-					CStringGetTextDatum(clipped(detail)), detail != NULL),
-		ARG(TimestampTzGetDatum(loyalty_clock()))
-	};
-
-	statement_run(&insert_reject, args, false);
-}
-
-/* Keeps an order that an error of PostgreSQL stopped. */
-void
-order_reject_error(const Source *source, const SourceOrder *order,
-				   const ErrorData *error)
-{
-	const char *code = unpack_sql_state(error->sqlerrcode);
-	const char *reason = "error";
-
-#define NAME_OF(name, sqlstate, text, message) \
-	if (strcmp(code, sqlstate) == 0) \
-		reason = text;
-	LOYALTY_REFUSALS(NAME_OF)
-#undef NAME_OF
-	store_reject(source, order, reason, pstrdup(code), error->message);
-}
-
 /*
- * Books what has become of an order.  A refusal raises, or is kept among the
- * rejects; false then.
+ * Books what has become of an order.  A refusal raises, or is left in the
+ * row.
  */
-bool
-order_book(const Source *source, const SourceOrder *order)
+void
+order_book(const Source *source, const SourceOrder *order, IngestRow *row)
 {
-	Answer		answer = dispatch(source, order);
-	const RefusalText *text = refusal_text(answer.refusal);
+	Answer		answer = book(source, order);
 
+	row->status = INGEST_DONE;
 	if (answer.refusal == REFUSAL_NONE)
-		return true;
+		return;
 	if (source->raise)
 		refusal_raise(answer.refusal,
 					  answer.detail == NULL ? "" : answer.detail);
-	store_reject(source, order, text->reason, text->code, answer.detail);
-	return false;
+	ingest_refuse(row, answer.refusal, answer.detail);
+}
+
+/*
+ * Makes a row of a batch of an order.  It is pending if the batch may record
+ * it; if not, it was rejected, or has to be booked by itself.
+ */
+void
+order_row(const Source *source, const SourceOrder *order, IngestRow *row)
+{
+	Answer		answer = check_order(source, order);
+
+	memset(row, 0, sizeof(IngestRow));
+	row->input.member_id = ARG_OR_NULL(Int64GetDatum(order->member_id),
+									   order->member_id != 0);
+	row->input.event = ARG(CStringGetTextDatum(source->event));
+	row->input.amount = POINTER_ARG(order->amount);
+	row->input.ref = POINTER_ARG(order->ref);
+	row->input.items = POINTER_ARG(order->items);
+	row->input.data = POINTER_ARG(order->data);
+	row->input.at = time_argument(source, order, order->moved);
+	row->input.key = NULL_ARG;
+	row->line = NULL_ARG;
+	row->identities = NULL_ARG;
+	row->status = INGEST_DONE;
+	if (order->action != ORDER_EARN)
+		return;
+	if (answer.refusal == REFUSAL_NONE)
+		row->status = order->member_id == 0 ? INGEST_DONE : INGEST_PENDING;
+	else
+		ingest_refuse(row, answer.refusal, answer.detail);
+}
+
+/* Did the batch find that the ledger has the reference already? */
+bool
+order_row_known(const IngestRow *row)
+{
+	return row->status == INGEST_REPLAYED ||
+		(row->status == INGEST_REJECTED &&
+		 (strcmp(row->code, refusal_text(REFUSAL_KEY_REUSED)->code) == 0 ||
+		  strcmp(row->code, refusal_text(REFUSAL_REF_DUPLICATE)->code) == 0));
 }

@@ -212,7 +212,17 @@ source_bind(Source *source, Relation relation)
 									RelationGetRelationName(relation),
 									format_type_be(type), field_names[i],
 									wanted),
-						   "Name another column, or add a generated one.");
+						   "Name another column, or add one that is "
+						   "generated as STORED.");
+#ifdef ATTRIBUTE_GENERATED_VIRTUAL
+		if (TupleDescAttr(descriptor, number - 1)->attgenerated ==
+			ATTRIBUTE_GENERATED_VIRTUAL)
+			source_invalid(psprintf("Column \"%s\" of \"%s\" is generated "
+									"when it is read, and has no value in a "
+									"trigger.", column,
+									RelationGetRelationName(relation)),
+						   "Generate it as STORED.");
+#endif
 		source->attnums[i] = number;
 		source->types[i] = type;
 	}
@@ -503,7 +513,6 @@ loyalty_attach_check(PG_FUNCTION_ARGS)
 	int			nargs;
 	char	  **args;
 	Source		source;
-	bool		known;
 
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false,
 					  TYPALIGN_INT, &elements, NULL, &nargs);
@@ -515,10 +524,12 @@ loyalty_attach_check(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	loyalty_check_version();
-	known = source_program(&source);
-	if (!known)
+	if (!source_program(&source))
 		refusal_raise(REFUSAL_PROGRAM_NOT_FOUND,
 					  psprintf("program=%s", source.program_name));
+	if (program_event(source.program, source.event) == NULL)
+		refusal_raise(REFUSAL_UNKNOWN_EVENT,
+					  psprintf("event=%s", source.event));
 	SPI_finish();
 	table_close(relation, AccessShareLock);
 	PG_RETURN_VOID();
@@ -529,12 +540,14 @@ static char **
 trigger_arguments(Relation relation, int *nargs)
 {
 	TriggerDesc *triggers = relation->trigdesc;
+	Oid			schema = get_namespace_oid("loyalty", false);
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
 		const Trigger *trigger = &triggers->triggers[i];
 
-		if (strcmp(trigger->tgname, INSERT_TRIGGER) == 0)
+		if (strcmp(trigger->tgname, INSERT_TRIGGER) == 0 &&
+			get_func_namespace(trigger->tgfoid) == schema)
 		{
 			*nargs = trigger->tgnargs;
 			return trigger->tgargs;

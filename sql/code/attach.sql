@@ -145,7 +145,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	target regclass;
-	found boolean = false;
+	dropped boolean = false;
 	name text;
 BEGIN
 	FOR target, name IN
@@ -155,9 +155,9 @@ BEGIN
 			AND g.tgname IN ('loyalty_attach_insert', 'loyalty_attach_update', 'loyalty_attach_delete')
 	LOOP
 		EXECUTE format('DROP TRIGGER %I ON %s', name, target);
-		found := true;
+		dropped := true;
 	END LOOP;
-	IF NOT found THEN
+	IF NOT dropped THEN
 		RAISE EXCEPTION 'source table cannot be used in this way'
 			USING ERRCODE = 'LY810', DETAIL = format('Table "%s" is not attached.', source);
 	END IF;
@@ -381,7 +381,7 @@ SELECT t.tgrelid::regclass::text AS source, loyalty.attach_option(m.mapping, 'pr
 FROM pg_trigger t
 CROSS JOIN LATERAL (SELECT loyalty.attach_mapping(t.tgrelid::regclass) AS mapping) m
 JOIN pg_trigger g ON g.tgrelid = t.tgrelid AND g.tgfoid = t.tgfoid
-WHERE t.tgname = 'loyalty_attach_insert' AND NOT t.tgisinternal
+WHERE t.tgname = 'loyalty_attach_insert' AND t.tgfoid = 'loyalty.attach_order'::regproc
 GROUP BY t.tgrelid, m.mapping;
 COMMENT ON VIEW loyalty.attach_list IS
 'Attached tables and partitions, how they are attached, and whether all their triggers are enabled';
