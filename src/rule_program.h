@@ -243,6 +243,8 @@ extern const Program *program_with_campaign(int32 program_id,
 /* The programme's calendar. */
 extern DateADT program_date(const Program *program, TimestampTz at);
 extern TimestampTz program_midnight(const Program *program, DateADT date);
+extern TimestampTz program_at(const Program *program, DateADT date,
+							  TimeADT time);
 extern int	program_offset(const Program *program, TimestampTz at);
 extern TimeADT program_time(const Program *program, TimestampTz at);
 
