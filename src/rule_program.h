@@ -225,6 +225,9 @@ typedef struct Program
 extern void rule_load(Program *program);
 extern int	rule_elements(ArrayType *array, Oid type, Datum **elements);
 
+/* rule_limit.c */
+extern bool rule_limits_fit(NullableDatum rule_id, NullableDatum unit_id);
+
 extern void program_init(void);
 extern const Program *program_get(int32 program_id);
 extern const Program *program_refresh(int32 program_id);
