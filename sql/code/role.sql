@@ -76,7 +76,7 @@ BEGIN
 		FROM (VALUES
 			('owner', 'SELECT', '{table_kind,program,program_event,unit,unit_anchor,collection,collection_item,calendar_day,campaign,budget,budget_slot,tier,tier_threshold,tier_history,rule_group,rule,rule_version,rule_cap,rule_use,streak,member,member_tag,account,journal,event_data,entry,hold,identity,journal_ref,ingest_run,ingest_reject,id_seq,program_id_seq,unit_id_seq,rule_id_seq,tier_id_seq,campaign_id_seq,budget_id_seq,ingest_run_id_seq}'::text[]),
 			('owner', 'INSERT', '{program,program_event,unit,unit_anchor,budget,budget_slot,tier_history,rule,rule_version,rule_cap,rule_use,streak,member,member_tag,account,journal,event_data,entry,hold,identity,journal_ref,ingest_run,ingest_reject}'),
-			('owner', 'UPDATE', '{campaign,budget,budget_slot,rule_use,member,account,hold,ingest_run}'),
+			('owner', 'UPDATE', '{campaign,budget,budget_slot,rule_cap,rule_use,member,account,hold,ingest_run}'),
 			('owner', 'DELETE', '{budget_slot,streak,member_tag,identity,ingest_reject}'),
 			('owner', 'USAGE', '{id_seq,program_id_seq,unit_id_seq,rule_id_seq,budget_id_seq,ingest_run_id_seq}'),
 			('admin', 'SELECT', '{program,program_event,unit,unit_anchor,collection,collection_item,calendar_day,campaign,budget,budget_slot,tier,tier_threshold,rule_group,rule,rule_version,rule_cap,ingest_run,ingest_reject}'),

@@ -42,7 +42,7 @@ INSERT INTO rule (what, sql) VALUES
 	 $$SELECT t.tgrelid::regclass || ' ' || t.tgname FROM relation c JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal
 	   WHERE t.tgfoid <> ALL ('{loyalty.journal_immutable,loyalty.config_changed,loyalty.program_check,loyalty.unit_check,loyalty.rule_check,loyalty.rule_cap_check,loyalty.tier_check,loyalty.config_reference,loyalty.config_in_use}'::regproc[])
 	   -- what writes must not fire while rows are loaded
-	   AND NOT (t.tgfoid = 'loyalty.rule_keep,loyalty.rule_cap_check'::regproc AND t.tgtype & 4 = 0)$$),
+	   AND NOT (t.tgfoid = 'loyalty.rule_keep'::regproc AND t.tgtype & 4 = 0)$$),
 	('no column has a type that pg_upgrade cannot carry',
 	 $$SELECT relation || '.' || attname FROM attribute
 	   WHERE atttypid = ANY ('{regproc,regprocedure,regoper,regoperator,regconfig,regdictionary,regnamespace,regcollation}'::regtype[])$$),
