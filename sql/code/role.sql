@@ -115,8 +115,8 @@ BEGIN
 			WHERE e.extname = 'loyalty') f
 		JOIN (VALUES
 			('owner', NULL::text[]),
-			('app', '{enroll,record,purchase,sale,vest,redeem,hold,capture,release,refund,transfer,identity_add,identity_canonical,find,member_get,balance,statement,now}'),
-			('admin', '{adjust,program_create,member_freeze,member_thaw,member_close,member_reopen,identity_remove,account_settle,rebuild,verify}'),
+			('app', '{enroll,record,purchase,sale,vest,redeem,hold,capture,release,refund,transfer,identity_add,identity_canonical,find,tag_add,tag_remove,member_get,balance,statement,now}'),
+			('admin', '{adjust,program_create,rule_limit,budget_set,campaign_start,campaign_pause,campaign_end,member_freeze,member_thaw,member_close,member_reopen,identity_remove,account_settle,rebuild,verify}'),
 			('worker', '{account_settle,verify,now}'),
 			('reader', '{balance,now,unit_amount,wallet_balance,wallet_pending,wallet_debt,wallet_lots}'),
 			('pii', '{identity_canonical,find}'),
