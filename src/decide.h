@@ -187,7 +187,7 @@ extern Jsonb *decide_context(const Decision *decision, const JournalRow *row,
 							 Facts *facts);
 extern Jsonb *decide_line(const Facts *facts, int line, int64 net,
 						  int scale);
-extern Jsonb *decide_record(const Awards *awards);
+extern Jsonb *decide_record(const Awards *awards, bool explain);
 extern int64 *cart_nets(const CartLines *list, int64 amount);
 extern int64 decide_counter(const Decision *decision, const Unit *counter,
 							const Facts *facts);

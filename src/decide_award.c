@@ -360,7 +360,7 @@ add_interval(const Program *program, TimestampTz at, const Interval *interval)
 	DateADT		date = date_add_months(program_date(program, at),
 									   interval->month) + interval->day;
 
-	return program_midnight(program, date) + program_time(program, at) +
+	return program_at(program, date, program_time(program, at)) +
 		interval->time;
 }
 
@@ -1149,7 +1149,8 @@ decide_grant(Decision *decision)
 		if (awards->nverdicts > 0 &&
 			(decision->program->explain ||
 			 (awards->facts->event->needs & NEEDS_RECORD)))
-			awards->row->awards = decide_record(awards);
+			awards->row->awards = decide_record(awards,
+												decision->program->explain);
 		note_event(decision->account, awards->row);
 		decide_tier_join(decision, awards->row);
 		decide_tier_promote(decision, awards->row);

@@ -387,9 +387,20 @@ push_verdict(JsonbParseState **state, const RuleVerdict *verdict)
 	pushJsonbValue(state, WJB_END_OBJECT, NULL);
 }
 
-/* What the rules came to, as event_data keeps it. */
+/* Must it be known later which lines an award was for, or what it counted? */
+static bool
+is_needed(const RuleVerdict *verdict)
+{
+	return verdict->granted > 0 &&
+		(verdict->lines != NULL || verdict->rule->ncaps > 0);
+}
+
+/*
+ * What the rules came to, as event_data keeps it: all that was looked at, or
+ * no more than what refunds and limits need.
+ */
 Jsonb *
-decide_record(const Awards *awards)
+decide_record(const Awards *awards, bool explain)
 {
 	JsonbParseState *state = NULL;
 
@@ -397,9 +408,10 @@ decide_record(const Awards *awards)
 	push_key(&state, "awards");
 	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	for (int i = 0; i < awards->nverdicts; i++)
-		push_verdict(&state, &awards->verdicts[i]);
+		if (explain || is_needed(&awards->verdicts[i]))
+			push_verdict(&state, &awards->verdicts[i]);
 	pushJsonbValue(&state, WJB_END_ARRAY, NULL);
-	if (awards->facts->member != NULL)
+	if (explain && awards->facts->member != NULL)
 		push_json(&state, "member", awards->facts->member);
 	return end_object(&state);
 }

@@ -211,6 +211,8 @@ loyalty_rule_check(PG_FUNCTION_ARGS)
 		if (DatumGetBool(statement_notnull(0, 3)))
 			refuse_rule("unit_id: a counter counts awards, it is none");
 		check_numbers(tuple, tupdesc, unit_scale, currency_scale);
+		if (!rule_limits_fit(column_arg(tuple, tupdesc, "rule_id"), args[0]))
+			refuse_rule("unit_id: its limits count in other decimals");
 	}
 	check_path(tuple, tupdesc, "condition", path_check);
 	check_path(tuple, tupdesc, "item_filter", path_check_line);

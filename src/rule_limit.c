@@ -11,6 +11,7 @@
 #include "utils/rel.h"
 
 #include "amount.h"
+#include "rule_program.h"
 #include "statement.h"
 
 PG_FUNCTION_INFO_V1(loyalty_rule_limit);
@@ -194,4 +195,20 @@ loyalty_rule_cap_check(PG_FUNCTION_ARGS)
 		check_scales(&args[3]);
 	SPI_finish();
 	return PointerGetDatum(tuple);
+}
+
+static Statement select_misfits = {
+	"SELECT FROM loyalty.rule_cap k JOIN loyalty.unit c USING (unit_id)"
+	" CROSS JOIN loyalty.unit u WHERE k.rule_id = $1 AND u.unit_id = $2"
+	" AND c.scale <> CASE k.counts WHEN 'times' THEN 0 ELSE u.scale END",
+	2, {INT4OID, INT4OID}
+};
+
+/* Do the limits of a rule count in the decimals of this unit?  Needs SPI. */
+bool
+rule_limits_fit(NullableDatum rule_id, NullableDatum unit_id)
+{
+	NullableDatum args[] = {rule_id, unit_id};
+
+	return statement_run(&select_misfits, args, false) == 0;
 }

@@ -486,19 +486,31 @@ program_offset(const Program *program, TimestampTz at)
 	return local_time(program, at, &tm, &fsec);
 }
 
-/* Local midnight at the beginning of a date; the earlier one, if it is twice. */
+/*
+ * A local date and time of day as a point in time; the earlier one, if it is
+ * twice.
+ */
 TimestampTz
-program_midnight(const Program *program, DateADT date)
+program_at(const Program *program, DateADT date, TimeADT time)
 {
 	struct pg_tm tm = {0};
+	fsec_t		fsec;
 	int			tz;
 	TimestampTz result;
 
+	time2tm(time, &tm, &fsec);
 	j2date(date + POSTGRES_EPOCH_JDATE, &tm.tm_year, &tm.tm_mon, &tm.tm_mday);
 	tz = DetermineTimeZoneOffset(&tm, program->zone);
-	if (tm2timestamp(&tm, 0, &tz, &result) != 0)
+	if (tm2timestamp(&tm, fsec, &tz, &result) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				 errmsg("timestamp out of range")));
 	return result;
+}
+
+/* Local midnight at the beginning of a date; the earlier one, if it is twice. */
+TimestampTz
+program_midnight(const Program *program, DateADT date)
+{
+	return program_at(program, date, 0);
 }

@@ -225,6 +225,9 @@ typedef struct Program
 extern void rule_load(Program *program);
 extern int	rule_elements(ArrayType *array, Oid type, Datum **elements);
 
+/* rule_limit.c */
+extern bool rule_limits_fit(NullableDatum rule_id, NullableDatum unit_id);
+
 extern void program_init(void);
 extern const Program *program_get(int32 program_id);
 extern const Program *program_refresh(int32 program_id);
@@ -243,6 +246,8 @@ extern const Program *program_with_campaign(int32 program_id,
 /* The programme's calendar. */
 extern DateADT program_date(const Program *program, TimestampTz at);
 extern TimestampTz program_midnight(const Program *program, DateADT date);
+extern TimestampTz program_at(const Program *program, DateADT date,
+							  TimeADT time);
 extern int	program_offset(const Program *program, TimestampTz at);
 extern TimeADT program_time(const Program *program, TimestampTz at);
 

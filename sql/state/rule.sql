@@ -50,11 +50,11 @@ CREATE TABLE loyalty.rule (
 	excluded_collection text,
 
 	-- when, in the programme's zone
-	days_of_week   int[]     CHECK (days_of_week <@ '{1,2,3,4,5,6,7}'),
+	days_of_week   int[]     CHECK (days_of_week <@ '{1,2,3,4,5,6,7}' AND days_of_week <> '{}'),
 	-- with days_of_week: the first, second ... of the month; -1 the last
-	weeks_of_month int[]     CHECK (weeks_of_month <@ '{1,2,3,4,5,-1}'),
+	weeks_of_month int[]     CHECK (weeks_of_month <@ '{1,2,3,4,5,-1}' AND weeks_of_month <> '{}'),
 	-- -1: the last day of the month
-	days_of_month  int[]     CHECK (days_of_month <@ '{1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,-1}'),
+	days_of_month  int[]     CHECK (days_of_month <@ '{1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,-1}' AND days_of_month <> '{}'),
 	calendar       text,
 	-- from <= time < until; over midnight, if from is later than until
 	time_from      time,
@@ -67,10 +67,10 @@ CREATE TABLE loyalty.rule (
 	idle_until     int       CHECK (idle_until >= 0),
 
 	-- who; each: any of them
-	tiers        text[],
-	tags         text[],
-	channels     text[],
-	stores       text[],
+	tiers        text[] CHECK (tiers <> '{}' AND array_position(tiers, NULL) IS NULL),
+	tags         text[] CHECK (tags <> '{}' AND array_position(tags, NULL) IS NULL),
+	channels     text[] CHECK (channels <> '{}' AND array_position(channels, NULL) IS NULL),
+	stores       text[] CHECK (stores <> '{}' AND array_position(stores, NULL) IS NULL),
 	store_collection text,
 	condition    jsonpath,
 
@@ -83,7 +83,7 @@ CREATE TABLE loyalty.rule (
 	-- what exceeds max_award or a budget: is cut, or nothing is awarded
 	on_excess    text        NOT NULL DEFAULT 'truncate' CHECK (on_excess IN ('truncate', 'reject')),
 	once_per_target boolean  NOT NULL DEFAULT false,
-	cooldown     interval    CHECK (cooldown > '0'),
+	cooldown     interval    CHECK (cooldown > '0' AND cooldown <= '100 years'),
 
 	-- of what it awards; NULL: the tier's, then the unit's own
 	vest_days    int         CHECK (vest_days BETWEEN 0 AND 3650),

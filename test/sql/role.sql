@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(105);
+SELECT plan(117);
 
 SELECT is(pg_temp.signature('setup_roles'), '(prefix text DEFAULT ''loyalty''::text) -> void', 'setup_roles(): arguments');
 
@@ -67,6 +67,8 @@ INSERT INTO call (name, roles) VALUES
 	('refund', 'admin app'), ('transfer', 'admin app'), ('identity_add', 'admin app'), ('member_get', 'admin app'),
 	('find', 'admin app pii'), ('identity_canonical', 'admin app pii'),
 	('balance', 'admin app auditor pii reader'), ('statement', 'admin app auditor'), ('now', 'admin app auditor pii reader worker'),
+	('tag_add', 'admin app'), ('tag_remove', 'admin app'),
+	('rule_limit', 'admin'), ('budget_set', 'admin'), ('campaign_start', 'admin'), ('campaign_pause', 'admin'), ('campaign_end', 'admin'),
 	('adjust', 'admin'), ('program_create', 'admin'), ('identity_remove', 'admin'), ('rebuild', 'admin'),
 	('member_freeze', 'admin'), ('member_thaw', 'admin'), ('member_close', 'admin'), ('member_reopen', 'admin'),
 	('account_settle', 'admin worker'), ('verify', 'admin auditor worker'),
@@ -104,7 +106,23 @@ SELECT set_eq(
 		('program_event', 'owner', 'ra'), ('program_event', 'admin', 'rawd'), ('program_event', 'readers', 'r'),
 		('unit', 'owner', 'ra'), ('unit', 'admin', 'raw'), ('unit', 'readers', 'r'),
 		('unit_anchor', 'owner', 'ra'), ('unit_anchor', 'admin', 'rawd'), ('unit_anchor', 'readers', 'r'),
+		('collection', 'owner', 'r'), ('collection', 'admin', 'rawd'),
+		('collection_item', 'owner', 'r'), ('collection_item', 'admin', 'rawd'),
+		('calendar_day', 'owner', 'r'), ('calendar_day', 'admin', 'rawd'),
+		('campaign', 'owner', 'rw'), ('campaign', 'admin', 'raw'), ('campaign', 'readers', 'r'),
+		('budget', 'owner', 'raw'), ('budget', 'admin', 'r'), ('budget', 'readers', 'r'),
+		('budget_slot', 'owner', 'rawd'), ('budget_slot', 'admin', 'r'), ('budget_slot', 'readers', 'r'),
+		('tier', 'owner', 'r'), ('tier', 'admin', 'rawd'), ('tier', 'readers', 'r'),
+		('tier_threshold', 'owner', 'r'), ('tier_threshold', 'admin', 'rawd'), ('tier_threshold', 'readers', 'r'),
+		('tier_history', 'owner', 'ra'), ('tier_history', 'readers', 'r'),
+		('rule_group', 'owner', 'r'), ('rule_group', 'admin', 'rawd'), ('rule_group', 'readers', 'r'),
 		('rule', 'owner', 'ra'), ('rule', 'admin', 'raw'), ('rule', 'readers', 'r'),
+		('rule_version', 'owner', 'ra'), ('rule_version', 'admin', 'r'), ('rule_version', 'readers', 'r'),
+		('rule_cap', 'owner', 'raw'), ('rule_cap', 'admin', 'rawd'), ('rule_cap', 'readers', 'r'),
+		('rule_use', 'owner', 'raw'), ('streak', 'owner', 'rad'),
+		('member_tag', 'owner', 'rad'), ('member_tag', 'pii', 'r'),
+		('ingest_run', 'owner', 'raw'), ('ingest_run', 'admin', 'r'),
+		('ingest_reject', 'owner', 'rad'), ('ingest_reject', 'admin', 'r'),
 		('member', 'owner', 'raw'), ('member', 'reader', 'r*'), ('member', 'auditor', 'r*'), ('member', 'pii', 'r'),
 		('identity', 'owner', 'rad'), ('identity', 'pii', 'r'),
 		('account', 'owner', 'raw'), ('account', 'readers', 'r*'), ('account', 'worker', 'r*'),
@@ -122,14 +140,14 @@ SELECT set_eq(
 	  WHERE c.relnamespace = 'loyalty'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
 	  AND has_any_column_privilege('loyalty_test_reader', c.oid, 'SELECT')
 	  AND NOT has_column_privilege('loyalty_test_reader', c.oid, a.attnum, 'SELECT')$$,
-	'{loyalty.member.profile,loyalty.account.salt,loyalty.journal.key,loyalty.journal.request_hash}'::text[],
+	'{loyalty.member.profile,loyalty.account.salt,loyalty.account.tier_base,loyalty.account.tier_promoted,loyalty.journal.key,loyalty.journal.request_hash}'::text[],
 	'what the reader is not shown of a table');
 SELECT set_eq(
 	$$SELECT c.relname::text, x.role, has_sequence_privilege('loyalty_test_' || x.role, c.oid, 'UPDATE')
 	  FROM pg_class c CROSS JOIN unnest('{admin,app,auditor,nobody,owner,pii,reader,worker}'::text[]) x (role)
 	  WHERE c.relnamespace = 'loyalty'::regnamespace AND c.relkind = 'S' AND has_sequence_privilege('loyalty_test_' || x.role, c.oid, 'USAGE, SELECT, UPDATE')$$,
-	$$SELECT s || '_id_seq' AS sequence, 'owner' AS role, false AS sets FROM unnest('{program,unit,rule}'::text[]) s
-	  UNION ALL SELECT s || '_id_seq', 'admin', false FROM unnest('{program,unit,rule}'::text[]) s
+	$$SELECT s || '_id_seq' AS sequence, 'owner' AS role, false AS sets FROM unnest('{program,unit,rule,budget,ingest_run,tier,campaign}'::text[]) s
+	  UNION ALL SELECT s || '_id_seq', 'admin', false FROM unnest('{program,unit,rule,tier,campaign}'::text[]) s
 	  UNION ALL SELECT 'id_seq', 'owner', false$$, 'sequences: who may take from them; nobody sets them');
 SELECT set_eq(
 	$$SELECT x.role FROM unnest('{admin,app,auditor,nobody,owner,pii,reader,worker}'::text[]) x (role)
@@ -156,6 +174,10 @@ BEGIN
 	call := 'sale'; SELECT to_jsonb(r) INTO answer FROM loyalty.sale(program, '{"customer_no": "3"}', 20, 'o2') r; RETURN NEXT;
 	call := 'vest'; SELECT to_jsonb(r) INTO answer FROM loyalty.vest(ann, 'o1') r; RETURN NEXT;
 	call := 'record'; SELECT to_jsonb(r) INTO answer FROM loyalty.record(ann, 'check_in') r; RETURN NEXT;
+	call := 'tag_add'; SELECT to_jsonb(r) INTO answer FROM loyalty.tag_add(ann, 'vip') r; RETURN NEXT;
+	call := 'share'; SELECT to_jsonb(r) INTO answer FROM loyalty.record(ann, 'share', data => '{"target": "A", "store": "S1"}') r; RETURN NEXT;
+	call := 'share again'; SELECT to_jsonb(r) INTO answer FROM loyalty.record(ann, 'share', data => '{"target": "A", "store": "S1"}') r; RETURN NEXT;
+	call := 'tag_remove'; SELECT to_jsonb(r) INTO answer FROM loyalty.tag_remove(ann, 'vip') r; RETURN NEXT;
 	call := 'redeem'; SELECT to_jsonb(r) INTO answer FROM loyalty.redeem(ann, 50, key => 'k1') r; RETURN NEXT;
 	call := 'redeem again'; SELECT to_jsonb(r) INTO answer FROM loyalty.redeem(ann, 50, key => 'k1') r; RETURN NEXT;
 	call := 'redeem too much'; SELECT to_jsonb(r) INTO answer FROM loyalty.redeem(ann, 5000, key => 'k2', mode => 'try') r; RETURN NEXT;
@@ -177,6 +199,8 @@ DECLARE
 BEGIN
 	SELECT loyalty.find(program, 'email', 'A@Example.com'), loyalty.find(program, 'customer_no', '2') INTO ann, bob;
 	call := 'purchase later'; SELECT to_jsonb(r) INTO answer FROM loyalty.purchase(ann, 10, 'o3') r; RETURN NEXT;
+	call := 'check_in later'; SELECT to_jsonb(r) INTO answer FROM loyalty.record(ann, 'check_in') r; RETURN NEXT;
+	call := 'share late'; SELECT to_jsonb(r) INTO answer FROM loyalty.record(ann, 'share', data => '{"target": "B", "store": "S1"}', at => '2026-03-16 12:00+00') r; RETURN NEXT;
 	call := 'transfer later'; SELECT to_jsonb(r) INTO answer FROM loyalty.transfer(bob, ann, 95, ref => 't2') r; RETURN NEXT;
 	call := 'member_get'; SELECT to_jsonb(r) INTO answer FROM loyalty.member_get(program, 'card', '12 34') r; RETURN NEXT;
 	call := 'balance'; SELECT jsonb_agg(to_jsonb(r)) INTO answer FROM loyalty.balance(ann) r; RETURN NEXT;
@@ -216,6 +240,20 @@ CREATE TEMP TABLE program (LIKE loyalty.program);
 -- with plans that were made on a clean path and have to be made anew.
 SELECT count(loyalty.program_create(name, 'GBP', 'Europe/London', vest_days => 7)) AS made FROM unnest('{First,Clean,Last}'::text[]) name \gset
 UPDATE loyalty.program SET ref_scope = 'program';
+-- rules that need all that rules may need
+INSERT INTO loyalty.tier (program_id, code, rank) SELECT program_id, 'basic', 0 FROM loyalty.program;
+INSERT INTO loyalty.tier (program_id, code, rank, multiplier) SELECT program_id, 'gold', 1, 2 FROM loyalty.program;
+INSERT INTO loyalty.tier_threshold (program_id, tier_id, unit_id, threshold, window_kind, months)
+SELECT t.program_id, t.tier_id, u.unit_id, 200, 'rolling', 12 FROM loyalty.tier t JOIN loyalty.unit u USING (program_id) WHERE t.code = 'gold' AND u.code = 'spend';
+INSERT INTO loyalty.collection (program_id, name) SELECT program_id, 'near' FROM loyalty.program;
+INSERT INTO loyalty.collection_item (program_id, collection, kind, value) SELECT program_id, 'near', 'store', 'S1' FROM loyalty.program;
+INSERT INTO loyalty.campaign (program_id, name, status) SELECT program_id, 'spring', 'live' FROM loyalty.program;
+SELECT count(loyalty.budget_set(name, 'points', 1000, 'spring')) AS budgets FROM loyalty.program \gset
+SELECT count(loyalty.rule_limit(pg_temp.rule(jsonb_build_object('program', p.name, 'event', 'share', 'award', 5, 'once_per_target', true,
+	'cooldown', '1 minute', 'tags', '{vip}', 'store_collection', 'near', 'campaign_id', c.campaign_id, 'condition', '$.member.tier == "gold"')), 'day', 8)) AS limits
+FROM loyalty.program p JOIN loyalty.campaign c USING (program_id) \gset
+SELECT count(pg_temp.rule(jsonb_build_object('program', name, 'event', 'check_in', 'kind', 'steps', 'base', 'streak', 'step_from', '{1}', 'step_award', '{1}'))) AS streaks
+FROM loyalty.program \gset
 SET ROLE loyalty_test_app;
 SET search_path = loyalty_test_trap, pg_temp, pg_catalog, loyalty, public;
 SELECT now() < '2000-01-01' AND 1::bigint = 2::bigint AND NOT 'a'::text = 'a'::text AS sprung \gset
@@ -238,10 +276,14 @@ SELECT ok(:'sprung', 'the trap works');
 SELECT results_eq(
 	$$SELECT call, answer ->> 'status' FROM told WHERE program = 'Clean' AND answer ? 'postings' ORDER BY place$$,
 	$$VALUES ('enroll', 'done'), ('identity_add', 'done'), ('purchase', 'done'), ('sale', 'done'), ('vest', 'done'),
-	         ('record', 'done'), ('redeem', 'done'), ('redeem again', 'done'), ('redeem too much', 'refused'), ('hold', 'done'),
+	         ('record', 'done'), ('share', 'done'), ('share again', 'done'), ('redeem', 'done'), ('redeem again', 'done'), ('redeem too much', 'refused'), ('hold', 'done'),
 	         ('capture', 'done'), ('release', 'done'), ('refund', 'done'), ('transfer', 'done'), ('purchase dry', 'dry'),
-	         ('purchase pending', 'done'), ('purchase later', 'done'), ('transfer later', 'done')$$,
+	         ('purchase pending', 'done'), ('purchase later', 'done'), ('check_in later', 'done'),
+	         ('share late', 'done'), ('transfer later', 'done')$$,
 	'the application role can make every call of its own');
+SELECT is((SELECT string_agg(format('%s %s', call, coalesce(answer #>> '{postings,0,amount}', 'nothing')), ', ' ORDER BY place) FROM told
+	WHERE program = 'Clean' AND call ~ 'share|record|check_in'), 'record 1, share 5, share again nothing, check_in later 1, share late nothing',
+	'and its rules award what they should');
 CREATE FUNCTION pg_temp.told_in(name text) RETURNS SETOF text LANGUAGE sql STABLE AS $$
 	SELECT call || ' ' || regexp_replace(answer::text, '"(member_id|journal_id|hold_id)": \d+|transfer:\d+', '', 'g') FROM told WHERE program = name ORDER BY place
 $$;
@@ -285,7 +327,16 @@ SELECT lives_ok(sql, 'the administrator can ' || sql) FROM unnest(ARRAY[
 	$$INSERT INTO loyalty.unit_anchor (program_id, unit_id, valid_from, units, money) SELECT program_id, unit_id, '2026-01-01', 1, 1 FROM loyalty.unit WHERE code = 'stars'$$,
 	$$INSERT INTO loyalty.program_event (program_id, event) SELECT program_id, 'visit' FROM loyalty.program WHERE name = 'Mine'$$,
 	$$INSERT INTO loyalty.rule (program_id, event, unit_id, kind, award) SELECT program_id, 'visit', unit_id, 'fixed', 5 FROM loyalty.unit WHERE code = 'stars'$$,
+	$$SELECT loyalty.rule_limit(rule_id, 'day', 5) FROM loyalty.rule WHERE event = 'visit'$$,
+	$$SELECT loyalty.rule_limit(rule_id, 'day', 6) FROM loyalty.rule WHERE event = 'visit'$$,
 	$$UPDATE loyalty.rule SET status = 'inactive' WHERE event = 'visit'$$,
+	$$INSERT INTO loyalty.rule_group (program_id, name) SELECT program_id, 'best' FROM loyalty.program WHERE name = 'Mine'$$,
+	$$INSERT INTO loyalty.collection (program_id, name) SELECT program_id, 'set' FROM loyalty.program WHERE name = 'Mine'$$,
+	$$INSERT INTO loyalty.calendar_day (program_id, calendar, day) SELECT program_id, 'days', '2026-01-01' FROM loyalty.program WHERE name = 'Mine'$$,
+	$$INSERT INTO loyalty.tier (program_id, code, rank) SELECT program_id, 'top', 9 FROM loyalty.program WHERE name = 'Mine'$$,
+	$$INSERT INTO loyalty.campaign (program_id, name) SELECT program_id, 'summer' FROM loyalty.program WHERE name = 'Mine'$$,
+	$$SELECT loyalty.budget_set('Mine', 'stars', 100, 'summer')$$, $$SELECT loyalty.budget_set('Mine', 'stars', 200, 'summer')$$,
+	$$SELECT loyalty.tag_add(pg_temp.first('1'), 'vip')$$, $$SELECT loyalty.tag_remove(pg_temp.first('1'), 'vip')$$,
 	$$UPDATE loyalty.program SET closed_until = '2025-01-01' WHERE name = 'Mine'$$,
 	$$SELECT loyalty.adjust(pg_temp.first('1'), 1000, 'points', 'gift', key => 'a')$$,
 	$$SELECT loyalty.member_freeze(pg_temp.first('1'), 'lost')$$, $$SELECT loyalty.member_thaw(pg_temp.first('1'), 'found')$$,

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(23);
+SELECT plan(138);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale) VALUES (:shop, 'points', 'points', 0), (:shop, 'tenths', 'points', 1);
@@ -237,17 +237,21 @@ SELECT is(pg_temp.visit('lea', 'q2', '{"target": "A", "channel": "web"}'), 'once
 SELECT is(pg_temp.visit('lea', 'q3', '{"target": "B"}'), 'once 1, web once channel_mismatch', 'once_per_target: another target');
 SELECT is(pg_temp.visit('lea', 'q4', '{"target": "a"}'), 'once 1, web once channel_mismatch', 'once_per_target: small letters are another');
 SELECT is(pg_temp.visit('lea', 'q5'), 'once target_required, web once channel_mismatch', 'once_per_target: no target');
-SELECT is(pg_temp.visit('lea', 'q6', '{"target": ""}'), 'once target_required, web once channel_mismatch', 'once_per_target: an empty one');
+SELECT throws_ok(format($$SELECT pg_temp.visit('lea', 'q6', %L)$$, data), 'LY007', NULL, 'once_per_target: refused ' || left(data, 20))
+FROM unnest(ARRAY['{"target": ""}', '{"target": 5}', '{"target": ["A"]}', format('{"target": "%s"}', repeat('x', 256))]) data;
+SELECT is(pg_temp.visit('lea', 'q6', '{"target": null}'), 'once target_required, web once channel_mismatch', 'once_per_target: null is none');
 SELECT is(pg_temp.visit('meg', 'q1', '{"target": "A"}'), 'once 1, web once channel_mismatch', 'once_per_target: another member');
 SELECT FROM loyalty.refund(pg_temp.id('lea'), 'q1');
 SELECT is(pg_temp.visit('lea', 'q7', '{"target": "A"}'), 'once already_used, web once channel_mismatch', 'once_per_target: taken back, and still once');
 SELECT is((SELECT string_agg(target, ',' ORDER BY target COLLATE "C") FROM loyalty.rule_use WHERE rule_id = pg_temp.rule_id('once') AND member_id = pg_temp.id('lea')),
 	'A,B,a', 'rule_use has the targets');
 -- both at once: each target once, and an hour between any two
-UPDATE loyalty.rule SET cooldown = '1 hour' WHERE name = 'once';
-SELECT is(pg_temp.visit('meg', 'q2', '{"target": "C"}', '2026-03-15 12:30+00'), 'once cooldown, web once channel_mismatch', 'once_per_target and cooldown: too soon');
-SELECT is(pg_temp.visit('meg', 'q3', '{"target": "C"}', '2026-03-15 13:00+00'), 'once 1, web once channel_mismatch', 'once_per_target and cooldown: an hour later');
-SELECT is(pg_temp.visit('meg', 'q4', '{"target": "C"}', '2026-03-15 14:00+00'), 'once already_used, web once channel_mismatch', 'once_per_target and cooldown: the same target');
+DELETE FROM loyalty.rule;
+SELECT FROM pg_temp.rule('{"event": "visit", "name": "both", "award": 1, "once_per_target": true, "cooldown": "1 hour"}');
+SELECT is(pg_temp.visit('meg', 'w' || n, jsonb_build_object('target', target), at), awards, format('once_per_target and cooldown: %s at %s', target, at))
+FROM (VALUES (1, 'A', '2026-03-15 12:00+00'::timestamptz, 'both 1'), (2, 'B', '2026-03-15 12:30+00', 'both cooldown'),
+	(3, 'B', '2026-03-15 13:00+00', 'both 1'), (4, 'B', '2026-03-15 14:00+00', 'both already_used'),
+	(5, 'C', '2026-03-15 14:00+00', 'both 1')) v (n, target, at, awards);
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();

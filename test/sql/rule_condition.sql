@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(50);
+SELECT plan(79);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale, period, window_months) VALUES
@@ -105,6 +105,7 @@ SELECT FROM loyalty.record(pg_temp.id('bob'), 'daily', ref => 'd1');
 SET loyalty.now = '2026-03-16 12:00+00';
 SELECT FROM loyalty.record(pg_temp.id('bob'), 'daily', ref => 'd2');
 SELECT is(pg_temp.awards('bob', 'd1') || '; ' || pg_temp.awards('bob', 'd2'), 'day condition_not_met; day 1', 'context: the day of a streak');
+DELETE FROM loyalty.rule_cap;
 DELETE FROM loyalty.rule;
 
 -- A condition that fails is skipped and recorded; the event goes on

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(11);
+SELECT plan(41);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale, expiry, expiry_count) VALUES
@@ -100,8 +100,8 @@ SELECT is(loyalty.tag_add(pg_temp.id('ann'), 'vip'), true, 'tag_add: a new tag')
 SELECT is(loyalty.tag_add(pg_temp.id('ann'), 'vip'), false, 'tag_add: had it');
 SELECT is(loyalty.tag_add(pg_temp.id('ann'), 'tea_lover'), true, 'tag_add: another');
 SELECT is(loyalty.tag_add(pg_temp.id('bob'), 'staff'), true, 'tag_add: another member');
-SELECT throws_ok($$SELECT loyalty.tag_add(1, 'vip')$$, 'LY501', NULL, 'tag_add: no such member');
-SELECT throws_ok($$SELECT loyalty.tag_remove(1, 'vip')$$, 'LY501', NULL, 'tag_remove: no such member');
+SELECT throws_ok($$SELECT loyalty.tag_add(-1, 'vip')$$, 'LY501', NULL, 'tag_add: no such member');
+SELECT throws_ok($$SELECT loyalty.tag_remove(-1, 'vip')$$, 'LY501', NULL, 'tag_remove: no such member');
 SELECT throws_ok($$SELECT loyalty.tag_add(NULL, 'vip')$$, '22004', NULL, 'tag_add: no member');
 SELECT throws_ok($$SELECT loyalty.tag_add(pg_temp.id('ann'), NULL)$$, '23502', NULL, 'tag_add: no tag');
 SELECT throws_ok(format($$SELECT loyalty.tag_add(pg_temp.id('ann'), %L)$$, tag), '23514', NULL, format('tag_add: not %L', left(tag, 10)))
