@@ -615,12 +615,23 @@ BEGIN ATOMIC
 			FROM loyalty.entry e
 			WHERE e.member_id = rebuild.member_id
 			UNION ALL
-			-- counts have no entries
-			SELECT w.unit_id, w.vests_on, w.expires_on, w.origin, w.amount
-			FROM loyalty.account a
-			CROSS JOIN LATERAL loyalty.wallet_lots(a.wallet) w
-			JOIN loyalty.unit u ON u.unit_id = w.unit_id AND u.kind = 'counter'
-			WHERE a.member_id = rebuild.member_id) e
+			-- counts have no entries: they follow from the awards
+			SELECT u.unit_id, NULL::date, c.ends_on, 'e'::"char", n.value::bigint
+			FROM loyalty.event_data d
+			JOIN loyalty.journal j ON j.member_id = d.member_id AND j.journal_id = d.journal_id
+			JOIN loyalty.account a ON a.member_id = d.member_id
+			JOIN loyalty.program p ON p.program_id = j.program_id
+			CROSS JOIN LATERAL (SELECT (j.effective_at AT TIME ZONE p.time_zone)::date AS day) l
+			CROSS JOIN LATERAL jsonb_path_query(d.data, '$.awards[*].counters') x (counters)
+			CROSS JOIN LATERAL jsonb_each(x.counters) n
+			JOIN loyalty.unit u ON u.unit_id = n.key::int
+			CROSS JOIN LATERAL (
+				SELECT CASE u.period WHEN 'day' THEN l.day
+					WHEN 'week' THEN date_trunc('week', l.day)::date + 6
+					WHEN 'month' THEN (date_trunc('month', l.day) + '1 month'::interval)::date - 1
+					WHEN 'year' THEN (date_trunc('year', l.day) + '1 year'::interval)::date - 1 END AS ends_on) c
+			WHERE d.member_id = rebuild.member_id
+			AND (c.ends_on IS NULL OR c.ends_on >= a.settled_on)) e
 	), right_row AS (
 		SELECT f.wallet,
 			least(coalesce((

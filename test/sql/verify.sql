@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(107);
+SELECT plan(110);
 
 -- Books with something of everything, of which verify() finds nothing to say.
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', vest_days => 7) AS shop \gset
@@ -33,6 +33,8 @@ SELECT FROM loyalty.release(pg_temp.id('ann'), :released_hold);
 SELECT FROM loyalty.refund(pg_temp.id('ann'), 'o1', 250, refund_ref => 'b1');
 SELECT FROM loyalty.refund(pg_temp.id('ann'), 'o3', 40, refund_ref => 'b2');
 SELECT FROM loyalty.refund(pg_temp.id('ann'), 'h2', 5, refund_ref => 'b3');
+SELECT FROM pg_temp.rule('{"program": "Shop", "event": "share", "award": 5}') r (id), loyalty.rule_limit(id, 'month', 100, counter => 'monthly');
+SELECT FROM loyalty.record(pg_temp.id('bob'), 'share', ref => 's1');
 SELECT FROM loyalty.transfer(pg_temp.id('ann'), pg_temp.id('bob'), 50, ref => 't1', key => 'k2');
 SELECT FROM loyalty.redeem(pg_temp.id('cat'), 200, key => 'k1');
 SELECT FROM loyalty.refund(pg_temp.id('cat'), 'c1');
@@ -109,6 +111,17 @@ INSERT INTO change (codes, what, sql) VALUES
 	 $$DELETE FROM loyalty.entry e USING loyalty.journal j
 	   WHERE j.member_id = e.member_id AND j.journal_id = e.journal_id AND j.kind = 'vest'
 	   AND e.member_id = pg_temp.id('ann') AND e.amount < 0$$),
+
+	-- limits
+	('counter_is_count', 'more counted than was awarded',
+	 $$UPDATE loyalty.account SET wallet = loyalty.wallet_post(wallet, pg_temp.unit('monthly'), NULL, '2026-03-31', 'e', 1)
+	   WHERE member_id = pg_temp.id('bob')$$),
+	('counter_is_count', 'counted in another month',
+	 $$UPDATE loyalty.account SET wallet = loyalty.wallet_post(loyalty.wallet_post(wallet, pg_temp.unit('monthly'), NULL, '2026-03-31', 'e', -5),
+		pg_temp.unit('monthly'), NULL, '2026-04-30', 'e', 5) WHERE member_id = pg_temp.id('bob')$$),
+	('counter_is_count', 'an award that did not count',
+	 $$UPDATE loyalty.event_data SET data = jsonb_set(data, '{awards,0,counters}', '{}') WHERE member_id = pg_temp.id('bob') AND data ? 'awards'
+	   AND journal_id = (SELECT journal_id FROM loyalty.journal WHERE ref = 's1')$$),
 
 	-- lots
 	('lot_negative', 'a lot below zero',
