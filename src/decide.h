@@ -120,11 +120,18 @@ typedef struct Awards
 	RuleVerdict *verdicts;
 } Awards;
 
+/*
+ * Accounts of one programme that are locked together, and decisions about
+ * them that are stored together (store_batch.c).
+ */
+typedef struct StoreBatch StoreBatch;
+
 /* A decision about one account: rows to append, holds and wallet changed. */
 typedef struct Decision
 {
 	Account    *account;
 	const Program *program;
+	StoreBatch *batch;			/* to which it belongs, or NULL */
 	TimestampTz now;
 	DateADT		today;
 	int			nrows;

@@ -14,11 +14,30 @@
 
 #define MAX_CART_LINES 5000
 
+/* The arguments of record() and purchase(), for an event of a batch. */
+typedef struct EventInput
+{
+	NullableDatum member_id;
+	NullableDatum event;		/* NULL: purchase */
+	NullableDatum amount;
+	NullableDatum ref;
+	NullableDatum items;
+	NullableDatum data;
+	NullableDatum at;
+	NullableDatum key;
+} EventInput;
+
 extern Facts *event_facts(Decision *decision, const JournalRow *row,
 						  const CartLines *lines, Jsonb *items, Jsonb *data,
 						  bool read_only);
 extern void event_facts_person(Decision *decision, Facts *facts,
 							   TimestampTz joined_at, const Jsonb *profile);
+extern int64 event_enroll(NullableDatum program, NullableDatum identities,
+						  NullableDatum at, Refusal *refusal,
+						  const char **detail);
+extern bool event_is_purchase(const EventInput *input);
+extern void event_run(Call *call, StoreBatch *batch, const EventInput *input);
+
 extern bool event_judge(Call *call, JournalRow *row, Facts *facts);
 extern bool event_apply(Call *call, int amount_arg, int items_arg,
 						int data_arg);

@@ -12,6 +12,7 @@
 
 #include "identity.h"
 #include "member.h"
+#include "statement.h"
 
 PG_FUNCTION_INFO_V1(loyalty_event_enroll);
 PG_FUNCTION_INFO_V1(loyalty_event_sale);
@@ -292,35 +293,67 @@ judge_signup(Enrolment *enrolment, JournalRow *row, Jsonb *data)
 	return event_judge(call, row, facts);
 }
 
+static void
+enroll(Enrolment *enrolment)
+{
+	Call	   *call = &enrolment->call;
+
+	if (!read_program(enrolment, ENROLL_PROGRAM, ENROLL_IDENTITIES,
+					  ENROLL_PROFILE) ||
+		!open_enrolment(enrolment))
+		return;
+	if (enrolment->nnew == 0)
+	{
+		call->row = journal_row_make(call->member_id, "event", call->now);
+		call->nothing_new = true;
+		if (call_data(call, ENROLL_DATA, -1) && call->mode != MODE_DRY)
+			store_person(call);
+		return;
+	}
+	call->row = member_row(enrolment);
+	call->row->key = call->key;
+	call->row->request_hash = call->request_hash;
+	if (call_data(call, ENROLL_DATA, -1) && enrolment->is_new)
+		judge_signup(enrolment, call->row, call_jsonb(call, ENROLL_DATA));
+}
+
 Datum
 loyalty_event_enroll(PG_FUNCTION_ARGS)
 {
 	Enrolment	enrolment;
+
+	if (call_begin(&enrolment.call, fcinfo, &enroll_verb))
+		enroll(&enrolment);
+	return call_close(&enrolment.call);
+}
+
+/*
+ * Enrols as enroll() would in mode 'try', and returns the member; 0, with the
+ * reason, if it is refused.
+ */
+int64
+event_enroll(NullableDatum program, NullableDatum identities,
+			 NullableDatum at, Refusal *refusal, const char **detail)
+{
+	LOCAL_FCINFO(fcinfo, ENROLL_NARGS);
+	Enrolment	enrolment;
 	Call	   *call = &enrolment.call;
 
-	if (call_begin(call, fcinfo, &enroll_verb) &&
-		read_program(&enrolment, ENROLL_PROGRAM, ENROLL_IDENTITIES,
-					 ENROLL_PROFILE) &&
-		open_enrolment(&enrolment))
-	{
-		if (enrolment.nnew == 0)
-		{
-			call->row = journal_row_make(call->member_id, "event", call->now);
-			call->nothing_new = true;
-			if (call_data(call, ENROLL_DATA, -1) && call->mode != MODE_DRY)
-				store_person(call);
-		}
-		else
-		{
-			call->row = member_row(&enrolment);
-			call->row->key = call->key;
-			call->row->request_hash = call->request_hash;
-			if (call_data(call, ENROLL_DATA, -1) && enrolment.is_new)
-				judge_signup(&enrolment, call->row,
-							 call_jsonb(call, ENROLL_DATA));
-		}
-	}
-	return call_close(call);
+	InitFunctionCallInfoData(*fcinfo, NULL, ENROLL_NARGS, InvalidOid, NULL,
+							 NULL);
+	for (int i = 0; i < ENROLL_NARGS; i++)
+		fcinfo->args[i] = NULL_ARG;
+	fcinfo->args[ENROLL_PROGRAM] = program;
+	fcinfo->args[ENROLL_IDENTITIES] = identities;
+	fcinfo->args[ENROLL_AT] = at;
+	fcinfo->args[ENROLL_MODE] = ARG(CStringGetTextDatum("try"));
+	if (call_begin(call, fcinfo, &enroll_verb))
+		enroll(&enrolment);
+	call_finish(call);
+	SPI_finish();
+	*refusal = call->refusal;
+	*detail = call->detail;
+	return call->refusal == REFUSAL_NONE ? call->member_id : 0;
 }
 
 Datum
