@@ -241,6 +241,10 @@ extern void decide_tier_review(Decision *decision, JournalRow *row,
 extern void decide_tier_grant(Decision *decision, JournalRow *row,
 							  const Tier *tier, DateADT tier_until,
 							  DateADT locked_until);
+/* With a member of another system. */
+extern void decide_tier_import(Decision *decision, JournalRow *row,
+							   const Tier *tier, DateADT since,
+							   DateADT until);
 
 #pragma GCC visibility pop
 

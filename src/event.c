@@ -197,11 +197,39 @@ event_is_purchase(const EventInput *input)
 		memcmp(VARDATA_ANY(event), "purchase", strlen("purchase")) == 0;
 }
 
-static void
-run_purchase(Call *call, StoreBatch *batch, const EventInput *input,
-			 NullableDatum mode)
+/* What a finished call came to. */
+EventOutcome
+event_outcome(const Call *call)
+{
+	const JournalRow *row = call->replay ? call->replay : call->row;
+	EventOutcome outcome = {
+		.refusal = call->refusal,
+		.detail = call->detail,
+		.member_id = call->member_id
+	};
+
+	if (call->refusal == REFUSAL_NONE)
+	{
+		outcome.replayed = call->replay != NULL || call->nothing_new;
+		outcome.journal_id = row->journal_id;
+	}
+	return outcome;
+}
+
+/* Finishes a call of its own that needs no receipt. */
+EventOutcome
+event_end(Call *call)
+{
+	call_finish(call);
+	SPI_finish();
+	return event_outcome(call);
+}
+
+static EventOutcome
+run_purchase(StoreBatch *batch, const EventInput *input, NullableDatum mode)
 {
 	LOCAL_FCINFO(fcinfo, PURCHASE_NARGS);
+	Call		call;
 
 	InitFunctionCallInfoData(*fcinfo, NULL, PURCHASE_NARGS, InvalidOid, NULL,
 							 NULL);
@@ -213,16 +241,17 @@ run_purchase(Call *call, StoreBatch *batch, const EventInput *input,
 	fcinfo->args[PURCHASE_AT] = input->at;
 	fcinfo->args[PURCHASE_KEY] = input->key;
 	fcinfo->args[PURCHASE_MODE] = mode;
-	if (call_begin_batch(call, fcinfo, &purchase_verb, batch))
-		purchase(call);
-	call_finish(call);
+	if (call_begin_batch(&call, fcinfo, &purchase_verb, batch))
+		purchase(&call);
+	call_finish(&call);
+	return event_outcome(&call);
 }
 
-static void
-run_record(Call *call, StoreBatch *batch, const EventInput *input,
-		   NullableDatum mode)
+static EventOutcome
+run_record(StoreBatch *batch, const EventInput *input, NullableDatum mode)
 {
 	LOCAL_FCINFO(fcinfo, RECORD_NARGS);
+	Call		call;
 
 	InitFunctionCallInfoData(*fcinfo, NULL, RECORD_NARGS, InvalidOid, NULL,
 							 NULL);
@@ -234,32 +263,29 @@ run_record(Call *call, StoreBatch *batch, const EventInput *input,
 	fcinfo->args[RECORD_AT] = input->at;
 	fcinfo->args[RECORD_KEY] = input->key;
 	fcinfo->args[RECORD_MODE] = mode;
-	if (call_begin_batch(call, fcinfo, &record_verb, batch))
+	if (call_begin_batch(&call, fcinfo, &record_verb, batch))
 	{
 		if (input->items.isnull)
-			record(call);
+			record(&call);
 		else
-			call_refuse(call, REFUSAL_ITEMS_INVALID,
+			call_refuse(&call, REFUSAL_ITEMS_INVALID,
 						"only a purchase has items");
 	}
-	call_finish(call);
+	call_finish(&call);
+	return event_outcome(&call);
 }
 
 /*
  * Judges an event as purchase() or record() would in mode 'try', on an
- * account of the batch, which keeps the decision.  The outcome is in the call:
- * refused, replayed, or done.
+ * account of the batch, which keeps the decision.
  */
-void
-event_run(Call *call, StoreBatch *batch, const EventInput *input)
+EventOutcome
+event_run(StoreBatch *batch, const EventInput *input)
 {
 	NullableDatum mode = ARG(CStringGetTextDatum("try"));
 
-	if (event_is_purchase(input))
-		run_purchase(call, batch, input, mode);
-	else
-		run_record(call, batch, input, mode);
-	call->fcinfo = NULL;
+	return event_is_purchase(input) ?
+		run_purchase(batch, input, mode) : run_record(batch, input, mode);
 }
 
 /*

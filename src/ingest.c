@@ -97,8 +97,8 @@ ingest_attempt(void (*function) (void *argument), void *argument,
 }
 
 /* An error becomes the reason; its message might quote what is personal. */
-static void
-reject_error(IngestRow *row, const ErrorData *error)
+void
+ingest_reject_error(IngestRow *row, const ErrorData *error)
 {
 	Refusal		refusal = refusal_of(error->sqlerrcode);
 
@@ -171,14 +171,13 @@ enrol_one(void *argument)
 {
 	Enrol	   *enrol = argument;
 	IngestRow  *row = enrol->row;
-	Refusal		refusal;
-	const char *detail;
-
-	enrol->member_id =
+	EventOutcome outcome =
 		event_enroll(ARG(CStringGetTextDatum(enrol->program->name)),
-					 row->identities, row->input.at, &refusal, &detail);
-	if (enrol->member_id == 0)
-		ingest_refuse(row, refusal, detail);
+					 row->identities, row->input.at);
+
+	enrol->member_id = outcome.member_id;
+	if (outcome.refusal != REFUSAL_NONE)
+		ingest_refuse(row, outcome.refusal, outcome.detail);
 }
 
 static int
@@ -214,7 +213,7 @@ enrol_unknown(const Program *program, Unidentified *found)
 		if (ingest_attempt(enrol_one, &enrol, &error))
 			found->owners[order[i]].member_id = enrol.member_id;
 		else
-			reject_error(enrol.row, error);
+			ingest_reject_error(enrol.row, error);
 	}
 }
 
@@ -258,18 +257,17 @@ typedef struct Ingest
 	IngestRow  *row;			/* of those that are tried one by one */
 } Ingest;
 
-/* What a finished call came to. */
-static void
-note_outcome(IngestRow *row, const Call *call)
+/* What a call for the row came to. */
+void
+ingest_note(IngestRow *row, const EventOutcome *outcome)
 {
-	if (call->refusal != REFUSAL_NONE)
-		ingest_refuse(row, call->refusal, call->detail);
-	else
+	if (outcome->refusal != REFUSAL_NONE)
 	{
-		row->status = call->replay != NULL ? INGEST_REPLAYED : INGEST_DONE;
-		row->journal_id = call->replay != NULL ?
-			call->replay->journal_id : call->row->journal_id;
+		ingest_refuse(row, outcome->refusal, outcome->detail);
+		return;
 	}
+	row->status = outcome->replayed ? INGEST_REPLAYED : INGEST_DONE;
+	row->journal_id = outcome->journal_id;
 }
 
 static Datum *
@@ -319,13 +317,13 @@ run_rows(StoreBatch *batch, IngestRow *rows, int n)
 	look_up(batch, rows, n);
 	for (int i = 0; i < n; i++)
 	{
-		Call		call;
+		EventOutcome outcome;
 
 		CHECK_FOR_INTERRUPTS();
 		if (rows[i].status != INGEST_PENDING)
 			continue;
-		event_run(&call, batch, &rows[i].input);
-		note_outcome(&rows[i], &call);
+		outcome = event_run(batch, &rows[i].input);
+		ingest_note(&rows[i], &outcome);
 	}
 	store_batch_flush(batch);
 }
@@ -361,7 +359,18 @@ run_each(Ingest *ingest, const bool *pending)
 		ingest->row = &ingest->rows[i];
 		ingest->row->status = INGEST_PENDING;
 		if (!ingest_attempt(run_one, ingest, &error))
-			reject_error(ingest->row, error);
+			ingest_reject_error(ingest->row, error);
+	}
+}
+
+void
+ingest_count(const IngestRow *rows, int n, IngestCounts *counts)
+{
+	for (int i = 0; i < n; i++)
+	{
+		counts->done += rows[i].status == INGEST_DONE;
+		counts->replayed += rows[i].status == INGEST_REPLAYED;
+		counts->rejected += rows[i].status == INGEST_REJECTED;
 	}
 }
 
@@ -393,12 +402,7 @@ ingest_rows(const Program *program, IngestRow *rows, int n, bool enroll,
 	if (!ingest_attempt(run_all, &ingest, &error))
 		run_each(&ingest, pending);
 
-	for (int i = 0; i < n; i++)
-	{
-		counts->done += rows[i].status == INGEST_DONE;
-		counts->replayed += rows[i].status == INGEST_REPLAYED;
-		counts->rejected += rows[i].status == INGEST_REJECTED;
-	}
+	ingest_count(rows, n, counts);
 }
 
 static Statement insert_rejects = {
@@ -465,8 +469,8 @@ static Statement update_run = {
 
 /* Notes how far a load has come; its last row is where it goes on. */
 static void
-update_progress(int32 program_id, int32 run_id, const IngestRow *rows, int n,
-				const IngestCounts *counts)
+note_progress(int32 program_id, int32 run_id, const IngestRow *rows, int n,
+			  const IngestCounts *counts)
 {
 	NullableDatum args[] = {
 		ARG(Int32GetDatum(run_id)),
@@ -481,6 +485,74 @@ update_progress(int32 program_id, int32 run_id, const IngestRow *rows, int n,
 	if (statement_run(&update_run, args, false) != 1)
 		refusal_raise(REFUSAL_SOURCE_INVALID,
 					  psprintf("run %d is not running", run_id));
+}
+
+/*
+ * Ends a batch: writes down what was rejected and how far the run has come,
+ * and returns the row of counts.  run_id 0: of no run.
+ */
+Datum
+ingest_end(FunctionCallInfo fcinfo, int32 program_id, const char *source,
+		   int32 run_id, const IngestRow *rows, int n)
+{
+	IngestCounts counts = {0};
+	TupleDesc	tupdesc;
+	Datum		values[3];
+	bool		nulls[3] = {false};
+
+	ingest_count(rows, n, &counts);
+	ingest_write_rejects(program_id, source, run_id, rows, n);
+	if (run_id != 0)
+		note_progress(program_id, run_id, rows, n, &counts);
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "a batch returns a row of counts");
+	values[0] = Int64GetDatum(counts.done);
+	values[1] = Int64GetDatum(counts.replayed);
+	values[2] = Int64GetDatum(counts.rejected);
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values,
+											 nulls));
+}
+
+/* The elements of an array of rows, none of them NULL; their columns. */
+HeapTupleHeader *
+ingest_elements(ArrayType *array, int ncolumns, TupleDesc *tupdesc, int *n)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	HeapTupleHeader *headers;
+
+	*tupdesc = lookup_rowtype_tupdesc_copy(ARR_ELEMTYPE(array), -1);
+	if ((*tupdesc)->natts != ncolumns)
+		elog(ERROR, "a row has %d columns, not %d", (*tupdesc)->natts,
+			 ncolumns);
+	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_DOUBLE,
+					  &elements, &nulls, n);
+	if (*n > MAX_BATCH_ROWS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a batch has at most %d rows", MAX_BATCH_ROWS)));
+	headers = palloc(sizeof(HeapTupleHeader) * Max(*n, 1));
+	for (int i = 0; i < *n; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("a row must not be null")));
+		headers[i] = DatumGetHeapTupleHeader(elements[i]);
+	}
+	return headers;
+}
+
+/* The programme that a batch names. */
+const Program *
+ingest_program(Datum program)
+{
+	char	   *name = TextDatumGetCString(program);
+	const Program *found = program_find(name);
+
+	if (found == NULL)
+		refusal_raise(REFUSAL_PROGRAM_NOT_FOUND, psprintf("program=%s", name));
+	return found;
 }
 
 /* In the order of loyalty.ingest_row. */
@@ -532,31 +604,12 @@ read_row(HeapTupleHeader header, TupleDesc tupdesc, IngestRow *row)
 static IngestRow *
 read_rows(ArrayType *array, int *n)
 {
-	Datum	   *elements;
-	bool	   *nulls;
-	IngestRow  *rows;
-	TupleDesc	tupdesc = lookup_rowtype_tupdesc(ARR_ELEMTYPE(array), -1);
+	TupleDesc	tupdesc;
+	HeapTupleHeader *headers = ingest_elements(array, NCOLUMNS, &tupdesc, n);
+	IngestRow  *rows = palloc0(sizeof(IngestRow) * Max(*n, 1));
 
-	if (tupdesc->natts != NCOLUMNS)
-		elog(ERROR, "loyalty.ingest_row has %d columns, not %d",
-			 tupdesc->natts, NCOLUMNS);
-	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_DOUBLE,
-					  &elements, &nulls, n);
-	if (*n > MAX_BATCH_ROWS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("a batch has at most %d rows", MAX_BATCH_ROWS)));
-	rows = palloc0(sizeof(IngestRow) * Max(*n, 1));
 	for (int i = 0; i < *n; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("a row must not be null")));
-		read_row(DatumGetHeapTupleHeader(elements[i]), tupdesc, &rows[i]);
-	}
-	ReleaseTupleDesc(tupdesc);
+		read_row(headers[i], tupdesc, &rows[i]);
 	return rows;
 }
 
@@ -570,8 +623,8 @@ enum batch_arg
 	BATCH_NARGS
 };
 
-static void
-require_argument(FunctionCallInfo fcinfo, int arg, const char *name)
+void
+ingest_require(FunctionCallInfo fcinfo, int arg, const char *name)
 {
 	if (PG_ARGISNULL(arg))
 		ereport(ERROR,
@@ -591,39 +644,22 @@ loyalty_ingest_batch(PG_FUNCTION_ARGS)
 	const Program *program;
 	IngestRow  *rows;
 	int			n;
-	int32		run_id;
-	char	   *name;
-	char	   *source;
-	TupleDesc	tupdesc;
-	Datum		values[3];
-	bool		nulls[3] = {false};
+	Datum		result;
 
-	require_argument(fcinfo, BATCH_PROGRAM, "program");
-	require_argument(fcinfo, BATCH_ROWS, "rows");
-	require_argument(fcinfo, BATCH_SOURCE, "source");
-	require_argument(fcinfo, BATCH_ENROLL, "enroll");
-	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "ingest_batch does not return a row");
-	name = text_to_cstring(PG_GETARG_TEXT_PP(BATCH_PROGRAM));
-	source = text_to_cstring(PG_GETARG_TEXT_PP(BATCH_SOURCE));
-	run_id = PG_ARGISNULL(BATCH_RUN_ID) ? 0 : PG_GETARG_INT32(BATCH_RUN_ID);
-
+	ingest_require(fcinfo, BATCH_PROGRAM, "program");
+	ingest_require(fcinfo, BATCH_ROWS, "rows");
+	ingest_require(fcinfo, BATCH_SOURCE, "source");
+	ingest_require(fcinfo, BATCH_ENROLL, "enroll");
 	SPI_connect();
 	MemoryContextSwitchTo(caller);
 	loyalty_check_version();
-	program = program_find(name);
-	if (program == NULL)
-		refusal_raise(REFUSAL_PROGRAM_NOT_FOUND, psprintf("program=%s", name));
+	program = ingest_program(PG_GETARG_DATUM(BATCH_PROGRAM));
 	rows = read_rows(PG_GETARG_ARRAYTYPE_P(BATCH_ROWS), &n);
 	ingest_rows(program, rows, n, PG_GETARG_BOOL(BATCH_ENROLL), &counts);
-	ingest_write_rejects(program->program_id, source, run_id, rows, n);
-	if (run_id != 0)
-		update_progress(program->program_id, run_id, rows, n, &counts);
+	result = ingest_end(fcinfo, program->program_id,
+						TextDatumGetCString(PG_GETARG_DATUM(BATCH_SOURCE)),
+						PG_ARGISNULL(BATCH_RUN_ID) ? 0 :
+						PG_GETARG_INT32(BATCH_RUN_ID), rows, n);
 	SPI_finish();
-
-	values[0] = Int64GetDatum(counts.done);
-	values[1] = Int64GetDatum(counts.replayed);
-	values[2] = Int64GetDatum(counts.rejected);
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values,
-											 nulls));
+	return result;
 }

@@ -8,6 +8,9 @@
 
 #include "loyalty.h"
 
+#include "access/htup.h"
+#include "utils/array.h"
+
 #include "event.h"
 #include "rule_program.h"
 
@@ -42,6 +45,17 @@ typedef struct IngestCounts
 	int64		rejected;
 } IngestCounts;
 
+extern void ingest_require(FunctionCallInfo fcinfo, int arg,
+						   const char *name);
+extern const Program *ingest_program(Datum program);
+extern HeapTupleHeader *ingest_elements(ArrayType *array, int ncolumns,
+										TupleDesc *tupdesc, int *n);
+extern Datum ingest_end(FunctionCallInfo fcinfo, int32 program_id,
+						const char *source, int32 run_id,
+						const IngestRow *rows, int n);
+extern void ingest_note(IngestRow *row, const EventOutcome *outcome);
+extern void ingest_count(const IngestRow *rows, int n, IngestCounts *counts);
+extern void ingest_reject_error(IngestRow *row, const ErrorData *error);
 extern void ingest_rows(const Program *program, IngestRow *rows, int n,
 						bool enroll, IngestCounts *counts);
 extern void ingest_write_rejects(int32 program_id, const char *source,

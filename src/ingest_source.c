@@ -29,6 +29,7 @@
 #include "statement.h"
 
 PG_FUNCTION_INFO_V1(loyalty_ingest_run);
+PG_FUNCTION_INFO_V1(loyalty_ingest_run_import);
 PG_FUNCTION_INFO_V1(loyalty_ingest_open);
 PG_FUNCTION_INFO_V1(loyalty_ingest_position);
 PG_FUNCTION_INFO_V1(loyalty_ingest_close);
@@ -191,39 +192,71 @@ typedef struct Field
 	Oid			ioparam;
 } Field;
 
-enum
+#define MAX_FIELDS 11
+
+/* What is loaded: the fields of a row, and what takes a batch of them. */
+typedef struct LoadKind
 {
-	FIELD_MEMBER_ID,
-	FIELD_IDENTITIES,
-	FIELD_EVENT,
-	FIELD_AMOUNT,
-	FIELD_REF,
-	FIELD_ITEMS,
-	FIELD_DATA,
-	FIELD_AT,
-	FIELD_KEY,
-	NFIELDS
+	const char *row_type;		/* line, the fields, error */
+	const char *batch_sql;
+	int			nfields;
+	Field		fields[MAX_FIELDS];
+	/* of each pair the source must have one */
+	int			required[2][2];
+} LoadKind;
+
+static const LoadKind events = {
+	"ingest_row",
+	"SELECT done, replayed, rejected"
+	" FROM loyalty.ingest_batch($1, $2, $3, $4, $5)",
+	9,
+	{
+		{"member_id", INT8OID},
+		{"identities", JSONBOID},
+		{"event", TEXTOID},
+		{"amount", NUMERICOID},
+		{"ref", TEXTOID},
+		{"items", JSONBOID},
+		{"data", JSONBOID},
+		{"at", TIMESTAMPTZOID},
+		{"key", TEXTOID}
+	},
+	{{0, 1}, {4, 8}}
 };
 
-static const Field all_fields[NFIELDS] = {
-	[FIELD_MEMBER_ID] = {"member_id", INT8OID},
-	[FIELD_IDENTITIES] = {"identities", JSONBOID},
-	[FIELD_EVENT] = {"event", TEXTOID},
-	[FIELD_AMOUNT] = {"amount", NUMERICOID},
-	[FIELD_REF] = {"ref", TEXTOID},
-	[FIELD_ITEMS] = {"items", JSONBOID},
-	[FIELD_DATA] = {"data", JSONBOID},
-	[FIELD_AT] = {"at", TIMESTAMPTZOID},
-	[FIELD_KEY] = {"key", TEXTOID}
+#define FIELD_LOTS 9
+#define FIELD_NUMBER 10
+
+static const LoadKind members = {
+	"import_row",
+	"SELECT done, replayed, rejected"
+	" FROM loyalty.import_batch($1, $2, $3, $4)",
+	11,
+	{
+		{"identities", JSONBOID},
+		{"profile", JSONBOID},
+		{"joined_at", TIMESTAMPTZOID},
+		{"tier", TEXTOID},
+		{"tier_since", DATEOID},
+		{"tier_until", DATEOID},
+		{"purchases", INT4OID},
+		{"first_purchase_at", TIMESTAMPTZOID},
+		{"last_purchase_at", TIMESTAMPTZOID},
+		[FIELD_LOTS] = {"lots", JSONBOID},
+		[FIELD_NUMBER] = {"number", TEXTOID}
+	},
+	{{0, 0}, {0, 0}}
 };
 
 typedef struct Source
 {
+	const LoadKind *kind;
 	Oid			relid;
+	Oid			lots;			/* table of lots, or none */
 	char	   *name;			/* schema and name, for people and messages */
 	char	   *sql;
 	bool		by_position;	/* a plain table: rows are found by ctid */
-	Field		fields[NFIELDS];
+	Field		fields[MAX_FIELDS];
 	Portal		portal;			/* else */
 	int64		nread;			/* else: rows read so far */
 	TupleDesc	row_tupdesc;	/* of loyalty.ingest_row */
@@ -236,7 +269,7 @@ typedef struct Source
 	/* what is being converted */
 	int			row;
 	const Field *field;
-	NullableDatum values[NFIELDS];
+	NullableDatum values[MAX_FIELDS];
 } Source;
 
 static void
@@ -270,7 +303,7 @@ mapped_column(Jsonb *columns, const char *field, bool *mapped)
 }
 
 static void
-check_columns(Jsonb *columns)
+check_columns(const LoadKind *kind, Jsonb *columns)
 {
 	JsonbIterator *iterator;
 	JsonbValue	key;
@@ -289,9 +322,9 @@ check_columns(Jsonb *columns)
 
 		if (token != WJB_KEY)
 			continue;
-		for (int i = 0; i < NFIELDS; i++)
-			known |= strlen(all_fields[i].name) == key.val.string.len &&
-				memcmp(all_fields[i].name, key.val.string.val,
+		for (int i = 0; i < kind->nfields; i++)
+			known |= strlen(kind->fields[i].name) == key.val.string.len &&
+				memcmp(kind->fields[i].name, key.val.string.val,
 					   key.val.string.len) == 0;
 		if (!known)
 			ereport(ERROR,
@@ -308,8 +341,8 @@ find_fields(Source *source, Jsonb *columns)
 {
 	int			position = 1;	/* after the ctid */
 
-	memcpy(source->fields, all_fields, sizeof(all_fields));
-	for (int i = 0; i < NFIELDS; i++)
+	memcpy(source->fields, source->kind->fields, sizeof(source->fields));
+	for (int i = 0; i < source->kind->nfields; i++)
 	{
 		Field	   *field = &source->fields[i];
 		bool		mapped;
@@ -321,6 +354,11 @@ find_fields(Source *source, Jsonb *columns)
 		field->column = mapped_column(columns, field->name, &mapped);
 		if (field->column == NULL)
 			continue;
+		if (i == FIELD_LOTS && OidIsValid(source->lots))
+		{
+			field->column = NULL;
+			continue;
+		}
 		attnum = get_attnum(source->relid, field->column);
 		if (attnum <= 0)
 		{
@@ -340,12 +378,57 @@ find_fields(Source *source, Jsonb *columns)
 		getTypeInputInfo(field->type, &function, &field->ioparam);
 		fmgr_info(function, &field->input);
 	}
-	if (source->fields[FIELD_MEMBER_ID].position == 0 &&
-		source->fields[FIELD_IDENTITIES].position == 0)
-		source_error(source, "column=member_id");
-	if (source->fields[FIELD_KEY].position == 0 &&
-		source->fields[FIELD_REF].position == 0)
-		source_error(source, "column=ref");
+	if (OidIsValid(source->lots))
+	{
+		source->fields[FIELD_LOTS].position = ++position;
+		source->fields[FIELD_LOTS].direct = true;
+	}
+	for (int i = 0; i < lengthof(source->kind->required); i++)
+	{
+		const int  *pair = source->kind->required[i];
+
+		if (source->fields[pair[0]].position == 0 &&
+			source->fields[pair[1]].position == 0)
+			source_error(source, psprintf("column=%s",
+										  source->fields[pair[0]].name));
+	}
+}
+
+static char *
+relation_name(Oid relid)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  get_rel_name(relid));
+}
+
+/*
+ * A column of lots, gathered from their own table by the member's number;
+ * its columns have the names of a lot's fields.
+ */
+static void
+append_lots(StringInfo sql, Source *source)
+{
+	static const char *const fields[] = {
+		"unit", "amount", "expires_on", "vests_on", "origin"
+	};
+	const char *separator = "";
+	char	   *number = source->fields[FIELD_NUMBER].column;
+
+	if (number == NULL || get_attnum(source->lots, "number") <= 0 ||
+		get_attnum(source->lots, "unit") <= 0 ||
+		get_attnum(source->lots, "amount") <= 0)
+		source_error(source, "lots need number, unit and amount");
+	appendStringInfoString(sql, ", (SELECT pg_catalog.jsonb_agg("
+						   "pg_catalog.jsonb_build_object(");
+	for (int i = 0; i < lengthof(fields); i++)
+		if (get_attnum(source->lots, fields[i]) > 0)
+		{
+			appendStringInfo(sql, "%s'%s', l.%s", separator, fields[i],
+							 fields[i]);
+			separator = ", ";
+		}
+	appendStringInfo(sql, ")) FROM %s l WHERE l.number = s.%s)",
+					 relation_name(source->lots), quote_identifier(number));
 }
 
 /*
@@ -356,17 +439,17 @@ static void
 build_select(Source *source)
 {
 	StringInfoData sql;
-	char	   *relation =
-		quote_qualified_identifier(get_namespace_name(get_rel_namespace(source->relid)),
-								   get_rel_name(source->relid));
+	char	   *relation = relation_name(source->relid);
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, source->by_position ?
 						   "SELECT s.ctid" : "SELECT NULL");
-	for (int i = 0; i < NFIELDS; i++)
-		if (source->fields[i].position != 0)
+	for (int i = 0; i < source->kind->nfields; i++)
+		if (source->fields[i].column != NULL)
 			appendStringInfo(&sql, ", s.%s",
 							 quote_identifier(source->fields[i].column));
+	if (OidIsValid(source->lots))
+		append_lots(&sql, source);
 	appendStringInfo(&sql, " FROM %s%s s",
 					 source->by_position ? "ONLY " : "", relation);
 	if (source->by_position)
@@ -377,13 +460,15 @@ build_select(Source *source)
 }
 
 static void
-describe_source(Source *source, Oid relid, Jsonb *columns)
+describe_source(Source *source, const LoadKind *load_kind, Oid relid,
+				Oid lots, Jsonb *columns)
 {
 	char		kind = get_rel_relkind(relid);
 	Oid			row_type;
 
-	memset(source, 0, sizeof(Source));
+	source->kind = load_kind;
 	source->relid = relid;
+	source->lots = lots;
 	source->name = get_rel_name(relid);
 	if (source->name == NULL)
 		ereport(ERROR,
@@ -394,11 +479,11 @@ describe_source(Source *source, Oid relid, Jsonb *columns)
 	source->by_position = (kind == RELKIND_RELATION ||
 						   kind == RELKIND_MATVIEW) &&
 		!has_subclass(relid);
-	check_columns(columns);
+	check_columns(source->kind, columns);
 	find_fields(source, columns);
 	build_select(source);
 	row_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
-							   CStringGetDatum("ingest_row"),
+							   CStringGetDatum(load_kind->row_type),
 							   ObjectIdGetDatum(get_namespace_oid("loyalty",
 																  false)));
 	source->row_tupdesc = lookup_rowtype_tupdesc_copy(row_type, -1);
@@ -442,19 +527,20 @@ static Datum
 make_row(const Source *source, Datum line, const NullableDatum *fields,
 		 const char *error)
 {
-	Datum		values[1 + NFIELDS + 1];
-	bool		nulls[1 + NFIELDS + 1];
+	int			nfields = source->kind->nfields;
+	Datum		values[1 + MAX_FIELDS + 1];
+	bool		nulls[1 + MAX_FIELDS + 1];
 
 	values[0] = line;
 	nulls[0] = false;
-	for (int i = 0; i < NFIELDS; i++)
+	for (int i = 0; i < nfields; i++)
 	{
 		values[1 + i] = fields[i].value;
 		nulls[1 + i] = error != NULL || fields[i].isnull;
 	}
-	nulls[1 + NFIELDS] = error == NULL;
+	nulls[1 + nfields] = error == NULL;
 	if (error != NULL)
-		values[1 + NFIELDS] = CStringGetTextDatum(error);
+		values[1 + nfields] = CStringGetTextDatum(error);
 	return HeapTupleGetDatum(heap_form_tuple(source->row_tupdesc, values,
 											 nulls));
 }
@@ -485,7 +571,7 @@ convert_row(void *argument)
 {
 	Source	   *source = argument;
 
-	for (int i = 0; i < NFIELDS; i++)
+	for (int i = 0; i < source->kind->nfields; i++)
 	{
 		Field	   *field = &source->fields[i];
 		NullableDatum *value = &source->values[i];
@@ -546,17 +632,6 @@ convert(Source *source)
 /*
  * The load
  */
-
-enum run_arg
-{
-	RUN_PROGRAM,
-	RUN_SOURCE,
-	RUN_BATCH,
-	RUN_COLUMNS,
-	RUN_ENROLL,
-	RUN_RESTART,
-	RUN_NARGS
-};
 
 typedef struct Load
 {
@@ -661,8 +736,8 @@ record_rows(Load *load)
 		ARG(load->enroll)
 	};
 
-	call("SELECT done, replayed, rejected"
-		 " FROM loyalty.ingest_batch($1, $2, $3, $4, $5)", 5, types, args);
+	call(source->kind->batch_sql, source->kind == &events ? 5 : 4, types,
+		 args);
 }
 
 /* Loads the next batch; false at the end. */
@@ -715,48 +790,108 @@ run(Load *load, bool restart)
 	}
 }
 
+/* Is the procedure called in a transaction block, where it cannot commit? */
+static bool
+is_atomic(FunctionCallInfo fcinfo)
+{
+	return fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
+		castNode(CallContext, fcinfo->context)->atomic;
+}
+
+/* Runs a load from its start, or from where it stopped, to its end. */
+static void
+run_load(Load *load, const LoadKind *kind, Oid relid, Oid lots,
+		 Jsonb *columns, bool restart)
+{
+	if (load->batch < 1 || load->batch > MAX_BATCH)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("batch must be between 1 and %d", MAX_BATCH)));
+	SPI_connect_ext(load->atomic ? 0 : SPI_OPT_NONATOMIC);
+	loyalty_check_version();
+	/* arguments may not outlive the first commit */
+	load->program = PointerGetDatum(DatumGetTextPCopy(load->program));
+	load->context = AllocSetContextCreate(CurrentMemoryContext,
+										  "loyalty ingest",
+										  ALLOCSET_DEFAULT_SIZES);
+	describe_source(&load->source, kind, relid, lots, columns);
+	PG_TRY();
+	{
+		run(load, restart);
+	}
+	PG_FINALLY();
+	{
+		/* it outlives the transaction */
+		if (load->source.portal != NULL)
+			SPI_cursor_close(load->source.portal);
+	}
+	PG_END_TRY();
+	SPI_finish();
+}
+
+static void
+require_arguments(FunctionCallInfo fcinfo, int nullable, int also_nullable)
+{
+	for (int i = 0; i < PG_NARGS(); i++)
+		if (PG_ARGISNULL(i) && i != nullable && i != also_nullable)
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("argument %d must not be null", i + 1)));
+}
+
+enum ingest_arg
+{
+	INGEST_PROGRAM,
+	INGEST_SOURCE,
+	INGEST_BATCH,
+	INGEST_COLUMNS,
+	INGEST_ENROLL,
+	INGEST_RESTART
+};
+
 /* ingest(program, source, batch, columns, enroll, restart) */
 Datum
 loyalty_ingest_run(PG_FUNCTION_ARGS)
 {
 	Load		load = {0};
 
-	for (int i = 0; i < RUN_NARGS; i++)
-		if (PG_ARGISNULL(i) && i != RUN_COLUMNS)
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("only columns may be null")));
-	load.batch = PG_GETARG_INT32(RUN_BATCH);
-	if (load.batch < 1 || load.batch > MAX_BATCH)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("batch must be between 1 and %d", MAX_BATCH)));
-	load.atomic = fcinfo->context == NULL ||
-		!IsA(fcinfo->context, CallContext) ||
-		castNode(CallContext, fcinfo->context)->atomic;
+	require_arguments(fcinfo, INGEST_COLUMNS, INGEST_COLUMNS);
+	load.program = PG_GETARG_DATUM(INGEST_PROGRAM);
+	load.enroll = PG_GETARG_DATUM(INGEST_ENROLL);
+	load.batch = PG_GETARG_INT32(INGEST_BATCH);
+	load.atomic = is_atomic(fcinfo);
+	run_load(&load, &events, PG_GETARG_OID(INGEST_SOURCE), InvalidOid,
+			 PG_ARGISNULL(INGEST_COLUMNS) ? NULL :
+			 PG_GETARG_JSONB_P_COPY(INGEST_COLUMNS),
+			 PG_GETARG_BOOL(INGEST_RESTART));
+	PG_RETURN_VOID();
+}
 
-	SPI_connect_ext(load.atomic ? 0 : SPI_OPT_NONATOMIC);
-	loyalty_check_version();
-	load.program =
-		PointerGetDatum(DatumGetTextPCopy(PG_GETARG_DATUM(RUN_PROGRAM)));
-	load.enroll = PG_GETARG_DATUM(RUN_ENROLL);
-	load.context = AllocSetContextCreate(CurrentMemoryContext,
-										 "loyalty ingest",
-										 ALLOCSET_DEFAULT_SIZES);
-	describe_source(&load.source, PG_GETARG_OID(RUN_SOURCE),
-					PG_ARGISNULL(RUN_COLUMNS) ? NULL :
-					PG_GETARG_JSONB_P_COPY(RUN_COLUMNS));
-	PG_TRY();
-	{
-		run(&load, PG_GETARG_BOOL(RUN_RESTART));
-	}
-	PG_FINALLY();
-	{
-		/* it outlives the transaction */
-		if (load.source.portal != NULL)
-			SPI_cursor_close(load.source.portal);
-	}
-	PG_END_TRY();
-	SPI_finish();
+enum import_arg
+{
+	IMPORT_PROGRAM,
+	IMPORT_SOURCE,
+	IMPORT_LOTS,
+	IMPORT_BATCH,
+	IMPORT_COLUMNS,
+	IMPORT_RESTART
+};
+
+/* import_members(program, source, lots, batch, columns, restart) */
+Datum
+loyalty_ingest_run_import(PG_FUNCTION_ARGS)
+{
+	Load		load = {0};
+
+	require_arguments(fcinfo, IMPORT_LOTS, IMPORT_COLUMNS);
+	load.program = PG_GETARG_DATUM(IMPORT_PROGRAM);
+	load.batch = PG_GETARG_INT32(IMPORT_BATCH);
+	load.atomic = is_atomic(fcinfo);
+	run_load(&load, &members, PG_GETARG_OID(IMPORT_SOURCE),
+			 PG_ARGISNULL(IMPORT_LOTS) ? InvalidOid :
+			 PG_GETARG_OID(IMPORT_LOTS),
+			 PG_ARGISNULL(IMPORT_COLUMNS) ? NULL :
+			 PG_GETARG_JSONB_P_COPY(IMPORT_COLUMNS),
+			 PG_GETARG_BOOL(IMPORT_RESTART));
 	PG_RETURN_VOID();
 }

@@ -17,6 +17,24 @@ CREATE TYPE loyalty.ingest_row AS (
 	error      text
 );
 
+-- One member to be taken over from another system.
+CREATE TYPE loyalty.import_row AS (
+	line              text,
+	identities        jsonb,
+	profile           jsonb,
+	joined_at         timestamptz,
+	tier              text,
+	tier_since        date,
+	tier_until        date,
+	purchases         int,
+	first_purchase_at timestamptz,
+	last_purchase_at  timestamptz,
+	lots              jsonb,
+	-- the member's number in the other system: what its table of lots refers to
+	number            text,
+	error             text
+);
+
 -- A load: how far it has come.
 CREATE TABLE loyalty.ingest_run (
 	run_id     int         NOT NULL DEFAULT nextval('loyalty.ingest_run_id_seq') PRIMARY KEY,
