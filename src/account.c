@@ -14,17 +14,22 @@
 PG_FUNCTION_INFO_V1(loyalty_member_require);
 PG_FUNCTION_INFO_V1(loyalty_unit_require);
 
-#define ACCOUNT_COLUMNS \
-	"SELECT program_id, salt, status, first_event_at, last_event_at," \
+#define SELECT_ACCOUNT \
+	"SELECT member_id, program_id, salt, status, first_event_at, last_event_at," \
 	" first_purchase_at, last_purchase_at, hold_until, settled_on, due_on," \
 	" wallet, purchases, tier_id, tier_since, tier_until," \
 	" tier_locked_until, tier_state, tier_base, tier_promoted" \
-	" FROM loyalty.account WHERE member_id = $1"
+	" FROM loyalty.account WHERE member_id = "
 
-static Statement select_account = {ACCOUNT_COLUMNS, 1, {INT8OID}};
+static Statement select_account = {SELECT_ACCOUNT "$1", 1, {INT8OID}};
 
 static Statement lock_account = {
-	ACCOUNT_COLUMNS " FOR NO KEY UPDATE", 1, {INT8OID}
+	SELECT_ACCOUNT "$1 FOR NO KEY UPDATE", 1, {INT8OID}
+};
+
+static Statement lock_accounts = {
+	SELECT_ACCOUNT "ANY ($1) ORDER BY member_id FOR NO KEY UPDATE",
+	1, {INT8ARRAYOID}
 };
 
 #define ACCOUNT_TYPES \
@@ -41,6 +46,27 @@ static Statement update_account = {
 	" tier_promoted = $18"
 	" WHERE member_id = $1",
 	18, {ACCOUNT_TYPES}
+};
+
+static Statement update_accounts = {
+	"UPDATE loyalty.account a SET status = r.status,"
+	" first_event_at = r.first_event_at, last_event_at = r.last_event_at,"
+	" first_purchase_at = r.first_purchase_at,"
+	" last_purchase_at = r.last_purchase_at, hold_until = r.hold_until,"
+	" settled_on = r.settled_on, due_on = r.due_on, wallet = r.wallet,"
+	" purchases = r.purchases, tier_id = r.tier_id,"
+	" tier_since = r.tier_since, tier_until = r.tier_until,"
+	" tier_locked_until = r.tier_locked_until, tier_state = r.tier_state,"
+	" tier_base = r.tier_base, tier_promoted = r.tier_promoted"
+	" FROM unnest($1) AS r (member_id bigint, status text,"
+	" first_event_at timestamptz, last_event_at timestamptz,"
+	" first_purchase_at timestamptz, last_purchase_at timestamptz,"
+	" hold_until timestamptz, settled_on date, due_on date,"
+	" wallet loyalty.wallet, purchases int, tier_id int, tier_since date,"
+	" tier_until date, tier_locked_until date, tier_state text,"
+	" tier_base bigint[], tier_promoted boolean)"
+	" WHERE a.member_id = r.member_id",
+	1, {RECORDARRAYOID}
 };
 
 static Statement insert_account = {
@@ -97,30 +123,12 @@ parse_tier_state(const char *name)
 	elog(ERROR, "unknown state of a tier \"%s\"", name);
 }
 
-static TimestampTz
-time_or(int column, TimestampTz otherwise)
-{
-	bool		isnull;
-	Datum		value = statement_value(0, column, &isnull);
-
-	return isnull ? otherwise : DatumGetTimestampTz(value);
-}
-
-static DateADT
-date_or(int column, DateADT otherwise)
-{
-	bool		isnull;
-	Datum		value = statement_value(0, column, &isnull);
-
-	return isnull ? otherwise : DatumGetDateADT(value);
-}
-
 /* What the metrics stood at when the tier began: pairs of unit and amount. */
 static void
-unpack_tier_base(int column, Account *account)
+unpack_tier_base(uint64 row, int column, Account *account)
 {
 	bool		isnull;
-	Datum		value = statement_value(0, column, &isnull);
+	Datum		value = statement_value(row, column, &isnull);
 	ArrayType  *array;
 
 	account->ntier_base = 0;
@@ -148,13 +156,30 @@ pack_tier_base(const Account *account)
 										   TYPALIGN_DOUBLE));
 }
 
-static int32
-int_or_zero(int column)
+/* Reads an account from a row of the last result. */
+static void
+read_account(uint64 row, Account *account)
 {
-	bool		isnull;
-	Datum		value = statement_value(0, column, &isnull);
-
-	return isnull ? 0 : DatumGetInt32(value);
+	account->member_id = DatumGetInt64(statement_notnull(row, 1));
+	account->program_id = DatumGetInt32(statement_notnull(row, 2));
+	account->salt = DatumGetInt64(statement_notnull(row, 3));
+	account->status = parse_status(statement_text(row, 4));
+	account->first_event_at = statement_time_or(row, 5, DT_NOBEGIN);
+	account->last_event_at = statement_time_or(row, 6, DT_NOBEGIN);
+	account->first_purchase_at = statement_time_or(row, 7, DT_NOBEGIN);
+	account->last_purchase_at = statement_time_or(row, 8, DT_NOBEGIN);
+	account->hold_until = statement_time_or(row, 9, DT_NOEND);
+	account->settled_on = DatumGetDateADT(statement_notnull(row, 10));
+	account->due_on = DatumGetDateADT(statement_notnull(row, 11));
+	wallet_unpack(statement_notnull(row, 12), &account->wallet);
+	account->purchases = DatumGetInt32(statement_notnull(row, 13));
+	account->tier_id = statement_int32_or(row, 14, 0);
+	account->tier_since = statement_date_or(row, 15, DATEVAL_NOBEGIN);
+	account->tier_until = statement_date_or(row, 16, DATEVAL_NOEND);
+	account->tier_locked_until = statement_date_or(row, 17, DATEVAL_NOBEGIN);
+	account->tier_state = parse_tier_state(statement_text(row, 18));
+	unpack_tier_base(row, 19, account);
+	account->tier_promoted = DatumGetBool(statement_notnull(row, 20));
 }
 
 /*
@@ -170,65 +195,94 @@ account_load(int64 member_id, AccountLock lock, Account *account)
 
 	if (statement_run(statement, args, lock == ACCOUNT_READ_STABLE) == 0)
 		return false;
-
-	account->member_id = member_id;
-	account->program_id = DatumGetInt32(statement_notnull(0, 1));
-	account->salt = DatumGetInt64(statement_notnull(0, 2));
-	account->status = parse_status(statement_text(0, 3));
-	account->first_event_at = time_or(4, DT_NOBEGIN);
-	account->last_event_at = time_or(5, DT_NOBEGIN);
-	account->first_purchase_at = time_or(6, DT_NOBEGIN);
-	account->last_purchase_at = time_or(7, DT_NOBEGIN);
-	account->hold_until = time_or(8, DT_NOEND);
-	account->settled_on = DatumGetDateADT(statement_notnull(0, 9));
-	account->due_on = DatumGetDateADT(statement_notnull(0, 10));
-	wallet_unpack(statement_notnull(0, 11), &account->wallet);
-	account->purchases = DatumGetInt32(statement_notnull(0, 12));
-	account->tier_id = int_or_zero(13);
-	account->tier_since = date_or(14, DATEVAL_NOBEGIN);
-	account->tier_until = date_or(15, DATEVAL_NOEND);
-	account->tier_locked_until = date_or(16, DATEVAL_NOBEGIN);
-	account->tier_state = parse_tier_state(statement_text(0, 17));
-	unpack_tier_base(18, account);
-	account->tier_promoted = DatumGetBool(statement_notnull(0, 19));
+	read_account(0, account);
 	return true;
 }
 
+/*
+ * Locks the accounts of several members in ascending order and returns those
+ * that there are.
+ */
+Account *
+account_lock_many(const Datum *member_ids, int n, int *nfound)
+{
+	ArrayType  *ids = construct_array(unconstify(Datum *, member_ids), n,
+									  INT8OID, sizeof(int64),
+									  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	NullableDatum args[] = {ARG(PointerGetDatum(ids))};
+	Account    *accounts;
+
+	*nfound = statement_run(&lock_accounts, args, false);
+	accounts = palloc(sizeof(Account) * Max(*nfound, 1));
+	for (int i = 0; i < *nfound; i++)
+		read_account(i, &accounts[i]);
+	SPI_freetuptable(SPI_tuptable);
+	return accounts;
+}
+
+#define ACCOUNT_NARGS 20
+
+/* The columns of an account as arguments; first those of an update. */
 static void
-write_account(Statement *statement, const Account *account)
+account_args(const Account *account, NullableDatum *args)
 {
 #define TIME_ARG(at) \
 	ARG_OR_NULL(TimestampTzGetDatum(at), !TIMESTAMP_NOT_FINITE(at))
 #define DATE_ARG(date) \
 	ARG_OR_NULL(DateADTGetDatum(date), !DATE_NOT_FINITE(date))
-	NullableDatum args[] = {
-		ARG(Int64GetDatum(account->member_id)),
-		ARG(CStringGetTextDatum(status_names[account->status])),
-		TIME_ARG(account->first_event_at),
-		TIME_ARG(account->last_event_at),
-		TIME_ARG(account->first_purchase_at),
-		TIME_ARG(account->last_purchase_at),
-		TIME_ARG(account->hold_until),
-		ARG(DateADTGetDatum(account->settled_on)),
-		ARG(DateADTGetDatum(account->due_on)),
-		ARG(wallet_pack(&account->wallet)),
-		ARG(Int32GetDatum(account->purchases)),
-		ARG_OR_NULL(Int32GetDatum(account->tier_id), account->tier_id != 0),
-		DATE_ARG(account->tier_since),
-		DATE_ARG(account->tier_until),
-		DATE_ARG(account->tier_locked_until),
-		ARG(CStringGetTextDatum(tier_states[account->tier_state])),
-		account->ntier_base > 0 ? ARG(pack_tier_base(account)) : NULL_ARG,
-		ARG(BoolGetDatum(account->tier_promoted)),
-		ARG(Int32GetDatum(account->program_id)),
-		ARG(Int64GetDatum(account->salt))
-	};
+	*args++ = ARG(Int64GetDatum(account->member_id));
+	*args++ = ARG(CStringGetTextDatum(status_names[account->status]));
+	*args++ = TIME_ARG(account->first_event_at);
+	*args++ = TIME_ARG(account->last_event_at);
+	*args++ = TIME_ARG(account->first_purchase_at);
+	*args++ = TIME_ARG(account->last_purchase_at);
+	*args++ = TIME_ARG(account->hold_until);
+	*args++ = ARG(DateADTGetDatum(account->settled_on));
+	*args++ = ARG(DateADTGetDatum(account->due_on));
+	*args++ = ARG(wallet_pack(&account->wallet));
+	*args++ = ARG(Int32GetDatum(account->purchases));
+	*args++ = ARG_OR_NULL(Int32GetDatum(account->tier_id),
+						  account->tier_id != 0);
+	*args++ = DATE_ARG(account->tier_since);
+	*args++ = DATE_ARG(account->tier_until);
+	*args++ = DATE_ARG(account->tier_locked_until);
+	*args++ = ARG(CStringGetTextDatum(tier_states[account->tier_state]));
+	*args++ = account->ntier_base > 0 ?
+		ARG(pack_tier_base(account)) : NULL_ARG;
+	*args++ = ARG(BoolGetDatum(account->tier_promoted));
+	*args++ = ARG(Int32GetDatum(account->program_id));
+	*args++ = ARG(Int64GetDatum(account->salt));
 #undef TIME_ARG
 #undef DATE_ARG
+}
 
+static void
+write_account(Statement *statement, const Account *account)
+{
+	NullableDatum args[ACCOUNT_NARGS];
+
+	account_args(account, args);
 	if (statement_run(statement, args, false) != 1)
 		elog(ERROR, "account " INT64_FORMAT " was not written",
 			 account->member_id);
+}
+
+/* Writes back several accounts that this transaction has locked. */
+void
+account_update_many(const Account *const *accounts, int n)
+{
+	StatementRows rows;
+	NullableDatum args[ACCOUNT_NARGS];
+
+	rows_begin(&rows, &update_account);
+	for (int i = 0; i < n; i++)
+	{
+		account_args(accounts[i], args);
+		rows_append(&rows, args);
+	}
+	args[0] = ARG(rows_array(&rows));
+	if (statement_run(&update_accounts, args, false) != n)
+		elog(ERROR, "%d accounts were not all written", n);
 }
 
 /* Writes back an account that this transaction has locked. */

@@ -55,7 +55,10 @@ typedef enum AccountLock
 } AccountLock;
 
 extern bool account_load(int64 member_id, AccountLock lock, Account *account);
+extern Account *account_lock_many(const Datum *member_ids, int n,
+								  int *nfound);
 extern void account_update(const Account *account);
+extern void account_update_many(const Account *const *accounts, int n);
 extern void account_insert(const Account *account);
 extern const char *account_status_name(AccountStatus status);
 extern const char *account_tier_state_name(TierState state);

@@ -243,28 +243,16 @@ check_documents(Call *call)
 	return true;
 }
 
-/*
- * Starts a call: SPI, arguments, the form of key and reference.  Everything
- * made from here on lives in the caller's context.
- */
-bool
-call_begin(Call *call, FunctionCallInfo fcinfo, const Verb *verb)
+/* Reads the arguments, and checks the form of key and reference. */
+static bool
+begin(Call *call, FunctionCallInfo fcinfo, const Verb *verb,
+	  StoreBatch *batch)
 {
-	MemoryContext caller = CurrentMemoryContext;
-
-	/* the library may be newer than the SQL that declares the function */
-	if (PG_NARGS() != verb->nargs)
-		elog(ERROR, "%s has %d arguments, not %d", verb->name, PG_NARGS(),
-			 verb->nargs);
-
 	memset(call, 0, sizeof(Call));
 	call->verb = verb;
 	call->fcinfo = fcinfo;
+	call->batch = batch;
 	call->event = verb->event;
-	SPI_connect();
-	MemoryContextSwitchTo(caller);
-	loyalty_check_version();
-
 	call->now = loyalty_clock();
 	call->at = call->now;
 	read_arguments(call);
@@ -282,6 +270,36 @@ call_begin(Call *call, FunctionCallInfo fcinfo, const Verb *verb)
 						   "%s needs a key or a ref, so that it can be "
 						   "repeated safely", verb->name);
 	return true;
+}
+
+/*
+ * Starts a call: SPI, arguments, the form of key and reference.  Everything
+ * made from here on lives in the caller's context.
+ */
+bool
+call_begin(Call *call, FunctionCallInfo fcinfo, const Verb *verb)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	/* the library may be newer than the SQL that declares the function */
+	if (PG_NARGS() != verb->nargs)
+		elog(ERROR, "%s has %d arguments, not %d", verb->name, PG_NARGS(),
+			 verb->nargs);
+	SPI_connect();
+	MemoryContextSwitchTo(caller);
+	loyalty_check_version();
+	return begin(call, fcinfo, verb, NULL);
+}
+
+/*
+ * Starts a call that belongs to a batch: its account comes from there, and
+ * goes back there when it is finished.  SPI is the batch's.
+ */
+bool
+call_begin_batch(Call *call, FunctionCallInfo fcinfo, const Verb *verb,
+				 StoreBatch *batch)
+{
+	return begin(call, fcinfo, verb, batch);
 }
 
 /* Appends a length and bytes, so that no two lists of arguments look alike. */
@@ -446,6 +464,31 @@ call_is_request(const Call *call, const bytea *hash)
 			   VARSIZE_ANY_EXHDR(own)) == 0;
 }
 
+/* Is there a row of this key, or of this reference? */
+static bool
+find_match(const Call *call, const text *key, const text *ref,
+		   JournalMatch *match)
+{
+	if (call->batch != NULL)
+		return store_batch_match(call->batch, call->member_id, key, ref,
+								 call->verb->kind, call->event, match);
+	return journal_match(call->member_id, key, ref, call->verb->kind,
+						 call->event, match);
+}
+
+/* The row of the first time; of a batch nobody looks at more than its id. */
+static JournalRow *
+first_row(const Call *call, int64 journal_id)
+{
+	JournalRow *row;
+
+	if (call->batch == NULL)
+		return journal_read(call->member_id, journal_id);
+	row = journal_row_make(call->member_id, call->verb->kind, call->now);
+	row->journal_id = journal_id;
+	return row;
+}
+
 /*
  * Has this request been answered, or refused because its key or reference
  * belongs to another?  True when there is nothing more to do.
@@ -464,14 +507,13 @@ call_replay(Call *call, const text *key, const text *ref)
 		call->ref_unchecked = true;
 		ref = NULL;
 	}
-	if (!journal_match(call->member_id, key, ref, call->verb->kind,
-					   call->event, &match))
+	if (!find_match(call, key, ref, &match))
 		return false;
 	if (match.by_key || key == NULL)
 	{
 		call->ref_unchecked = false;
 		if (call_is_request(call, match.request_hash))
-			call->replay = journal_read(call->member_id, match.journal_id);
+			call->replay = first_row(call, match.journal_id);
 		else
 			call_refuse(call, REFUSAL_KEY_REUSED, "journal_id=" INT64_FORMAT,
 						match.journal_id);
@@ -563,9 +605,13 @@ bool
 call_open(Call *call)
 {
 	AccountLock lock = call->mode == MODE_DRY ? ACCOUNT_READ : ACCOUNT_LOCK;
+	bool		found = call->batch != NULL ?
+		store_batch_load(call->batch, call->member_id, call->now,
+						 &call->account, &call->decision) :
+		store_load(call->member_id, lock, call->now, &call->account,
+				   &call->decision);
 
-	if (!store_load(call->member_id, lock, call->now, &call->account,
-					&call->decision))
+	if (!found)
 		return call_refuse(call, REFUSAL_MEMBER_NOT_FOUND,
 						   "member_id=" INT64_FORMAT, call->member_id);
 	return call_open_loaded(call);
@@ -647,25 +693,33 @@ complete(Call *call)
 		return;
 	if (call->store_first != NULL)
 		call->store_first(call);
-	if (call->ref_unchecked)
+	if (call->batch != NULL)
+		store_batch_keep(call->batch, decision);
+	else if (call->ref_unchecked)
 		store_with_ref(call);
 	else
 		store_decision(decision);
 }
 
-/* Ends the call and returns the receipt, in the caller's context. */
-Datum
-call_close(Call *call)
+/* Ends the call: what was decided is stored, or kept by its batch. */
+void
+call_finish(Call *call)
 {
-	Datum		receipt;
-
 	if (call->refusal == REFUSAL_NONE && call->replay == NULL &&
 		!call->nothing_new)
 		complete(call);
 
 	if (call->refusal != REFUSAL_NONE && call->undo != NULL)
 		call->undo(call);
+}
 
+/* The same for a call of its own; returns the receipt, in its context. */
+Datum
+call_close(Call *call)
+{
+	Datum		receipt;
+
+	call_finish(call);
 	if (call->refusal != REFUSAL_NONE)
 		receipt = journal_refusal_receipt(call->member_id, call->refusal,
 										  call->detail);

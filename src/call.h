@@ -19,7 +19,7 @@
 
 #include "utils/jsonb.h"
 
-#include "decide.h"
+#include "store.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -82,6 +82,7 @@ struct Call
 {
 	const Verb *verb;
 	FunctionCallInfo fcinfo;
+	StoreBatch *batch;			/* to which it belongs, or NULL */
 	CallMode	mode;
 	Refusal		refusal;
 	const char *detail;
@@ -108,11 +109,14 @@ struct Call
 };
 
 extern bool call_begin(Call *call, FunctionCallInfo fcinfo, const Verb *verb);
+extern bool call_begin_batch(Call *call, FunctionCallInfo fcinfo,
+							 const Verb *verb, StoreBatch *batch);
 extern bool call_open(Call *call);
 extern bool call_open_loaded(Call *call);
 extern bool call_replay(Call *call, const text *key, const text *ref);
 extern bool call_is_request(const Call *call, const bytea *hash);
 extern bool call_replay_same(Call *call, const text *ref);
+extern void call_finish(Call *call);
 extern Datum call_close(Call *call);
 extern bool call_refuse(Call *call, Refusal refusal, const char *format,...)
 			pg_attribute_printf(3, 4);

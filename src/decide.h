@@ -120,11 +120,18 @@ typedef struct Awards
 	RuleVerdict *verdicts;
 } Awards;
 
+/*
+ * Accounts of one programme that are locked together, and decisions about
+ * them that are stored together (store_batch.c).
+ */
+typedef struct StoreBatch StoreBatch;
+
 /* A decision about one account: rows to append, holds and wallet changed. */
 typedef struct Decision
 {
 	Account    *account;
 	const Program *program;
+	StoreBatch *batch;			/* to which it belongs, or NULL */
 	TimestampTz now;
 	DateADT		today;
 	int			nrows;
@@ -234,6 +241,10 @@ extern void decide_tier_review(Decision *decision, JournalRow *row,
 extern void decide_tier_grant(Decision *decision, JournalRow *row,
 							  const Tier *tier, DateADT tier_until,
 							  DateADT locked_until);
+/* With a member of another system. */
+extern void decide_tier_import(Decision *decision, JournalRow *row,
+							   const Tier *tier, DateADT since,
+							   DateADT until);
 
 #pragma GCC visibility pop
 

@@ -616,3 +616,21 @@ decide_tier_grant(Decision *decision, JournalRow *row, const Tier *tier,
 				 tier_until == DATEVAL_NOBEGIN ?
 				 period_until(tier, today) : tier_until);
 }
+
+/*
+ * Takes over a tier that was held already.  What its metrics hold of the
+ * month in which it began counts as come in since.  until DATEVAL_NOBEGIN:
+ * as long as the tier is valid.
+ */
+void
+decide_tier_import(Decision *decision, JournalRow *row, const Tier *tier,
+				   DateADT since, DateADT until)
+{
+	TierChange *change =
+		begin_period(decision, row, TIER_GRANTED, tier, since,
+					 until == DATEVAL_NOBEGIN ?
+					 period_until(tier, since) : until);
+
+	if (since < decision->today)
+		change->effective_at = program_midnight(decision->program, since);
+}

@@ -150,17 +150,28 @@ check_event(Call *call)
 	return true;
 }
 
+static void
+record(Call *call)
+{
+	if (read_event(call) && call_open(call) && check_event(call))
+		event_apply(call, RECORD_AMOUNT, -1, RECORD_DATA);
+}
+
 Datum
 loyalty_event_record(PG_FUNCTION_ARGS)
 {
 	Call		call;
 
-	if (call_begin(&call, fcinfo, &record_verb) &&
-		read_event(&call) &&
-		call_open(&call) &&
-		check_event(&call))
-		event_apply(&call, RECORD_AMOUNT, -1, RECORD_DATA);
+	if (call_begin(&call, fcinfo, &record_verb))
+		record(&call);
 	return call_close(&call);
+}
+
+static void
+purchase(Call *call)
+{
+	if (call_open(call))
+		event_apply(call, PURCHASE_AMOUNT, PURCHASE_ITEMS, PURCHASE_DATA);
 }
 
 Datum
@@ -168,10 +179,113 @@ loyalty_event_purchase(PG_FUNCTION_ARGS)
 {
 	Call		call;
 
-	if (call_begin(&call, fcinfo, &purchase_verb) &&
-		call_open(&call))
-		event_apply(&call, PURCHASE_AMOUNT, PURCHASE_ITEMS, PURCHASE_DATA);
+	if (call_begin(&call, fcinfo, &purchase_verb))
+		purchase(&call);
 	return call_close(&call);
+}
+
+/* Is this the event of purchase(), not of record()? */
+bool
+event_is_purchase(const EventInput *input)
+{
+	const text *event;
+
+	if (input->event.isnull)
+		return true;
+	event = DatumGetTextPP(input->event.value);
+	return VARSIZE_ANY_EXHDR(event) == strlen("purchase") &&
+		memcmp(VARDATA_ANY(event), "purchase", strlen("purchase")) == 0;
+}
+
+/* What a finished call came to. */
+EventOutcome
+event_outcome(const Call *call)
+{
+	const JournalRow *row = call->replay ? call->replay : call->row;
+	EventOutcome outcome = {
+		.refusal = call->refusal,
+		.detail = call->detail,
+		.member_id = call->member_id
+	};
+
+	if (call->refusal == REFUSAL_NONE)
+	{
+		outcome.replayed = call->replay != NULL || call->nothing_new;
+		outcome.journal_id = row->journal_id;
+	}
+	return outcome;
+}
+
+/* Finishes a call of its own that needs no receipt. */
+EventOutcome
+event_end(Call *call)
+{
+	call_finish(call);
+	SPI_finish();
+	return event_outcome(call);
+}
+
+static EventOutcome
+run_purchase(StoreBatch *batch, const EventInput *input, NullableDatum mode)
+{
+	LOCAL_FCINFO(fcinfo, PURCHASE_NARGS);
+	Call		call;
+
+	InitFunctionCallInfoData(*fcinfo, NULL, PURCHASE_NARGS, InvalidOid, NULL,
+							 NULL);
+	fcinfo->args[PURCHASE_MEMBER_ID] = input->member_id;
+	fcinfo->args[PURCHASE_AMOUNT] = input->amount;
+	fcinfo->args[PURCHASE_REF] = input->ref;
+	fcinfo->args[PURCHASE_ITEMS] = input->items;
+	fcinfo->args[PURCHASE_DATA] = input->data;
+	fcinfo->args[PURCHASE_AT] = input->at;
+	fcinfo->args[PURCHASE_KEY] = input->key;
+	fcinfo->args[PURCHASE_MODE] = mode;
+	if (call_begin_batch(&call, fcinfo, &purchase_verb, batch))
+		purchase(&call);
+	call_finish(&call);
+	return event_outcome(&call);
+}
+
+static EventOutcome
+run_record(StoreBatch *batch, const EventInput *input, NullableDatum mode)
+{
+	LOCAL_FCINFO(fcinfo, RECORD_NARGS);
+	Call		call;
+
+	InitFunctionCallInfoData(*fcinfo, NULL, RECORD_NARGS, InvalidOid, NULL,
+							 NULL);
+	fcinfo->args[RECORD_MEMBER_ID] = input->member_id;
+	fcinfo->args[RECORD_EVENT] = input->event;
+	fcinfo->args[RECORD_AMOUNT] = input->amount;
+	fcinfo->args[RECORD_REF] = input->ref;
+	fcinfo->args[RECORD_DATA] = input->data;
+	fcinfo->args[RECORD_AT] = input->at;
+	fcinfo->args[RECORD_KEY] = input->key;
+	fcinfo->args[RECORD_MODE] = mode;
+	if (call_begin_batch(&call, fcinfo, &record_verb, batch))
+	{
+		if (input->items.isnull)
+			record(&call);
+		else
+			call_refuse(&call, REFUSAL_ITEMS_INVALID,
+						"only a purchase has items");
+	}
+	call_finish(&call);
+	return event_outcome(&call);
+}
+
+/*
+ * Judges an event as purchase() or record() would in mode 'try', on an
+ * account of the batch, which keeps the decision.
+ */
+EventOutcome
+event_run(StoreBatch *batch, const EventInput *input)
+{
+	NullableDatum mode = ARG(CStringGetTextDatum("try"));
+
+	return event_is_purchase(input) ?
+		run_purchase(batch, input, mode) : run_record(batch, input, mode);
 }
 
 /*

@@ -14,11 +14,45 @@
 
 #define MAX_CART_LINES 5000
 
+/* The arguments of record() and purchase(), for an event of a batch. */
+typedef struct EventInput
+{
+	NullableDatum member_id;
+	NullableDatum event;		/* NULL: purchase */
+	NullableDatum amount;
+	NullableDatum ref;
+	NullableDatum items;
+	NullableDatum data;
+	NullableDatum at;
+	NullableDatum key;
+} EventInput;
+
 extern Facts *event_facts(Decision *decision, const JournalRow *row,
 						  const CartLines *lines, Jsonb *items, Jsonb *data,
 						  bool read_only);
 extern void event_facts_person(Decision *decision, Facts *facts,
 							   TimestampTz joined_at, const Jsonb *profile);
+/* What a call came to that was made for a row of a batch. */
+typedef struct EventOutcome
+{
+	Refusal		refusal;		/* REFUSAL_NONE: done, or replayed */
+	const char *detail;
+	bool		replayed;
+	int64		member_id;
+	int64		journal_id;		/* 0: there was nothing new */
+} EventOutcome;
+
+extern EventOutcome event_outcome(const Call *call);
+extern EventOutcome event_end(Call *call);
+extern EventOutcome event_enroll(NullableDatum program,
+								 NullableDatum identities, NullableDatum at);
+extern EventOutcome event_import(NullableDatum program,
+								 NullableDatum identities,
+								 NullableDatum profile, NullableDatum state,
+								 NullableDatum at);
+extern bool event_is_purchase(const EventInput *input);
+extern EventOutcome event_run(StoreBatch *batch, const EventInput *input);
+
 extern bool event_judge(Call *call, JournalRow *row, Facts *facts);
 extern bool event_apply(Call *call, int amount_arg, int items_arg,
 						int data_arg);

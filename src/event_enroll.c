@@ -4,14 +4,14 @@
  * Finds or creates the member that identities lead to: enroll, and sale,
  * which goes on to purchase.
  */
-#include "event.h"
+#include "event_enroll.h"
 
 #include "access/xact.h"
 #include "utils/builtins.h"
 #include "utils/resowner.h"
 
-#include "identity.h"
 #include "member.h"
+#include "statement.h"
 
 PG_FUNCTION_INFO_V1(loyalty_event_enroll);
 PG_FUNCTION_INFO_V1(loyalty_event_sale);
@@ -71,18 +71,6 @@ static const Verb sale_verb = {
 	}
 };
 
-/* A call that starts from identities; the call comes first, for the hooks. */
-typedef struct Enrolment
-{
-	Call		call;
-	const Program *program;
-	IdentityList identities;
-	IdentityList inserted;		/* those that are new to the member */
-	int			nnew;
-	const Jsonb *profile;		/* NULL: none given */
-	bool		is_new;			/* the member is */
-} Enrolment;
-
 static void
 undo_identities(Call *call)
 {
@@ -107,9 +95,10 @@ store_person(Call *call)
 		member_complete_profile(call->member_id, profile);
 }
 
-static bool
-read_program(Enrolment *enrolment, int program_arg, int identities_arg,
-			 int profile_arg)
+/* Reads program, identities and profile (profile_arg < 0: none). */
+bool
+enrolment_read(Enrolment *enrolment, int program_arg, int identities_arg,
+			   int profile_arg)
 {
 	Call	   *call = &enrolment->call;
 	char	   *name = text_to_cstring(call_text(call, program_arg));
@@ -238,8 +227,8 @@ open_known(Enrolment *enrolment, int64 member_id, bool *again)
 }
 
 /* Finds or creates the member and opens the call for it. */
-static bool
-open_enrolment(Enrolment *enrolment)
+bool
+enrolment_open(Enrolment *enrolment)
 {
 	Call	   *call = &enrolment->call;
 
@@ -292,35 +281,59 @@ judge_signup(Enrolment *enrolment, JournalRow *row, Jsonb *data)
 	return event_judge(call, row, facts);
 }
 
+static void
+enroll(Enrolment *enrolment)
+{
+	Call	   *call = &enrolment->call;
+
+	if (!enrolment_read(enrolment, ENROLL_PROGRAM, ENROLL_IDENTITIES,
+					  ENROLL_PROFILE) ||
+		!enrolment_open(enrolment))
+		return;
+	if (enrolment->nnew == 0)
+	{
+		call->row = journal_row_make(call->member_id, "event", call->now);
+		call->nothing_new = true;
+		if (call_data(call, ENROLL_DATA, -1) && call->mode != MODE_DRY)
+			store_person(call);
+		return;
+	}
+	call->row = member_row(enrolment);
+	call->row->key = call->key;
+	call->row->request_hash = call->request_hash;
+	if (call_data(call, ENROLL_DATA, -1) && enrolment->is_new)
+		judge_signup(enrolment, call->row, call_jsonb(call, ENROLL_DATA));
+}
+
 Datum
 loyalty_event_enroll(PG_FUNCTION_ARGS)
 {
 	Enrolment	enrolment;
-	Call	   *call = &enrolment.call;
 
-	if (call_begin(call, fcinfo, &enroll_verb) &&
-		read_program(&enrolment, ENROLL_PROGRAM, ENROLL_IDENTITIES,
-					 ENROLL_PROFILE) &&
-		open_enrolment(&enrolment))
-	{
-		if (enrolment.nnew == 0)
-		{
-			call->row = journal_row_make(call->member_id, "event", call->now);
-			call->nothing_new = true;
-			if (call_data(call, ENROLL_DATA, -1) && call->mode != MODE_DRY)
-				store_person(call);
-		}
-		else
-		{
-			call->row = member_row(&enrolment);
-			call->row->key = call->key;
-			call->row->request_hash = call->request_hash;
-			if (call_data(call, ENROLL_DATA, -1) && enrolment.is_new)
-				judge_signup(&enrolment, call->row,
-							 call_jsonb(call, ENROLL_DATA));
-		}
-	}
-	return call_close(call);
+	if (call_begin(&enrolment.call, fcinfo, &enroll_verb))
+		enroll(&enrolment);
+	return call_close(&enrolment.call);
+}
+
+/* Enrols as enroll() would in mode 'try', and returns the outcome. */
+EventOutcome
+event_enroll(NullableDatum program, NullableDatum identities,
+			 NullableDatum at)
+{
+	LOCAL_FCINFO(fcinfo, ENROLL_NARGS);
+	Enrolment	enrolment;
+
+	InitFunctionCallInfoData(*fcinfo, NULL, ENROLL_NARGS, InvalidOid, NULL,
+							 NULL);
+	for (int i = 0; i < ENROLL_NARGS; i++)
+		fcinfo->args[i] = NULL_ARG;
+	fcinfo->args[ENROLL_PROGRAM] = program;
+	fcinfo->args[ENROLL_IDENTITIES] = identities;
+	fcinfo->args[ENROLL_AT] = at;
+	fcinfo->args[ENROLL_MODE] = ARG(CStringGetTextDatum("try"));
+	if (call_begin(&enrolment.call, fcinfo, &enroll_verb))
+		enroll(&enrolment);
+	return event_end(&enrolment.call);
 }
 
 Datum
@@ -330,8 +343,8 @@ loyalty_event_sale(PG_FUNCTION_ARGS)
 	Call	   *call = &enrolment.call;
 
 	if (call_begin(call, fcinfo, &sale_verb) &&
-		read_program(&enrolment, SALE_PROGRAM, SALE_IDENTITIES, -1) &&
-		open_enrolment(&enrolment))
+		enrolment_read(&enrolment, SALE_PROGRAM, SALE_IDENTITIES, -1) &&
+		enrolment_open(&enrolment))
 	{
 		JournalRow *row = enrolment.nnew > 0 ? member_row(&enrolment) : NULL;
 

@@ -192,6 +192,7 @@ load_past_counter(Decision *decision, Facts *facts, const Unit *counter,
 	for (int i = 0; i < facts->npast; i++)
 		if (facts->past[i].unit_id == counter->unit_id)
 			return;
+	store_publish(decision);
 	statement_run(&select_past, args, read_only);
 	facts->past = facts->past == NULL ?
 		palloc(sizeof(PastCount)) :

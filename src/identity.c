@@ -278,6 +278,16 @@ static Statement select_owners = {
 	3, {INT4OID, TEXTARRAYOID, TEXTARRAYOID}
 };
 
+/* The same for several lists; n: which of them. */
+static Statement select_owners_of_lists = {
+	"SELECT g.n, i.member_id, count(*)"
+	" FROM unnest($2, $3, $4) AS g(n, kind, value)"
+	" JOIN loyalty.identity i"
+	" ON i.value = g.value AND i.kind = g.kind AND i.program_id = $1"
+	" GROUP BY g.n, i.member_id",
+	4, {INT4OID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
+};
+
 /* In the order given, so that two sessions cannot wait for each other. */
 static Statement insert_identities = {
 	"INSERT INTO loyalty.identity (program_id, kind, value, member_id,"
@@ -330,6 +340,53 @@ identity_owners(int32 program_id, const IdentityList *list,
 		return;
 	owners->member_id = DatumGetInt64(statement_notnull(0, 1));
 	owners->nknown = DatumGetInt64(statement_notnull(0, 2));
+}
+
+/* The same for several lists at once. */
+void
+identity_owners_many(int32 program_id, const IdentityList *lists, int n,
+					 IdentityOwners *owners)
+{
+	IdentityList all = {0};
+	Datum	   *numbers;
+	NullableDatum args[4];
+	uint64		nfound;
+
+	for (int i = 0; i < n; i++)
+		all.n += lists[i].n;
+	all.identities = palloc(sizeof(Identity) * all.n);
+	numbers = palloc(sizeof(Datum) * all.n);
+	all.n = 0;
+	for (int i = 0; i < n; i++)
+		for (int j = 0; j < lists[i].n; j++)
+		{
+			numbers[all.n] = Int32GetDatum(i);
+			all.identities[all.n++] = lists[i].identities[j];
+		}
+
+	args[0] = ARG(Int32GetDatum(program_id));
+	args[1] = ARG(PointerGetDatum(construct_array(numbers, all.n, INT4OID,
+												  sizeof(int32), true,
+												  TYPALIGN_INT)));
+	args[2] = ARG(text_array(&all, true));
+	args[3] = ARG(text_array(&all, false));
+	nfound = statement_run(&select_owners_of_lists, args, false);
+	memset(owners, 0, sizeof(IdentityOwners) * n);
+	for (uint64 i = 0; i < nfound; i++)
+	{
+		IdentityOwners *owner = &owners[DatumGetInt32(statement_notnull(i, 1))];
+
+		owner->several = owner->member_id != 0;
+		owner->member_id = DatumGetInt64(statement_notnull(i, 2));
+		owner->nknown = DatumGetInt64(statement_notnull(i, 3));
+	}
+}
+
+/* Lists in the order in which their first identities are inserted. */
+int
+identity_compare(const IdentityList *a, const IdentityList *b)
+{
+	return compare_identities(&a->identities[0], &b->identities[0]);
 }
 
 /*

@@ -37,6 +37,9 @@ typedef struct IdentityOwners
 extern bool identity_parse(Call *call, const Jsonb *json, IdentityList *list);
 extern void identity_owners(int32 program_id, const IdentityList *list,
 							IdentityOwners *owners);
+extern void identity_owners_many(int32 program_id, const IdentityList *lists,
+								 int n, IdentityOwners *owners);
+extern int	identity_compare(const IdentityList *a, const IdentityList *b);
 extern void identity_insert(int32 program_id, int64 member_id,
 							const IdentityList *list,
 							IdentityList *inserted);

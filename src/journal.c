@@ -45,6 +45,21 @@ static Statement select_row = {
 	2, {INT8OID, INT8OID}
 };
 
+/* By key, and by ref; each request names its member, so both use an index. */
+static Statement select_known = {
+	"SELECT j.member_id, j.key, j.ref, j.kind, j.event, j.journal_id,"
+	" j.request_hash"
+	" FROM unnest($1, $2) AS r (member_id, key)"
+	" JOIN loyalty.journal j ON j.member_id = r.member_id AND j.key = r.key"
+	" UNION ALL"
+	" SELECT j.member_id, j.key, j.ref, j.kind, j.event, j.journal_id,"
+	" j.request_hash"
+	" FROM unnest($1, $3, $4, $5) AS r (member_id, ref, kind, event)"
+	" JOIN loyalty.journal j ON j.member_id = r.member_id AND j.ref = r.ref"
+	" AND j.kind = r.kind AND j.event = r.event",
+	5, {INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
+};
+
 static Statement select_entries = {
 	"SELECT unit_id, amount, balance_after, vests_on, expires_on"
 	" FROM loyalty.entry WHERE member_id = $1 AND journal_id = $2"
@@ -63,6 +78,20 @@ static Statement insert_row = {
 		INT8OID, INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
 		TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID,
 	JSONBOID, INT4OID, INT4OID}
+};
+
+static Statement insert_rows = {
+	"INSERT INTO loyalty.journal (member_id, journal_id, effective_at,"
+	" recorded_at, amount, hold_id, other_member_id, program_id, unit_id,"
+	" kind, event, key, ref, reverses, channel, store, staff, actor, reason,"
+	" request_hash, outcome, tier_before, tier_after)"
+	" SELECT * FROM unnest($1) AS r (member_id bigint, journal_id bigint,"
+	" effective_at timestamptz, recorded_at timestamptz, amount bigint,"
+	" hold_id bigint, other_member_id bigint, program_id int, unit_id int,"
+	" kind text, event text, key text, ref text, reverses text,"
+	" channel text, store text, staff text, actor text, reason text,"
+	" request_hash bytea, outcome jsonb, tier_before int, tier_after int)",
+	1, {RECORDARRAYOID}
 };
 
 /*
@@ -108,6 +137,24 @@ static Statement insert_entries[ENTRIES_PER_STATEMENT] = {
 	ENTRIES(6, TYPES_4, TYPES_2),
 	ENTRIES(7, TYPES_4, TYPES_2, TYPES_1),
 	ENTRIES(8, TYPES_4, TYPES_4)
+};
+
+/* The entries of many rows. */
+static Statement insert_entry_rows = {
+	"INSERT INTO loyalty.entry (member_id, journal_id, program_id, amount,"
+	" balance_after, unit_id, vests_on, expires_on, rule_id, line, origin)"
+	" SELECT * FROM unnest($1) AS r (member_id bigint, journal_id bigint,"
+	" program_id int, amount bigint, balance_after bigint, unit_id int,"
+	" vests_on date, expires_on date, rule_id int, line smallint,"
+	" origin \"char\")",
+	1, {RECORDARRAYOID}
+};
+
+static Statement insert_data_rows = {
+	"INSERT INTO loyalty.event_data (member_id, journal_id, program_id, data)"
+	" SELECT * FROM unnest($1) AS r (member_id bigint, journal_id bigint,"
+	" program_id int, data jsonb)",
+	1, {RECORDARRAYOID}
 };
 
 static Statement insert_data = {
@@ -242,6 +289,86 @@ journal_match(int64 member_id, const text *key, const text *ref,
 	return n > 0;
 }
 
+static Datum
+text_array_of(Datum *texts, bool *nulls, int n)
+{
+	int			dims[1] = {n};
+	int			lbs[1] = {1};
+
+	return PointerGetDatum(construct_md_array(texts, nulls, 1, dims, lbs,
+											  TEXTOID, -1, false,
+											  TYPALIGN_INT));
+}
+
+static text *
+column_text(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = statement_value(row, column, &isnull);
+
+	return isnull ? NULL : DatumGetTextPCopy(value);
+}
+
+/*
+ * What the journal knows of several requests, in one statement: rows that
+ * have the key or the reference of one, as a list of JournalRequest.
+ */
+List *
+journal_known(const JournalRequest *requests, int n)
+{
+	enum
+	{
+		KEY, REF, KIND, EVENT, NTEXTS
+	};
+	Datum	   *members = palloc(sizeof(Datum) * n);
+	Datum	   *texts[NTEXTS];
+	bool	   *nulls[NTEXTS];
+	NullableDatum args[1 + NTEXTS];
+	List	   *known = NIL;
+	uint64		nknown;
+
+	for (int column = 0; column < NTEXTS; column++)
+	{
+		texts[column] = palloc(sizeof(Datum) * n);
+		nulls[column] = palloc0(sizeof(bool) * n);
+	}
+	for (int i = 0; i < n; i++)
+	{
+		const JournalRequest *request = &requests[i];
+
+		members[i] = Int64GetDatum(request->member_id);
+		texts[KEY][i] = PointerGetDatum(request->key);
+		nulls[KEY][i] = request->key == NULL;
+		texts[REF][i] = PointerGetDatum(request->ref);
+		nulls[REF][i] = request->ref == NULL;
+		texts[KIND][i] = CStringGetTextDatum(request->kind);
+		texts[EVENT][i] = CStringGetTextDatum(request->event);
+	}
+	args[0] = ARG(PointerGetDatum(construct_array(members, n, INT8OID,
+												  sizeof(int64),
+												  FLOAT8PASSBYVAL,
+												  TYPALIGN_DOUBLE)));
+	for (int column = 0; column < NTEXTS; column++)
+		args[1 + column] = ARG(text_array_of(texts[column], nulls[column], n));
+
+	nknown = statement_run(&select_known, args, false);
+	for (uint64 i = 0; i < nknown; i++)
+	{
+		JournalRequest *request = palloc(sizeof(JournalRequest));
+
+		request->member_id = DatumGetInt64(statement_notnull(i, 1));
+		request->key = column_text(i, 2);
+		request->ref = column_text(i, 3);
+		request->kind = statement_text(i, 4);
+		request->event = statement_text(i, 5);
+		request->journal_id = DatumGetInt64(statement_notnull(i, 6));
+		request->request_hash = column_bytea(i, 7);
+		known = lappend(known, request);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return known;
+}
+
 /* Reads a row and its entries, as much as a receipt shows. */
 JournalRow *
 journal_read(int64 member_id, int64 journal_id)
@@ -284,38 +411,39 @@ journal_read(int64 member_id, int64 journal_id)
 	return row;
 }
 
+#define ROW_NARGS 23
+
 static void
-write_row(const JournalRow *row, const Program *program)
+row_args(const JournalRow *row, const Program *program, NullableDatum *args)
 {
 #define ID_ARG(id) ARG_OR_NULL(Int64GetDatum(id), (id) != 0)
-	NullableDatum args[] = {
-		ARG(Int64GetDatum(row->member_id)),
-		ARG(Int64GetDatum(row->journal_id)),
-		ARG(TimestampTzGetDatum(row->effective_at)),
-		ARG(TimestampTzGetDatum(GetCurrentTimestamp())),
-		ARG_OR_NULL(Int64GetDatum(row->amount), row->has_amount),
-		ID_ARG(row->hold_id),
-		ID_ARG(row->other_member_id),
-		ARG(Int32GetDatum(program->program_id)),
-		ARG_OR_NULL(Int32GetDatum(row->unit_id), row->unit_id != 0),
-		ARG(CStringGetTextDatum(row->kind)),
-		row->event ? ARG(CStringGetTextDatum(row->event)) : NULL_ARG,
-		POINTER_ARG(row->key),
-		POINTER_ARG(row->ref),
-		POINTER_ARG(row->reverses),
-		POINTER_ARG(row->channel),
-		POINTER_ARG(row->store),
-		POINTER_ARG(row->staff),
-		ARG(CStringGetTextDatum(GetUserNameFromId(GetOuterUserId(), false))),
-		POINTER_ARG(row->reason),
-		POINTER_ARG(row->request_hash),
-		POINTER_ARG(row->outcome),
-		ARG_OR_NULL(Int32GetDatum(row->tier_before), row->tier_before != 0),
-		ARG_OR_NULL(Int32GetDatum(row->tier_after), row->tier_after != 0)
-	};
+	*args++ = ARG(Int64GetDatum(row->member_id));
+	*args++ = ARG(Int64GetDatum(row->journal_id));
+	*args++ = ARG(TimestampTzGetDatum(row->effective_at));
+	*args++ = ARG(TimestampTzGetDatum(GetCurrentTimestamp()));
+	*args++ = ARG_OR_NULL(Int64GetDatum(row->amount), row->has_amount);
+	*args++ = ID_ARG(row->hold_id);
+	*args++ = ID_ARG(row->other_member_id);
+	*args++ = ARG(Int32GetDatum(program->program_id));
+	*args++ = ARG_OR_NULL(Int32GetDatum(row->unit_id), row->unit_id != 0);
+	*args++ = ARG(CStringGetTextDatum(row->kind));
+	*args++ = row->event ? ARG(CStringGetTextDatum(row->event)) : NULL_ARG;
+	*args++ = POINTER_ARG(row->key);
+	*args++ = POINTER_ARG(row->ref);
+	*args++ = POINTER_ARG(row->reverses);
+	*args++ = POINTER_ARG(row->channel);
+	*args++ = POINTER_ARG(row->store);
+	*args++ = POINTER_ARG(row->staff);
+	*args++ = ARG(CStringGetTextDatum(GetUserNameFromId(GetOuterUserId(),
+														false)));
+	*args++ = POINTER_ARG(row->reason);
+	*args++ = POINTER_ARG(row->request_hash);
+	*args++ = POINTER_ARG(row->outcome);
+	*args++ = ARG_OR_NULL(Int32GetDatum(row->tier_before),
+						  row->tier_before != 0);
+	*args++ = ARG_OR_NULL(Int32GetDatum(row->tier_after),
+						  row->tier_after != 0);
 #undef ID_ARG
-
-	statement_run(&insert_row, args, false);
 }
 
 /* The arguments of one entry; its line counts from 1. */
@@ -337,15 +465,21 @@ entry_args(const Posting *posting, int line, NullableDatum *args)
 	*args++ = ARG(CharGetDatum(origin_letter(lot->origin)));
 }
 
+/* The row that what belongs to it starts with. */
+static void
+owner_args(const JournalRow *row, const Program *program, NullableDatum *args)
+{
+	*args++ = ARG(Int64GetDatum(row->member_id));
+	*args++ = ARG(Int64GetDatum(row->journal_id));
+	*args++ = ARG(Int32GetDatum(program->program_id));
+}
+
 static void
 write_entries(const JournalRow *row, const Program *program)
 {
-	NullableDatum args[3 + ENTRY_COLUMNS * ENTRIES_PER_STATEMENT] = {
-		ARG(Int64GetDatum(row->member_id)),
-		ARG(Int64GetDatum(row->journal_id)),
-		ARG(Int32GetDatum(program->program_id))
-	};
+	NullableDatum args[3 + ENTRY_COLUMNS * ENTRIES_PER_STATEMENT];
 
+	owner_args(row, program, args);
 	for (int done = 0; done < row->npostings;)
 	{
 		int			n = Min(row->npostings - done, ENTRIES_PER_STATEMENT);
@@ -382,33 +516,88 @@ event_data(const JournalRow *row)
 											  JsonbPGetDatum(row->awards)));
 }
 
+/* Writes the changes of the tier that a row has brought about. */
+void
+journal_insert_changes(const JournalRow *row, const Program *program)
+{
+	for (int i = 0; i < row->nchanges; i++)
+		tier_history_insert(row->member_id, row->journal_id, i + 1,
+							program->program_id, &row->changes[i]);
+}
+
 /*
- * Writes a row, its entries and its data.  Assumes that the account is
- * locked, and that the row has an id.
+ * Writes a row, its entries, its changes and its data.  Assumes that the
+ * account is locked, and that the row has an id.
  */
 void
 journal_insert(JournalRow *row, const Program *program)
 {
+	NullableDatum args[ROW_NARGS];
 	Jsonb	   *data;
 
 	make_outcome(row);
-	write_row(row, program);
+	row_args(row, program, args);
+	statement_run(&insert_row, args, false);
 	write_entries(row, program);
-	for (int i = 0; i < row->nchanges; i++)
-		tier_history_insert(row->member_id, row->journal_id, i + 1,
-							program->program_id, &row->changes[i]);
+	journal_insert_changes(row, program);
 	data = event_data(row);
 	if (data != NULL)
 	{
-		NullableDatum args[] = {
-			ARG(Int64GetDatum(row->member_id)),
-			ARG(Int64GetDatum(row->journal_id)),
-			ARG(Int32GetDatum(program->program_id)),
-			ARG(JsonbPGetDatum(data))
-		};
-
+		owner_args(row, program, args);
+		args[3] = ARG(JsonbPGetDatum(data));
 		statement_run(&insert_data, args, false);
 	}
+}
+
+/* Runs a statement that takes rows, if there are any. */
+static void
+insert_many(Statement *statement, const StatementRows *rows)
+{
+	NullableDatum args[1];
+
+	if (rows->n == 0)
+		return;
+	args[0] = ARG(rows_array(rows));
+	statement_run(statement, args, false);
+}
+
+/*
+ * Writes many rows, their entries and data, each table in one statement.
+ * Their changes of the tier have been written.
+ */
+void
+journal_insert_many(JournalRow *const *journal, int n, const Program *program)
+{
+	StatementRows rows;
+	StatementRows entries;
+	StatementRows data;
+	NullableDatum args[ROW_NARGS];
+
+	rows_begin(&rows, &insert_row);
+	rows_begin(&entries, &insert_entries[0]);
+	rows_begin(&data, &insert_data);
+	for (int i = 0; i < n; i++)
+	{
+		JournalRow *row = journal[i];
+		Jsonb	   *document = event_data(row);
+
+		CHECK_FOR_INTERRUPTS();
+		make_outcome(row);
+		row_args(row, program, args);
+		rows_append(&rows, args);
+		owner_args(row, program, args);
+		for (int line = 1; line <= row->npostings; line++)
+		{
+			entry_args(&row->postings[line - 1], line, &args[3]);
+			rows_append(&entries, args);
+		}
+		args[3] = POINTER_ARG(document);
+		if (document != NULL)
+			rows_append(&data, args);
+	}
+	insert_many(&insert_rows, &rows);
+	insert_many(&insert_entry_rows, &entries);
+	insert_many(&insert_data_rows, &data);
 }
 
 /* Does the reference of an event belong to a member of the programme? */

@@ -10,6 +10,7 @@
 #include "loyalty.h"
 
 #include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
 #include "rule_program.h"
@@ -66,6 +67,18 @@ typedef struct JournalMatch
 	bytea	   *request_hash;	/* NULL: none */
 } JournalMatch;
 
+/* A request of a verb for events, and what is known of it. */
+typedef struct JournalRequest
+{
+	int64		member_id;
+	const text *key;			/* or NULL */
+	const text *ref;			/* or NULL */
+	const char *kind;
+	const char *event;			/* NULL unless kind is event */
+	int64		journal_id;		/* 0: not known */
+	bytea	   *request_hash;
+} JournalRequest;
+
 extern JournalRow *journal_row_make(int64 member_id, const char *kind,
 									TimestampTz effective_at);
 extern Posting *journal_row_post(JournalRow *row, const Lot *lot);
@@ -76,8 +89,13 @@ extern void journal_row_message(JournalRow *row, const char *code,
 extern bool journal_match(int64 member_id, const text *key, const text *ref,
 						  const char *kind, const char *event,
 						  JournalMatch *match);
+extern List *journal_known(const JournalRequest *requests, int n);
 extern JournalRow *journal_read(int64 member_id, int64 journal_id);
 extern void journal_insert(JournalRow *row, const Program *program);
+extern void journal_insert_changes(const JournalRow *row,
+								   const Program *program);
+extern void journal_insert_many(JournalRow *const *journal, int n,
+								const Program *program);
 extern bool journal_ref_taken(const JournalRow *row, const Program *program);
 extern bool journal_claim_ref(const JournalRow *row, const Program *program);
 

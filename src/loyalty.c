@@ -74,6 +74,16 @@ refusal_sqlstate(Refusal refusal)
 	return MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4]);
 }
 
+/* The refusal of an SQLSTATE; REFUSAL_NONE: it is PostgreSQL's own. */
+Refusal
+refusal_of(int sqlstate)
+{
+	for (int i = REFUSAL_NONE + 1; i < lengthof(refusals); i++)
+		if (refusal_sqlstate(i) == sqlstate)
+			return i;
+	return REFUSAL_NONE;
+}
+
 /* What a message quotes of its input: the beginning, if it is long. */
 const char *
 clipped(const char *text)

@@ -55,6 +55,7 @@ typedef struct RefusalText
 
 extern const RefusalText *refusal_text(Refusal refusal);
 extern int	refusal_sqlstate(Refusal refusal);
+extern Refusal refusal_of(int sqlstate);
 pg_noreturn extern void refusal_raise(Refusal refusal, const char *detail);
 extern const char *clipped(const char *text);
 

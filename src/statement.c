@@ -7,6 +7,9 @@
  */
 #include "statement.h"
 
+#include "access/htup_details.h"
+#include "funcapi.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 
 /*
@@ -149,4 +152,52 @@ statement_varlena(uint64 row, int column)
 
 	return isnull ? NULL :
 		pg_detoast_datum_copy((struct varlena *) DatumGetPointer(value));
+}
+
+/* No rows yet, of the shape of a statement's arguments. */
+void
+rows_begin(StatementRows *rows, const Statement *single)
+{
+	memset(rows, 0, sizeof(StatementRows));
+	rows->tupdesc = CreateTemplateTupleDesc(single->nargs);
+	for (int i = 0; i < single->nargs; i++)
+	{
+		Oid			type = single->argtypes[i];
+
+		TupleDescInitEntry(rows->tupdesc, i + 1, NULL,
+						   type == WALLET_TYPE ? loyalty_types()->wallet :
+						   type, -1, 0);
+	}
+	rows->tupdesc = BlessTupleDesc(rows->tupdesc);
+}
+
+/* Appends a row, given as the arguments of that statement. */
+void
+rows_append(StatementRows *rows, const NullableDatum *args)
+{
+	Datum		values[STATEMENT_MAX_ARGS];
+	bool		nulls[STATEMENT_MAX_ARGS];
+
+	for (int i = 0; i < rows->tupdesc->natts; i++)
+	{
+		values[i] = args[i].value;
+		nulls[i] = args[i].isnull;
+	}
+	if (rows->n == rows->capacity)
+	{
+		rows->capacity = Max(64, rows->capacity * 2);
+		rows->rows = rows->rows == NULL ?
+			palloc(sizeof(Datum) * rows->capacity) :
+			repalloc_huge(rows->rows, sizeof(Datum) * rows->capacity);
+	}
+	rows->rows[rows->n++] =
+		HeapTupleGetDatum(heap_form_tuple(rows->tupdesc, values, nulls));
+}
+
+/* The rows as an argument. */
+Datum
+rows_array(const StatementRows *rows)
+{
+	return PointerGetDatum(construct_array(rows->rows, rows->n, RECORDOID, -1,
+										   false, TYPALIGN_DOUBLE));
 }

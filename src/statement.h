@@ -37,6 +37,22 @@ typedef struct Statement
 #define POINTER_ARG(pointer) \
 	ARG_OR_NULL(PointerGetDatum(pointer), (pointer) != NULL)
 
+/*
+ * Rows made in memory: an argument of type record[], which SQL reads with
+ * unnest().  Their columns are the arguments of a statement that takes one.
+ */
+typedef struct StatementRows
+{
+	TupleDesc	tupdesc;
+	int			n;
+	int			capacity;
+	Datum	   *rows;
+} StatementRows;
+
+extern void rows_begin(StatementRows *rows, const Statement *single);
+extern void rows_append(StatementRows *rows, const NullableDatum *args);
+extern Datum rows_array(const StatementRows *rows);
+
 extern uint64 statement_run(Statement *statement, const NullableDatum *args,
 							bool read_only);
 extern Datum statement_value(uint64 row, int column, bool *isnull);

@@ -44,19 +44,15 @@ knows_units(const Program *program, const LotList *wallet)
 }
 
 /*
- * Loads and locks an account as asked, with its programme and, if one may
- * have timed out, its open holds; starts the decision.  False if there is no
- * such member.
+ * Starts a decision about an account that was loaded (and locked as said):
+ * finds its programme and, if one may have timed out, its open holds.
  */
-bool
-store_load(int64 member_id, AccountLock lock, TimestampTz now,
-		   Account *account, Decision *decision)
+void
+store_begin(Decision *decision, Account *account, AccountLock lock,
+			TimestampTz now)
 {
-	const Program *program;
+	const Program *program = program_get(account->program_id);
 
-	if (!account_load(member_id, lock, account))
-		return false;
-	program = program_get(account->program_id);
 	if (program != NULL && !knows_units(program, &account->wallet))
 		program = program_refresh(account->program_id);
 	if (program != NULL && !knows_units(program, &account->wallet))
@@ -65,14 +61,27 @@ store_load(int64 member_id, AccountLock lock, TimestampTz now,
 				 errmsg("%s",
 						refusal_text(REFUSAL_INVARIANT_VIOLATED)->message),
 				 errdetail("The wallet of member " INT64_FORMAT " has a unit "
-						   "that its programme has not.", member_id),
+						   "that its programme has not.", account->member_id),
 				 errhint("Run loyalty.verify(), then loyalty.rebuild().")));
 	if (program == NULL)
 		elog(ERROR, "programme %d of member " INT64_FORMAT " was not found",
-			 account->program_id, member_id);
+			 account->program_id, account->member_id);
 	decide_begin(decision, account, program, now);
 	if (account->hold_until <= now)
 		store_load_holds(decision, lock);
+}
+
+/*
+ * Loads and locks an account as asked, and starts the decision.  False if
+ * there is no such member.
+ */
+bool
+store_load(int64 member_id, AccountLock lock, TimestampTz now,
+		   Account *account, Decision *decision)
+{
+	if (!account_load(member_id, lock, account))
+		return false;
+	store_begin(decision, account, lock, now);
 	return true;
 }
 
@@ -265,10 +274,17 @@ store_run(const Decision *decision, const Facts *facts)
 	statement_run(&insert_run, args, false);
 }
 
-/* Writes what the events of a decision leave for the next ones. */
-static void
+/*
+ * Writes what later decisions about the member read from tables: holds that
+ * have changed, uses of rules, runs of days.
+ */
+void
 store_facts(const Decision *decision)
 {
+	for (int i = 0; i < decision->nholds; i++)
+		if (decision->holds[i].changed)
+			hold_update(decision->account->member_id,
+						decision->program->program_id, &decision->holds[i]);
 	for (int e = 0; e < decision->nawards; e++)
 	{
 		const Facts *facts = decision->awards[e].facts;
@@ -297,10 +313,6 @@ store_decision(Decision *decision)
 	if (new_hold != NULL)
 		hold_insert(decision->account->member_id,
 					decision->program->program_id, new_hold);
-	for (int i = 0; i < decision->nholds; i++)
-		if (decision->holds[i].changed)
-			hold_update(decision->account->member_id,
-						decision->program->program_id, &decision->holds[i]);
 	store_facts(decision);
 	account_update(decision->account);
 }

@@ -13,13 +13,32 @@
 
 #pragma GCC visibility push(hidden)
 
+
 extern bool store_load(int64 member_id, AccountLock lock, TimestampTz now,
 					   Account *account, Decision *decision);
+extern void store_begin(Decision *decision, Account *account,
+						AccountLock lock, TimestampTz now);
 extern void store_load_holds(Decision *decision, AccountLock lock);
 extern void store_number(Decision *decision);
 extern bool store_claim(Decision *decision, bool dry);
 extern void store_claim_budgets(Decision *decision, bool dry);
 extern void store_decision(Decision *decision);
+extern void store_facts(const Decision *decision);
+
+extern StoreBatch *store_batch_begin(const Program *program,
+									 const Datum *member_ids, int n);
+extern void store_batch_look_up(StoreBatch *batch,
+								const JournalRequest *requests, int n);
+extern bool store_batch_load(StoreBatch *batch, int64 member_id,
+							 TimestampTz now, Account *account,
+							 Decision *decision);
+extern bool store_batch_match(const StoreBatch *batch, int64 member_id,
+							  const text *key, const text *ref,
+							  const char *kind, const char *event,
+							  JournalMatch *match);
+extern void store_batch_keep(StoreBatch *batch, Decision *decision);
+extern void store_batch_flush(StoreBatch *batch);
+extern void store_publish(const Decision *decision);
 
 #pragma GCC visibility pop
 
