@@ -105,7 +105,7 @@ BEGIN
 
 	-- The owner runs them all.
 	FOR command IN
-		SELECT format('GRANT EXECUTE ON FUNCTION %s TO %I', f.signature, prefix || '_' || g.role)
+		SELECT format('GRANT EXECUTE ON ROUTINE %s TO %I', f.signature, prefix || '_' || g.role)
 		FROM (
 			SELECT p.oid::regprocedure AS signature, p.proname
 			FROM pg_extension e
