@@ -79,10 +79,10 @@ BEGIN
 			('owner', 'UPDATE', '{campaign,budget,budget_slot,rule_use,member,account,hold,ingest_run}'),
 			('owner', 'DELETE', '{budget_slot,streak,member_tag,identity,ingest_reject}'),
 			('owner', 'USAGE', '{id_seq,program_id_seq,unit_id_seq,rule_id_seq,budget_id_seq,ingest_run_id_seq}'),
-			('admin', 'SELECT', '{budget_status,program,program_event,unit,unit_anchor,collection,collection_item,calendar_day,campaign,budget,budget_slot,tier,tier_threshold,rule_group,rule,rule_version,rule_cap,ingest_run,ingest_reject}'),
+			('admin', 'SELECT', '{ingest_progress,budget_status,program,program_event,unit,unit_anchor,collection,collection_item,calendar_day,campaign,budget,budget_slot,tier,tier_threshold,rule_group,rule,rule_version,rule_cap,ingest_run,ingest_reject}'),
 			('admin', 'INSERT', '{program,program_event,unit,unit_anchor,collection,collection_item,calendar_day,campaign,tier,tier_threshold,rule_group,rule,rule_cap}'),
 			('admin', 'UPDATE', '{program,program_event,unit,unit_anchor,collection,collection_item,calendar_day,campaign,tier,tier_threshold,rule_group,rule,rule_cap}'),
-			('admin', 'DELETE', '{program_event,unit_anchor,collection,collection_item,calendar_day,tier,tier_threshold,rule_group,rule_cap}'),
+			('admin', 'DELETE', '{ingest_run,ingest_reject,program_event,unit_anchor,collection,collection_item,calendar_day,tier,tier_threshold,rule_group,rule_cap}'),
 			('admin', 'USAGE', '{program_id_seq,unit_id_seq,rule_id_seq,tier_id_seq,campaign_id_seq}'),
 			('worker', 'SELECT', '{program}'),
 			('worker', 'SELECT (member_id, program_id, status, settled_on, due_on, hold_until)', '{account}'),
@@ -105,7 +105,7 @@ BEGIN
 
 	-- The owner runs them all.
 	FOR command IN
-		SELECT format('GRANT EXECUTE ON FUNCTION %s TO %I', f.signature, prefix || '_' || g.role)
+		SELECT format('GRANT EXECUTE ON ROUTINE %s TO %I', f.signature, prefix || '_' || g.role)
 		FROM (
 			SELECT p.oid::regprocedure AS signature, p.proname
 			FROM pg_extension e
@@ -115,8 +115,8 @@ BEGIN
 			WHERE e.extname = 'loyalty') f
 		JOIN (VALUES
 			('owner', NULL::text[]),
-			('app', '{enroll,record,purchase,sale,vest,redeem,hold,capture,release,refund,transfer,identity_add,identity_canonical,find,member_get,balance,statement,now}'),
-			('admin', '{adjust,program_create,member_freeze,member_thaw,member_close,member_reopen,identity_remove,account_settle,rebuild,verify,budget_set,campaign_start,campaign_pause,campaign_end,unit_amount}'),
+			('app', '{enroll,record,purchase,sale,ingest_batch,vest,redeem,hold,capture,release,refund,transfer,identity_add,identity_canonical,find,member_get,balance,statement,now}'),
+			('admin', '{adjust,program_create,member_freeze,member_thaw,member_close,member_reopen,identity_remove,account_settle,rebuild,verify,budget_set,campaign_start,campaign_pause,campaign_end,unit_amount,ingest,ingest_open,ingest_position,ingest_close,import_member,import_batch,import_members,import_total}'),
 			('worker', '{account_settle,verify,now}'),
 			('reader', '{balance,now,unit_amount,wallet_balance,wallet_pending,wallet_debt,wallet_lots}'),
 			('pii', '{identity_canonical,find}'),
