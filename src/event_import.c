@@ -22,6 +22,7 @@ enum import_arg
 	IMPORT_PROFILE,
 	IMPORT_STATE,
 	IMPORT_AT,
+	IMPORT_KEY,
 	IMPORT_MODE,
 	IMPORT_NARGS
 };
@@ -33,12 +34,13 @@ static const Verb import_verb = {
 		[IMPORT_PROFILE] = {"profile", ARG_JSONB},
 		[IMPORT_STATE] = {"state", ARG_JSONB},
 		[IMPORT_AT] = {"at", ARG_AT},
+		[IMPORT_KEY] = {"key", ARG_KEY},
 		[IMPORT_MODE] = {"mode", ARG_MODE, true}
 	}
 };
 
-/* A member is taken over once, whoever says so and in whatever words. */
-static const char import_key[] = "import";
+/* If none is given: a member is taken over once, from one system. */
+static const char default_key[] = "import";
 
 static const char *const state_fields[] = {
 	"lots", "tier", "tier_since", "tier_until", "purchases",
@@ -367,14 +369,15 @@ import(Enrolment *enrolment)
 {
 	Call	   *call = &enrolment->call;
 
-	call->key = cstring_to_text(import_key);
+	if (call->key == NULL)
+		call->key = cstring_to_text(default_key);
 	if (enrolment_read(enrolment, IMPORT_PROGRAM, IMPORT_IDENTITIES,
 					   IMPORT_PROFILE) &&
 		enrolment_open(enrolment))
 		take_over(call);
 }
 
-/* import_member(program, identities, profile, state, at, mode) */
+/* import_member(program, identities, profile, state, at, key, mode) */
 Datum
 loyalty_event_import(PG_FUNCTION_ARGS)
 {
@@ -403,6 +406,7 @@ event_import(NullableDatum program, NullableDatum identities,
 	fcinfo->args[IMPORT_PROFILE] = profile;
 	fcinfo->args[IMPORT_STATE] = state;
 	fcinfo->args[IMPORT_AT] = at;
+	fcinfo->args[IMPORT_KEY] = NULL_ARG;
 	fcinfo->args[IMPORT_MODE] = ARG(CStringGetTextDatum("try"));
 	if (call_begin(&enrolment.call, fcinfo, &import_verb))
 		import(&enrolment);

@@ -107,10 +107,9 @@ loyalty_ingest_open(PG_FUNCTION_ARGS)
 	const Program *program;
 	int32		run_id;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(4))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("program, source and restart must not be null")));
+	ingest_require(fcinfo, 0, "program");
+	ingest_require(fcinfo, 1, "source");
+	ingest_require(fcinfo, 4, "restart");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	SPI_connect();
 	loyalty_check_version();
@@ -148,6 +147,7 @@ loyalty_ingest_position(PG_FUNCTION_ARGS)
 	MemoryContext caller = CurrentMemoryContext;
 	text	   *position = NULL;
 
+	ingest_require(fcinfo, 0, "run_id");
 	SPI_connect();
 	MemoryContextSwitchTo(caller);
 	loyalty_check_version();
@@ -168,6 +168,7 @@ loyalty_ingest_close(PG_FUNCTION_ARGS)
 		ARG(TimestampTzGetDatum(GetCurrentTimestamp()))
 	};
 
+	ingest_require(fcinfo, 0, "run_id");
 	SPI_connect();
 	loyalty_check_version();
 	statement_run(&finish_run, args, false);

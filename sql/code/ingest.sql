@@ -24,14 +24,14 @@ COMMENT ON FUNCTION loyalty.ingest_open(text, text, bigint, bigint, boolean) IS
 'For ingest() and import_members(): the unfinished load of a source, or a new one';
 
 CREATE OR REPLACE FUNCTION loyalty.ingest_position(run_id int)
-RETURNS text LANGUAGE C VOLATILE STRICT SECURITY DEFINER
+RETURNS text LANGUAGE C VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_ingest_position';
 COMMENT ON FUNCTION loyalty.ingest_position(int) IS
 'For ingest() and import_members(): locks a load and tells after which row it goes on; NULL if it is over';
 
 CREATE OR REPLACE FUNCTION loyalty.ingest_close(run_id int)
-RETURNS void LANGUAGE C VOLATILE STRICT SECURITY DEFINER
+RETURNS void LANGUAGE C VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_ingest_close';
 COMMENT ON FUNCTION loyalty.ingest_close(int) IS
@@ -49,11 +49,11 @@ COMMENT ON PROCEDURE loyalty.ingest(text, regclass, int, jsonb, boolean, boolean
 -- Members of another system
 
 CREATE OR REPLACE FUNCTION loyalty.import_member(program text, identities jsonb, profile jsonb DEFAULT '{}',
-	state jsonb DEFAULT '{}', at timestamptz DEFAULT NULL, mode text DEFAULT 'do')
+	state jsonb DEFAULT '{}', at timestamptz DEFAULT NULL, key text DEFAULT NULL, mode text DEFAULT 'do')
 RETURNS loyalty.receipt LANGUAGE C VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_event_import';
-COMMENT ON FUNCTION loyalty.import_member(text, jsonb, jsonb, jsonb, timestamptz, text) IS
+COMMENT ON FUNCTION loyalty.import_member(text, jsonb, jsonb, jsonb, timestamptz, text, text) IS
 'Takes over a member of another system, once: identities, lots, tier, number of purchases; no rule is asked';
 
 CREATE OR REPLACE FUNCTION loyalty.import_batch(program text, rows loyalty.import_row[], source text,

@@ -42,7 +42,9 @@ BEGIN ATOMIC
 			max(j.effective_at) FILTER (WHERE j.kind = 'event') AS last_event_at,
 			min(j.effective_at) FILTER (WHERE j.event = 'purchase') AS first_purchase_at,
 			max(j.effective_at) FILTER (WHERE j.event = 'purchase') AS last_purchase_at,
-			count(*) FILTER (WHERE j.event = 'purchase') AS purchases,
+			bool_or(j.kind = 'import') AS imported,
+			count(*) FILTER (WHERE j.event = 'purchase')
+				+ coalesce(sum(j.amount) FILTER (WHERE j.kind = 'import'), 0) AS purchases,
 			max(j.journal_id) FILTER (WHERE j.kind IN ('freeze', 'thaw', 'close', 'reopen')) AS status_from,
 			-- ids of this node, without the node
 			max(j.journal_id & 8796093022207) FILTER (WHERE j.journal_id >> 43 = (SELECT n.node FROM node n)) AS last_id,
@@ -330,8 +332,11 @@ BEGIN ATOMIC
 	WHERE (verify.program IS NULL OR a.program_id = (SELECT s.program_id FROM scope s))
 	AND (a.first_event_at IS DISTINCT FROM p.first_event_at
 		OR a.last_event_at IS DISTINCT FROM p.last_event_at
-		OR a.first_purchase_at IS DISTINCT FROM p.first_purchase_at
-		OR a.last_purchase_at IS DISTINCT FROM p.last_purchase_at
+		-- what was taken over has times of its own
+		OR (CASE WHEN p.imported THEN least(a.first_purchase_at, p.first_purchase_at) ELSE p.first_purchase_at END)
+			IS DISTINCT FROM a.first_purchase_at
+		OR (CASE WHEN p.imported THEN greatest(a.last_purchase_at, p.last_purchase_at) ELSE p.last_purchase_at END)
+			IS DISTINCT FROM a.last_purchase_at
 		OR a.purchases <> coalesce(p.purchases, 0))
 
 	-- The tier is what its history says.

@@ -4,7 +4,8 @@ CREATE TABLE loyalty.journal (
 	journal_id      bigint      NOT NULL,
 	effective_at    timestamptz NOT NULL,
 	recorded_at     timestamptz NOT NULL,
-	-- events and refunds: minor units of the currency; else minor units of unit_id
+	-- events and refunds: minor units of the currency; import: purchases that were
+	-- taken over; else minor units of unit_id
 	amount          bigint,
 	hold_id         bigint,
 	-- the other side of a transfer

@@ -63,9 +63,9 @@ INSERT INTO rule (what, sql) VALUES
 	 $$SELECT oid::regclass::text FROM relation WHERE EXISTS (SELECT FROM aclexplode(relacl) WHERE grantee = 0)
 	   UNION ALL SELECT relation || '.' || attname FROM attribute WHERE EXISTS (SELECT FROM aclexplode(attacl) WHERE grantee = 0)
 	   UNION ALL SELECT nspname::text FROM pg_namespace WHERE nspname = 'loyalty' AND EXISTS (SELECT FROM aclexplode(nspacl) WHERE grantee = 0)$$),
-	('a function has a fixed search_path, is parsed already, or is immutable C',
+	('a function has a fixed search_path, is parsed already, or is immutable C; a procedure that has one cannot commit',
 	 $$SELECT signature FROM routine JOIN pg_language l ON l.oid = prolang
-	   WHERE prokind <> 'a' AND prosqlbody IS NULL AND NOT (lanname = 'c' AND provolatile = 'i')
+	   WHERE prokind NOT IN ('a', 'p') AND prosqlbody IS NULL AND NOT (lanname = 'c' AND provolatile = 'i')
 	   AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false)$$),
 	('a function that runs with its owner''s rights has a fixed search_path',
 	 $$SELECT signature FROM routine WHERE prosecdef
@@ -75,7 +75,7 @@ INSERT INTO rule (what, sql) VALUES
 	   WHERE lanname NOT IN ('c', 'internal') AND prosqlbody IS NULL AND proname <> ALL ('{setup_roles,attach,attach_catch_up,attach_count,attach_query,detach,reconcile}')$$),
 	('what changes a member runs with its owner''s rights, but what reads a shop''s table with its caller''s',
 	 $$SELECT signature FROM routine WHERE provolatile = 'v' AND NOT prosecdef
-	   AND prorettype <> 'trigger'::regtype AND proname <> ALL ('{setup_roles,attach,attach_catch_up,detach}')$$),
+	   AND prorettype <> 'trigger'::regtype AND proname <> ALL ('{setup_roles,attach,attach_catch_up,detach,ingest,import_members}')$$),
 	('views run with the rights of their reader',
 	 $$SELECT oid::regclass::text FROM relation WHERE relkind = 'v'
 	   AND NOT coalesce('security_invoker=true' = ANY (reloptions), false)$$),
@@ -117,8 +117,8 @@ INSERT INTO rule (what, sql) VALUES
 	('every argument has a name',
 	 $$SELECT signature FROM routine WHERE prokind = 'f' AND prorettype <> 'trigger'::regtype AND pronargs > 0
 	   AND (proargnames IS NULL OR '' = ANY (proargnames))$$),
-	('functions, no procedures, and none with a list of arguments',
-	 $$SELECT signature FROM routine WHERE prokind = 'p' OR provariadic <> 0$$),
+	('functions, no procedures but those that commit, and none with a list of arguments',
+	 $$SELECT signature FROM routine WHERE (prokind = 'p' AND proname <> ALL ('{ingest,import_members}')) OR provariadic <> 0$$),
 	('no function has a second form',
 	 $$SELECT proname::text FROM routine GROUP BY proname HAVING count(*) > 1$$),
 	('what writes is not run in parallel',
