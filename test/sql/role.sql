@@ -72,7 +72,15 @@ INSERT INTO call (name, roles) VALUES
 	('adjust', 'admin'), ('program_create', 'admin'), ('identity_remove', 'admin'), ('rebuild', 'admin'),
 	('member_freeze', 'admin'), ('member_thaw', 'admin'), ('member_close', 'admin'), ('member_reopen', 'admin'),
 	('account_settle', 'admin worker'), ('verify', 'admin auditor worker'),
-	('unit_amount', 'auditor pii reader'), ('wallet_balance', 'auditor pii reader'), ('wallet_pending', 'auditor pii reader'),
+	('tier_current', 'admin app auditor pii reader'), ('tier_at', 'admin app auditor pii reader'), ('tier_progress', 'admin app auditor pii reader'),
+	('tier_review', 'admin worker'), ('tier_grant', 'admin'), ('explain', 'admin app auditor'),
+	('simulate', 'admin'), ('simulate_postings', 'admin'),
+	('ingest_batch', 'admin app'), ('ingest', 'admin'), ('ingest_open', 'admin'), ('ingest_position', 'admin'), ('ingest_close', 'admin'),
+	('import_member', 'admin'), ('import_batch', 'admin'), ('import_members', 'admin'), ('import_total', 'admin'),
+	('attach', 'admin'), ('attach_order', 'admin'), ('attach_check', 'admin'), ('attach_mapping', 'admin'), ('attach_option', 'admin'),
+	('attach_set', 'admin'), ('attach_tables', 'admin'), ('attach_query', 'admin'), ('attach_booked', 'admin'), ('attach_ledger', 'admin'),
+	('attach_count', 'admin'), ('attach_catch_up', 'admin'), ('detach', 'admin'), ('reconcile', 'admin'),
+	('unit_amount', 'admin auditor pii reader'), ('wallet_balance', 'auditor pii reader'), ('wallet_pending', 'auditor pii reader'),
 	('wallet_debt', 'auditor pii reader'), ('wallet_lots', 'auditor pii reader');
 SELECT set_eq(
 	$$SELECT p.proname::text, string_agg(role, ' ' ORDER BY role COLLATE "C")
@@ -121,8 +129,9 @@ SELECT set_eq(
 		('rule_cap', 'owner', 'raw'), ('rule_cap', 'admin', 'rawd'), ('rule_cap', 'readers', 'r'),
 		('rule_use', 'owner', 'raw'), ('streak', 'owner', 'rad'),
 		('member_tag', 'owner', 'rad'), ('member_tag', 'pii', 'r'),
-		('ingest_run', 'owner', 'raw'), ('ingest_run', 'admin', 'r'),
-		('ingest_reject', 'owner', 'rad'), ('ingest_reject', 'admin', 'r'),
+		('ingest_run', 'owner', 'raw'), ('ingest_run', 'admin', 'rd'),
+		('ingest_reject', 'owner', 'rad'), ('ingest_reject', 'admin', 'rd'),
+		('ingest_progress', 'admin', 'r'), ('budget_status', 'admin', 'r'), ('budget_status', 'readers', 'r'),
 		('member', 'owner', 'raw'), ('member', 'reader', 'r*'), ('member', 'auditor', 'r*'), ('member', 'pii', 'r'),
 		('identity', 'owner', 'rad'), ('identity', 'pii', 'r'),
 		('account', 'owner', 'raw'), ('account', 'readers', 'r*'), ('account', 'worker', 'r*'),
