@@ -31,10 +31,15 @@ store_load_holds(Decision *decision, AccountLock lock)
 									  decision->holds[i].expires_at);
 }
 
-/* Does the programme know every unit of the wallet? */
+/* Does the programme know the tier and every unit of the wallet? */
 static bool
-knows_units(const Program *program, const LotList *wallet)
+knows(const Program *program, const Account *account)
 {
+	const LotList *wallet = &account->wallet;
+
+	if (account->tier_id != 0 &&
+		program_tier_by_id(program, account->tier_id) == NULL)
+		return false;
 	for (int i = 0; i < wallet->n; i++)
 		if ((i == 0 ||
 			 wallet->lots[i].unit_id != wallet->lots[i - 1].unit_id) &&
@@ -53,15 +58,15 @@ store_begin(Decision *decision, Account *account, AccountLock lock,
 {
 	const Program *program = program_get(account->program_id);
 
-	if (program != NULL && !knows_units(program, &account->wallet))
+	if (program != NULL && !knows(program, account))
 		program = program_refresh(account->program_id);
-	if (program != NULL && !knows_units(program, &account->wallet))
+	if (program != NULL && !knows(program, account))
 		ereport(ERROR,
 				(errcode(refusal_sqlstate(REFUSAL_INVARIANT_VIOLATED)),
 				 errmsg("%s",
 						refusal_text(REFUSAL_INVARIANT_VIOLATED)->message),
-				 errdetail("The wallet of member " INT64_FORMAT " has a unit "
-						   "that its programme has not.", account->member_id),
+				 errdetail("Member " INT64_FORMAT " has a unit or a tier that "
+						   "the programme has not.", account->member_id),
 				 errhint("Run loyalty.verify(), then loyalty.rebuild().")));
 	if (program == NULL)
 		elog(ERROR, "programme %d of member " INT64_FORMAT " was not found",
