@@ -580,7 +580,25 @@ BEGIN ATOMIC
 		WHERE NOT EXISTS (
 			SELECT FROM loyalty.tier x WHERE x.tier_id = t.tier_id AND x.program_id = t.program_id)
 		OR NOT EXISTS (
-			SELECT FROM loyalty.unit u WHERE u.unit_id = t.unit_id AND u.program_id = t.program_id AND u.kind = 'metric')) c
+			SELECT FROM loyalty.unit u WHERE u.unit_id = t.unit_id AND u.program_id = t.program_id AND u.kind = 'metric')
+		UNION ALL
+		SELECT b.program_id, format('budget=%s unit=%s campaign=%s program_id=%s', b.budget_id, b.unit_id, coalesce(b.campaign_id::text, '-'), b.program_id)
+		FROM loyalty.budget b
+		WHERE NOT EXISTS (
+			SELECT FROM loyalty.unit u WHERE u.unit_id = b.unit_id AND u.program_id = b.program_id)
+		OR (b.campaign_id IS NOT NULL AND NOT EXISTS (
+			SELECT FROM loyalty.campaign k WHERE k.program_id = b.program_id AND k.campaign_id = b.campaign_id))
+		UNION ALL
+		SELECT x.program_id, format('slot=%s of budget=%s program_id=%s', x.slot, x.budget_id, x.program_id)
+		FROM loyalty.budget_slot x
+		WHERE NOT EXISTS (
+			SELECT FROM loyalty.budget b WHERE b.budget_id = x.budget_id AND b.program_id = x.program_id)
+		UNION ALL
+		SELECT i.program_id, format('items of collection=%s program_id=%s', i.collection, i.program_id)
+		FROM loyalty.collection_item i
+		WHERE NOT EXISTS (
+			SELECT FROM loyalty.collection k WHERE k.program_id = i.program_id AND k.name = i.collection)
+		GROUP BY i.program_id, i.collection) c
 	WHERE verify.program IS NULL OR c.program_id = (SELECT s.program_id FROM scope s)
 
 	-- The installation: ids that would come twice, rights that a restore lost.

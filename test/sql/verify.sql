@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(110);
+SELECT plan(113);
 
 -- Books with something of everything, of which verify() finds nothing to say.
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', vest_days => 7) AS shop \gset
@@ -270,6 +270,9 @@ INSERT INTO change (codes, what, sql) VALUES
 	('config_reference', 'a rule for no event', $$UPDATE loyalty.rule SET event = 'visit' WHERE unit_id = pg_temp.unit('points')$$),
 	('config_reference', 'a rule for another programme''s unit',
 	 format($$UPDATE loyalty.rule SET unit_id = %s WHERE unit_id = pg_temp.unit('points')$$, :foreign_points)),
+	('config_reference', 'a budget of no campaign', format('UPDATE loyalty.budget SET campaign_id = 999 WHERE budget_id = %s', :may)),
+	('config_reference', 'a slot of no budget', format('INSERT INTO loyalty.budget_slot VALUES (999, 1, %s, 0, 0)', :shop)),
+	('config_reference', 'items of no collection', format($$INSERT INTO loyalty.collection_item VALUES (%s, 'toys', 'sku', 'a')$$, :shop)),
 	('config_reference', 'a unit of no programme',
 	 format('INSERT INTO loyalty.unit (program_id, code, kind) VALUES (999, ''stars'', ''points'')')),
 
