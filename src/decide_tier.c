@@ -327,8 +327,6 @@ begin_period(Decision *decision, JournalRow *row, TierAction action,
 	/* a late event changes the tier now; a review, when it was due */
 	if (strcmp(row->kind, "tier_review") != 0)
 		change->effective_at = decision->now;
-	if (row->nchanges == 1)
-		row->tier_before = account->tier_id;
 	change->tier_before = account->tier_id;
 	change->tier_after = tier == NULL ? 0 : tier->tier_id;
 	change->tier_until = until;
@@ -545,7 +543,6 @@ note_state(Decision *decision, JournalRow *row, TierAction action,
 	TierChange *change = journal_row_change(row, action);
 
 	account->tier_state = state;
-	row->tier_before = account->tier_id;
 	row->tier_after = account->tier_id;
 	change->tier_before = account->tier_id;
 	change->tier_after = account->tier_id;
@@ -593,6 +590,7 @@ decide_tier_review(Decision *decision, JournalRow *row, DateADT on)
 	const Tier *tier = decide_tier(decision);
 	TierJudgement judgement = decide_tier_retention(decision);
 
+	row->tier_before = decision->account->tier_id;
 	if (on <= decide_tier_until(decision))
 		note_state(decision, row, TIER_WARN, TIER_WARNED, &judgement);
 	else if (judgement.met || tier->demotion == DEMOTE_NEVER)

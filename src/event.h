@@ -53,6 +53,7 @@ extern EventOutcome event_import(NullableDatum program,
 extern bool event_is_purchase(const EventInput *input);
 extern EventOutcome event_run(StoreBatch *batch, const EventInput *input);
 
+extern void event_tier_lowered(Call *call, JournalRow *row);
 extern bool event_judge(Call *call, JournalRow *row, Facts *facts);
 extern bool event_apply(Call *call, int amount_arg, int items_arg,
 						int data_arg);

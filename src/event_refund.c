@@ -990,20 +990,6 @@ refund_replays(Call *call)
 	return true;
 }
 
-/* Takes back, if the programme wants it, a promotion that the order brought. */
-static void
-judge_promotion(Call *call, JournalRow *row)
-{
-	Decision   *decision = &call->decision;
-
-	if (decision->program->tier_refund == TIER_REFUND_IMMEDIATE &&
-		call->account.tier_promoted)
-		tier_history_before_promotion(call->member_id,
-									  &decision->earlier_tier_id,
-									  &decision->earlier_tier_until);
-	decide_tier_refund(decision, row);
-}
-
 Datum
 loyalty_event_refund(PG_FUNCTION_ARGS)
 {
@@ -1030,7 +1016,7 @@ loyalty_event_refund(PG_FUNCTION_ARGS)
 			/* in this order, or what returns could be forgiven first */
 			give_back_spends(&call, &order, row);
 			take_back_awards(&call, &order, row);
-			judge_promotion(&call, row);
+			event_tier_lowered(&call, row);
 		}
 	}
 	return call_close(&call);

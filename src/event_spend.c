@@ -3,7 +3,7 @@
  *
  * Value that leaves by will: redeem, transfer, adjust.
  */
-#include "call.h"
+#include "event.h"
 
 #include "utils/builtins.h"
 
@@ -291,18 +291,28 @@ adjust_lot(Call *call, const Unit *unit, Lot *lot)
 	return true;
 }
 
-/* Takes from a metric's month; it cannot go below zero. */
+/*
+ * Corrects a metric's month, which cannot go below zero, and what it means
+ * for the tier.
+ */
 static bool
 adjust_metric(Call *call, const Unit *unit, Lot lot)
 {
 	const Lot  *month = wallet_find(&call->account.wallet, &lot);
 	int64		available = month == NULL ? 0 : month->amount;
+	JournalRow *row;
 
 	if (-lot.amount > available)
 		return call_refuse(call, REFUSAL_INSUFFICIENT_POINTS,
 						   "available=%s requested=%s unit=%s",
 						   amount_text(available, unit->scale),
 						   amount_text(-lot.amount, unit->scale), unit->code);
+	row = unit_row(call, call->at, unit, lot.amount, ADJUST_REASON);
+	decide_move(&call->decision, row, lot);
+	if (lot.amount > 0)
+		decide_tier_promote(&call->decision, row);
+	else
+		event_tier_lowered(call, row);
 	return true;
 }
 
@@ -360,14 +370,7 @@ adjust_apply(Call *call, const Unit *unit, int64 amount)
 	}
 	lot.amount = amount;
 	if (unit->kind == UNIT_METRIC)
-	{
-		if (!adjust_metric(call, unit, lot))
-			return false;
-		decide_move(&call->decision,
-					unit_row(call, call->at, unit, amount, ADJUST_REASON),
-					lot);
-		return true;
-	}
+		return adjust_metric(call, unit, lot);
 	if (amount > 0)
 	{
 		decide_post(&call->decision,

@@ -5,7 +5,7 @@
  * read never depends on whether a review that is due has been posted: it is
  * made in memory, on a copy of the account.
  */
-#include "call.h"
+#include "event.h"
 
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -105,6 +105,23 @@ loyalty_tier_review(PG_FUNCTION_ARGS)
 							  call.mode == MODE_DRY ? "dry" : "done", false);
 	SPI_finish();
 	return receipt;
+}
+
+/*
+ * A metric of the row's member was lowered: takes back, if the programme
+ * wants it, a promotion that is not reached any more.
+ */
+void
+event_tier_lowered(Call *call, JournalRow *row)
+{
+	Decision   *decision = &call->decision;
+
+	if (decision->program->tier_refund == TIER_REFUND_IMMEDIATE &&
+		call->account.tier_promoted)
+		tier_history_before_promotion(call->member_id,
+									  &decision->earlier_tier_id,
+									  &decision->earlier_tier_until);
+	decide_tier_refund(decision, row);
 }
 
 /* A date that has not passed; left alone if none is given. */

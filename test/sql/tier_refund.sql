@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(66);
+SELECT plan(75);
 
 -- base, silver from 1000 and gold from 3000 growth points in 12 months, for 12 months
 CREATE FUNCTION pg_temp.program(name text, policy text) RETURNS int
@@ -36,8 +36,8 @@ $$;
 SELECT pg_temp.program('Now', 'immediate') AS now \gset
 SELECT pg_temp.program('Later', 'at_review') AS later \gset
 SELECT pg_temp.program('Never', 'never') AS never \gset
-CALL pg_temp.enroll('Now', 'ann', 'bob', 'cat', 'dan', 'eve', 'fay', 'guy', 'hal', 'ivy', 'jon');
-CALL pg_temp.enroll('Later', 'leo', 'lea');
+CALL pg_temp.enroll('Now', 'ann', 'bob', 'cat', 'dan', 'eve', 'fay', 'guy', 'hal', 'ivy', 'jon', 'kay');
+CALL pg_temp.enroll('Later', 'leo', 'lea', 'liz');
 CALL pg_temp.enroll('Never', 'ned');
 
 -- Immediate: down to what is still reached, step by step.
@@ -142,6 +142,20 @@ SELECT is(pg_temp.buy('jon', 100, 'o2', '2027-12-01 12:00+08'), 'base -> base', 
 SELECT is(pg_temp.moved_by('jon', 'o2'), 150::bigint, 'it was silver then, too');
 SELECT is(pg_temp.buy('jon', 100, 'o3', '2028-04-10 12:00+08'), 'base -> base', 'and after both');
 SELECT is(pg_temp.moved_by('jon', 'o3'), 100::bigint, 'it was neither');
+
+-- A metric that is corrected by hand.
+SET loyalty.now = '2026-03-15 12:00+00';
+SELECT is(pg_temp.step(r), 'base -> silver', 'adjusted up: promoted at once') FROM loyalty.adjust(pg_temp.id('kay'), 1000, 'growth', 'test', key => 'k1') r;
+SELECT is(pg_temp.step(r), 'silver -> base', 'adjusted down: revoked, where a refund would') FROM loyalty.adjust(pg_temp.id('kay'), -1, 'growth', 'test', key => 'k2') r;
+SELECT is(pg_temp.step(r), 'base -> silver', 'at review') FROM loyalty.adjust(pg_temp.id('liz'), 1000, 'growth', 'test', key => 'k1') r;
+SELECT is(pg_temp.step(r), 'silver -> silver', 'not until then') FROM loyalty.adjust(pg_temp.id('liz'), -1, 'growth', 'test', key => 'k2') r;
+
+-- Purchase to join.
+SELECT is(pg_temp.step(r), 'none -> gold', 'one sale joins, buys and promotes') FROM loyalty.sale('Now', '{"customer_no": "zoe"}', 3000, 's1') r;
+SELECT is(pg_temp.tiers('zoe'), 'joined base, promoted gold 3000/3000 growth', 'in that order');
+SELECT is(pg_temp.step(r), 'none -> gold', 'and replays') FROM loyalty.sale('Now', '{"customer_no": "zoe"}', 3000, 's1') r;
+SELECT is(pg_temp.moved_by('zoe', 's1'), 3000::bigint, 'judged as a member of the base tier');
+SELECT is(pg_temp.step(r), 'gold -> base', 'the refund revokes') FROM loyalty.refund(pg_temp.id('zoe'), 's1') r;
 
 SELECT * FROM loyalty.verify();
 SELECT * FROM finish(true);

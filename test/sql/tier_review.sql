@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(93);
+SELECT plan(116);
 
 -- ask('Shop', 'gold', 3000): entry by growth in the last 12 months
 CREATE PROCEDURE pg_temp.ask(program text, tier text, threshold numeric, purpose text DEFAULT 'entry',
@@ -191,6 +191,58 @@ SELECT is(pg_temp.review('ivy'), 'gold -> silver', 'as mode do gives');
 SELECT pg_temp.told(r) AS told FROM loyalty.tier_grant(pg_temp.id('ivy'), 'diamond', 'test', key => 'g1') r \gset
 SELECT is((SELECT pg_temp.told(r) FROM loyalty.tier_grant(pg_temp.id('ivy'), 'diamond', 'test', key => 'g1') r), :'told'::jsonb, 'a grant replays');
 SELECT throws_ok($$SELECT * FROM loyalty.tier_grant(pg_temp.id('ivy'), 'star', 'test', key => 'g1')$$, 'LY002', NULL, 'and is no other grant');
+
+-- Down to none, where there is no base tier, and up again.
+SET loyalty.now = '2026-02-08 12:00-05';
+SELECT pg_temp.program('Bare', 'America/Havana') AS bare \gset
+INSERT INTO loyalty.tier (program_id, code, rank, valid_months, warn_days) VALUES (:bare, 'member', 1, 1, 0);
+CALL pg_temp.ask('Bare', 'member', 100, 'entry', 'rolling', 1);
+CALL pg_temp.enroll('Bare', 'mia', 'moe', 'meg');
+SELECT is(pg_temp.buy('mia', 100), 'none -> member', 'the only tier there is');
+SELECT is(pg_temp.buy('moe', 100) || ', ' || pg_temp.buy('meg', 100), 'none -> member, none -> member', 'two more');
+-- the clocks go forward at midnight: 8 March begins at one o'clock
+SET loyalty.now = '2026-03-08 04:59:59+00';
+SELECT is(pg_temp.tier('mia'), 'member until 2026-03-07', 'the last second of 7 March');
+SET loyalty.now = '2026-03-08 05:00+00';
+SELECT is(pg_temp.tier('mia'), 'none', 'a day that has no midnight begins all the same');
+SELECT is(pg_temp.review('mia'), 'member -> none', 'and the tier ends with the day before');
+SELECT results_eq($$SELECT tier_since, tier_until FROM loyalty.tier_current(pg_temp.id('mia'))$$, $$VALUES (NULL::date, NULL::date)$$, 'who has none has no period');
+SELECT is(pg_temp.reviews('mia'), 'demoted 2026-03-08 01:00:00', 'dated the first moment of it');
+SELECT is(pg_temp.buy('mia', 100), 'none -> member', 'who comes back is promoted again');
+SELECT is(pg_temp.tiers('mia'), 'promoted member 100/100 growth, demoted none 0/100 growth, promoted member 100/100 growth', 'from nothing');
+
+-- A member who cannot spend, or is gone, is reviewed all the same.
+SELECT FROM loyalty.member_freeze(pg_temp.id('moe'), 'test');
+SELECT is(pg_temp.tier('moe') || ', ' || pg_temp.reviews('moe'), 'none, demoted 2026-03-08 01:00:00', 'frozen');
+SELECT is((SELECT pg_temp.step(r) FROM loyalty.tier_grant(pg_temp.id('moe'), 'member', 'test') r), 'none -> member', 'and may be given a tier');
+SELECT FROM loyalty.member_close(pg_temp.id('moe'), 'test');
+SELECT throws_ok($$SELECT * FROM loyalty.tier_grant(pg_temp.id('moe'), 'member', 'test')$$, 'LY502', NULL, 'closed: not any more');
+SELECT throws_ok($$SELECT * FROM loyalty.tier_review(pg_temp.id('moe'))$$, 'LY502', NULL, 'nor is a review made');
+SET loyalty.now = '2026-05-01 12:00-04';
+SELECT is(pg_temp.tier('moe'), 'none', 'but the tier ends');
+SELECT is((SELECT tier FROM loyalty.report_member WHERE member_id = pg_temp.id('moe')), NULL, 'in the report, too');
+
+-- The tiers change while members are in them.
+SET loyalty.now = '2026-03-15 12:00+00';
+SELECT pg_temp.program('Change', 'Asia/Shanghai') AS change \gset
+INSERT INTO loyalty.tier (program_id, code, rank, valid_months) VALUES (:change, 'base', 0, NULL), (:change, 'silver', 1, 12), (:change, 'gold', 2, NULL);
+CALL pg_temp.ask('Change', 'silver', 1000);
+CALL pg_temp.ask('Change', 'gold', 3000);
+CALL pg_temp.enroll('Change', 'pam', 'pat', 'pia');
+SELECT FROM (VALUES ('pam', 1000), ('pat', 3000), ('pia', 900)) v(name, amount), LATERAL pg_temp.buy(name, amount);
+SET loyalty.now = '2026-06-01 12:00+08';
+UPDATE loyalty.tier SET warn_days = 300 WHERE program_id = :change;
+UPDATE loyalty.tier SET valid_months = 1 WHERE program_id = :change AND code = 'gold';
+SELECT is(pg_temp.tier('pam'), 'silver until 2027-03-14 warned', 'warned earlier than before: at once');
+SELECT is(pg_temp.review('pam'), 'silver -> silver', 'which is posted');
+SELECT is(pg_temp.reviews('pam'), 'warned 2026-05-18', 'dated when it would have been');
+SELECT is(pg_temp.tier('pat'), 'gold', 'a period without an end stays without one');
+UPDATE loyalty.tier_threshold SET threshold = 900 WHERE program_id = :change AND threshold = 1000;
+SELECT is(pg_temp.tier('pia'), 'base', 'a threshold is lowered: it counts with the next event');
+SELECT is(pg_temp.review('pia'), 'base -> silver', 'or with a review');
+SELECT is(pg_temp.tiers('pia'), 'joined base, promoted silver 900/900 growth', 'which promotes');
+UPDATE loyalty.tier_threshold SET threshold = 5000 WHERE program_id = :change AND threshold = 900;
+SELECT is(pg_temp.review('pia') || ', ' || pg_temp.tier('pia'), 'silver -> silver, nothing due, silver until 2027-05-31', 'raised: nothing is taken before its time');
 
 SELECT * FROM loyalty.verify();
 SELECT * FROM finish(true);
