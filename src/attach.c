@@ -252,13 +252,12 @@ collect(const Source *source, const TriggerData *trigger, OrderSort *orders)
 	MemoryContext row_context =
 		AllocSetContextCreate(CurrentMemoryContext, "loyalty attached row",
 							  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext context = MemoryContextSwitchTo(row_context);
+	MemoryContext context = CurrentMemoryContext;
 	bool		is_delete = TRIGGER_FIRED_BY_DELETE(trigger->tg_event);
 	bool		is_update = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
 	Transition	before;
 	Transition	after;
 
-	MemoryContextSwitchTo(context);
 	if (is_delete || is_update)
 		transition_open(&before, trigger->tg_oldtable, trigger->tg_relation);
 	if (!is_delete)
@@ -266,10 +265,11 @@ collect(const Source *source, const TriggerData *trigger, OrderSort *orders)
 	while (transition_next(is_delete ? &before : &after))
 	{
 		CHECK_FOR_INTERRUPTS();
-		MemoryContextSwitchTo(row_context);
 		/* PostgreSQL writes both transition tables row by row */
 		if (is_update && !transition_next(&before))
 			elog(ERROR, "the transition tables differ in length");
+		/* from here on: the slots keep rows in the context they are read in */
+		MemoryContextSwitchTo(row_context);
 		if (is_update)
 			put_change(source, orders, before.slot, after.slot);
 		else if (source_is_paid(source, is_delete ? before.slot : after.slot))

@@ -1,9 +1,9 @@
 -- Roles belong to the server, not to a database, so the install script makes
 -- none; this makes them, and gives each what doc/security.md says.
 --
--- The one function with dynamic SQL: the names of the roles are arguments. It
--- runs with the rights of its caller, who has to be a superuser. Every run leads
--- to the same state, and none takes away what the administrator has granted.
+-- Its SQL is dynamic, because the names of the roles are arguments. It runs with
+-- the rights of its caller, who has to be a superuser. Every run leads to the same
+-- state, and none takes away what the administrator has granted.
 CREATE OR REPLACE FUNCTION loyalty.setup_roles(prefix text DEFAULT 'loyalty')
 RETURNS void LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -79,7 +79,7 @@ BEGIN
 			('owner', 'UPDATE', '{campaign,budget,budget_slot,rule_cap,rule_use,member,account,hold,ingest_run}'),
 			('owner', 'DELETE', '{budget_slot,streak,member_tag,identity,ingest_reject}'),
 			('owner', 'USAGE', '{id_seq,program_id_seq,unit_id_seq,rule_id_seq,budget_id_seq,ingest_run_id_seq}'),
-			('admin', 'SELECT', '{ingest_progress,budget_status,program,program_event,unit,unit_anchor,collection,collection_item,calendar_day,campaign,budget,budget_slot,tier,tier_threshold,rule_group,rule,rule_version,rule_cap,ingest_run,ingest_reject}'),
+			('admin', 'SELECT', '{attach_list,ingest_progress,budget_status,program,program_event,unit,unit_anchor,collection,collection_item,calendar_day,campaign,budget,budget_slot,tier,tier_threshold,rule_group,rule,rule_version,rule_cap,ingest_run,ingest_reject}'),
 			('admin', 'INSERT', '{program,program_event,unit,unit_anchor,collection,collection_item,calendar_day,campaign,tier,tier_threshold,rule_group,rule,rule_cap}'),
 			('admin', 'UPDATE', '{program,program_event,unit,unit_anchor,collection,collection_item,calendar_day,campaign,tier,tier_threshold,rule_group,rule,rule_cap}'),
 			('admin', 'DELETE', '{ingest_run,ingest_reject,program_event,unit_anchor,collection,collection_item,calendar_day,tier,tier_threshold,rule_group,rule_cap}'),
