@@ -17,6 +17,10 @@
 
 #define MULTIPLIER_ONE 1000
 
+/* Reasons that another rule is to blame for; compared as pointers. */
+static const char REASON_EXCLUSIVE[] = "stack_exclusive";
+static const char REASON_NOT_BEST[] = "not_best";
+
 /* An exact amount: num / den of the unit's smallest part, den above zero. */
 typedef struct Fraction
 {
@@ -679,10 +683,12 @@ shared_worth(const Work *work, const RuleVerdict *multiplier, int base,
 	*worth = work->worth[base];
 	if (multiplier->lines == NULL)
 		return true;
-	/* what is not counted by line belongs to no line */
+	/* what is not counted by line is for all of its lines together */
 	if (rule->kind == RULE_FIXED || rule->kind == RULE_STEPS)
 	{
-		*worth = zero;
+		if (verdict->lines == NULL ||
+			!bms_is_subset(verdict->lines, multiplier->lines))
+			*worth = zero;
 		return true;
 	}
 	lines = verdict->lines == NULL ? bms_copy(multiplier->lines) :
@@ -733,7 +739,7 @@ judge_multiplier(Work *work, int i)
 	/* what it multiplies was for these lines only, and so is it */
 	if (by_line && lines != NULL)
 		verdict->lines = verdict->lines == NULL ? lines :
-			bms_int_members(verdict->lines, lines);
+			bms_intersect(verdict->lines, lines);
 	fits = fits && fraction_multiply(&sum,
 									 verdict->rule->award - MULTIPLIER_ONE,
 									 MULTIPLIER_ONE);
@@ -779,6 +785,24 @@ gives_way(const Work *work, int i, int other)
 		is_more(work->worth[other], work->worth[i]);
 }
 
+/* Does a verdict give way to one that comes before it? */
+static bool
+gives_way_earlier(const Work *work, int i)
+{
+	const RuleVerdict *verdict = &work->awards->verdicts[i];
+
+	for (int other = 0; other < i; other++)
+	{
+		const RuleVerdict *earlier = &work->awards->verdicts[other];
+
+		if (earlier->reason == NULL &&
+			is_multiplier(earlier) == is_multiplier(verdict) &&
+			same_group(earlier, verdict) && gives_way(work, i, other))
+			return true;
+	}
+	return false;
+}
+
 /* Leaves of each group what its way of combining lets stand. */
 static void
 combine(Work *work, bool multipliers)
@@ -800,7 +824,7 @@ combine(Work *work, bool multipliers)
 		}
 	for (int i = 0; i < awards->nverdicts; i++)
 		if (loses[i])
-			awards->verdicts[i].reason = "not_best";
+			awards->verdicts[i].reason = REASON_NOT_BEST;
 }
 
 /*
@@ -817,7 +841,8 @@ exclude(Work *work, bool multipliers)
 		const RuleVerdict *first = &awards->verdicts[i];
 
 		if (!first->rule->exclusive || first->reason != NULL ||
-			is_multiplier(first) != multipliers)
+			is_multiplier(first) != multipliers ||
+			gives_way_earlier(work, i))
 			continue;
 		for (int later = i + 1; later < awards->nverdicts; later++)
 		{
@@ -826,7 +851,7 @@ exclude(Work *work, bool multipliers)
 			if (verdict->reason == NULL &&
 				verdict->rule->unit == first->rule->unit &&
 				(!multipliers || is_multiplier(verdict)))
-				verdict->reason = "stack_exclusive";
+				verdict->reason = REASON_EXCLUSIVE;
 		}
 	}
 }
@@ -956,14 +981,13 @@ cap_award(Work *work, RuleVerdict *verdict)
 	verdict->granted = granted;
 }
 
+/* Asks each rule whether it applies, and to which lines. */
 static void
-judge_rules(Work *work)
+check_rules(Work *work)
 {
-	Awards	   *awards = work->awards;
-
-	for (int i = 0; i < awards->nverdicts; i++)
+	for (int i = 0; i < work->awards->nverdicts; i++)
 	{
-		RuleVerdict *verdict = &awards->verdicts[i];
+		RuleVerdict *verdict = &work->awards->verdicts[i];
 
 		verdict->reason = check_rule(work, verdict->rule);
 		if (verdict->reason != NULL || !verdict->rule->by_line)
@@ -972,6 +996,14 @@ judge_rules(Work *work)
 		if (verdict->lines == NULL)
 			verdict->reason = "no_matching_items";
 	}
+}
+
+/* What those that apply award, together and under their limits. */
+static void
+judge_rules(Work *work)
+{
+	Awards	   *awards = work->awards;
+
 	for (int i = 0; i < awards->nverdicts; i++)
 		if (awards->verdicts[i].reason == NULL &&
 			!is_multiplier(&awards->verdicts[i]))
@@ -984,6 +1016,60 @@ judge_rules(Work *work)
 			judge_multiplier(work, i);
 	exclude(work, true);
 	combine(work, true);
+	for (int i = 0; i < awards->nverdicts; i++)
+	{
+		RuleVerdict *verdict = &awards->verdicts[i];
+
+		if (verdict->reason == NULL)
+			round_worth(work, i);
+		if (verdict->reason == NULL && verdict->desired == 0)
+			verdict->reason = "no_effect";
+		if (verdict->reason == NULL)
+			cap_award(work, verdict);
+	}
+}
+
+/* Has a verdict put others aside, or lent itself to a multiplier? */
+static bool
+stands_in_way(const Awards *awards, int i)
+{
+	const RuleVerdict *verdict = &awards->verdicts[i];
+
+	for (int other = 0; other < awards->nverdicts; other++)
+	{
+		const RuleVerdict *o = &awards->verdicts[other];
+
+		if (other != i && o->rule->unit == verdict->rule->unit &&
+			(o->reason == REASON_EXCLUSIVE || o->reason == REASON_NOT_BEST ||
+			 (o->reason == NULL && is_multiplier(o) &&
+			  !is_multiplier(verdict) && same_group(o, verdict))))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A rule of which its limits left nothing awards nothing, so it must not
+ * keep others from it.  Takes such rules out, in `checked`; false if there
+ * is none.
+ */
+static bool
+take_out(const Awards *awards, RuleVerdict *checked)
+{
+	bool		any = false;
+
+	for (int i = 0; i < awards->nverdicts; i++)
+	{
+		const RuleVerdict *verdict = &awards->verdicts[i];
+
+		if (checked[i].reason == NULL && verdict->reason != NULL &&
+			verdict->desired > 0 && stands_in_way(awards, i))
+		{
+			checked[i] = *verdict;
+			any = true;
+		}
+	}
+	return any;
 }
 
 /*
@@ -997,12 +1083,14 @@ decide_awards(Decision *decision, JournalRow *row, Facts *facts)
 	const ProgramEvent *event = facts->event;
 	Awards	   *awards = &decision->awards[decision->nawards++];
 	Work		work = {decision, row, facts, awards};
+	Size		size = sizeof(RuleVerdict) * Max(event->nrules, 1);
+	RuleVerdict *checked = palloc(size);
 
 	Assert(decision->nawards <= DECISION_MAX_EVENTS);
 	awards->row = row;
 	awards->facts = facts;
 	awards->nverdicts = event->nrules;
-	awards->verdicts = palloc0(sizeof(RuleVerdict) * Max(event->nrules, 1));
+	awards->verdicts = palloc0(size);
 	work.worth = palloc(sizeof(Fraction) * Max(event->nrules, 1));
 	for (int i = 0; i < event->nrules; i++)
 	{
@@ -1011,17 +1099,14 @@ decide_awards(Decision *decision, JournalRow *row, Facts *facts)
 	}
 	if (facts->lines != NULL && (event->needs & NEEDS_LINES))
 		work.nets = cart_nets(facts->lines, row->amount);
+	check_rules(&work);
+	memcpy(checked, awards->verdicts, size);
 	judge_rules(&work);
-	for (int i = 0; i < event->nrules; i++)
+	/* each time there is one rule less */
+	while (take_out(awards, checked))
 	{
-		RuleVerdict *verdict = &awards->verdicts[i];
-
-		if (verdict->reason == NULL)
-			round_worth(&work, i);
-		if (verdict->reason == NULL && verdict->desired == 0)
-			verdict->reason = "no_effect";
-		if (verdict->reason == NULL)
-			cap_award(&work, verdict);
+		memcpy(awards->verdicts, checked, size);
+		judge_rules(&work);
 	}
 }
 

@@ -314,7 +314,7 @@ event_facts(Decision *decision, const JournalRow *row, const CartLines *lines,
 	facts->time = program_time(program, row->effective_at);
 	if (facts->event->needs & NEEDS_EXCLUDED)
 		read_excluded(decision, facts);
-	if (facts->event->needs & NEEDS_USES)
+	if (facts->event->needs & NEEDS_TARGET)
 		read_target(facts);
 	if (!is_stored)
 		return facts;

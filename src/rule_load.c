@@ -525,6 +525,8 @@ needs_of(const Rule *rule)
 		needs |= NEEDS_TAGS;
 	if (rule->once_per_target || rule->cooldown != NULL)
 		needs |= NEEDS_USES;
+	if (rule->once_per_target)
+		needs |= NEEDS_TARGET;
 	if (rule->condition != NULL)
 		needs |= NEEDS_CONTEXT | NEEDS_MEMBER | NEEDS_TAGS;
 	if (rule->by_line || rule->scope == SCOPE_LINE ||

@@ -178,6 +178,7 @@ typedef struct Rule
 #define NEEDS_EXCLUDED	0x40	/* tax, shipping, points of data */
 #define NEEDS_PAST		0x80	/* caps: counters of periods that are over */
 #define NEEDS_TIME		0x100	/* local time of day */
+#define NEEDS_TARGET	0x200	/* target of data */
 
 typedef struct ProgramEvent
 {

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(138);
+SELECT plan(146);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale) VALUES (:shop, 'points', 'points', 0), (:shop, 'tenths', 'points', 1);
@@ -252,6 +252,27 @@ SELECT is(pg_temp.visit('meg', 'w' || n, jsonb_build_object('target', target), a
 FROM (VALUES (1, 'A', '2026-03-15 12:00+00'::timestamptz, 'both 1'), (2, 'B', '2026-03-15 12:30+00', 'both cooldown'),
 	(3, 'B', '2026-03-15 13:00+00', 'both 1'), (4, 'B', '2026-03-15 14:00+00', 'both already_used'),
 	(5, 'C', '2026-03-15 14:00+00', 'both 1')) v (n, target, at, awards);
+
+-- No more is kept without explain than limits and verify() need
+DELETE FROM loyalty.rule;
+UPDATE loyalty.program SET explain = false WHERE program_id = :shop;
+SELECT FROM pg_temp.rule('{"event": "visit", "name": "cap", "award": 4}') r (id), loyalty.rule_limit(id, 'day', 6);
+SELECT FROM pg_temp.rule('{"event": "visit", "name": "free", "award": 1}');
+SELECT is(pg_temp.visit('meg', 'z' || n), awards, 'explain off: ' || n) FROM (VALUES (1, 'cap 4'), (2, 'cap 2 of 4'), (3, NULL)) v (n, awards);
+SELECT is(pg_temp.visit('meg', 'z4', at => '2026-03-14 12:00+00'), 'cap 4', 'explain off: late');
+
+-- One limit over both events of a sale
+SELECT FROM pg_temp.rule('{"event": "signup", "name": "join", "award": 6}') r (id), loyalty.rule_limit(id, 'day', 10, counter => 'both');
+SELECT FROM pg_temp.rule('{"name": "buy", "award": 6}') r (id), loyalty.rule_limit(id, 'day', 10, counter => 'both');
+SELECT is((SELECT pg_temp.moved(r) FROM loyalty.sale('Shop', '{"customer_no": "nan"}', 5, 's1', mode => 'dry') r), '4 points', 'a sale: 6 for joining leave 4 of 6, dry');
+SELECT is((SELECT pg_temp.moved(r) FROM loyalty.sale('Shop', '{"customer_no": "nan"}', 5, 's1') r), '4 points', 'a sale: 6 for joining leave 4 of 6');
+SELECT is(pg_temp.balance('nan'), '10 available', 'a sale: the limit');
+
+-- A target matters to rules that ask for one, and to no other
+DELETE FROM loyalty.rule_cap;
+DELETE FROM loyalty.rule;
+SELECT FROM pg_temp.rule('{"event": "visit", "name": "cool", "award": 1, "cooldown": "1 hour"}');
+SELECT lives_ok($$SELECT pg_temp.visit('meg', 'z5', '{"target": 5}')$$, 'a target of another form, where no rule asks for one');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(17);
+SELECT plan(25);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind) VALUES (:shop, 'points', 'points'), (:shop, 'stars', 'points');
@@ -97,6 +97,48 @@ SELECT is(pg_temp.bought('e2'), 'before 1, only 2, after stack_exclusive, x2 sta
 	'exclusive: no later rule of its unit, in whatever group, and no multiplier');
 UPDATE loyalty.rule SET kind = 'per_amount', per = 1000 WHERE name = 'only';
 SELECT is(pg_temp.bought('e3'), 'before 1, only no_effect, after 4, x2 1, stars 8', 'exclusive: it gives nothing');
+
+UPDATE loyalty.rule_group SET combine = 'best' WHERE program_id = :shop AND name = 'best';
+-- An exclusive rule that gives way to one before it in its group, keeps nobody out; one after it is kept out
+DELETE FROM loyalty.rule;
+SELECT FROM pg_temp.rule('{"name": "more", "award": 9, "priority": 1, "rule_group": "best"}');
+SELECT FROM pg_temp.rule('{"name": "only", "award": 2, "priority": 2, "rule_group": "best", "exclusive": true}');
+SELECT FROM pg_temp.rule('{"name": "most", "award": 20, "priority": 3, "rule_group": "best"}');
+SELECT FROM pg_temp.rule('{"name": "plain", "award": 4, "priority": 4}');
+SELECT is(pg_temp.bought('e4'), 'more not_best, only not_best, most 20, plain 4', 'exclusive: it gives way to a better one before it');
+UPDATE loyalty.rule SET award = 1 WHERE name = 'more';
+SELECT is(pg_temp.bought('e5'), 'more not_best, only 2, most stack_exclusive, plain stack_exclusive', 'exclusive: a better one after it is kept out');
+
+-- An exclusive multiplier keeps other multipliers out, not rules
+DELETE FROM loyalty.rule;
+SELECT FROM pg_temp.rule('{"name": "x3", "kind": "multiplier", "award": 3, "exclusive": true}');
+SELECT FROM pg_temp.rule('{"name": "base", "award": 10}');
+SELECT FROM pg_temp.rule('{"name": "x2", "kind": "multiplier", "award": 2}');
+SELECT is(pg_temp.bought('e6'), 'x3 20, base 10, x2 stack_exclusive', 'exclusive: a multiplier');
+
+-- What its limits leave nothing of, is not in the way of others: a bonus once a day, instead of the usual points
+DELETE FROM loyalty.rule;
+SELECT FROM pg_temp.rule('{"name": "bonus", "award": 50, "priority": 1, "exclusive": true}') r (id), loyalty.rule_limit(id, 'day', 1, 'times');
+SELECT FROM pg_temp.rule('{"name": "usual", "kind": "per_amount", "award": 1, "per": 1}');
+SELECT FROM pg_temp.rule('{"name": "x2", "kind": "multiplier", "award": 2}');
+-- no group: the bonus is exclusive, so there is no multiplier either
+SELECT is(pg_temp.bought('c1'), 'bonus 50, usual stack_exclusive, x2 stack_exclusive', 'exclusive, limited: the first time');
+SELECT is(pg_temp.bought('c2'), 'bonus limit_period, usual 100, x2 100', 'exclusive, limited: then what would be without it');
+DELETE FROM loyalty.rule_cap;
+DELETE FROM loyalty.rule;
+SELECT FROM pg_temp.rule('{"name": "bonus", "award": 500, "rule_group": "best"}') r (id), loyalty.rule_limit(id, 'day', 1, 'times');
+SELECT FROM pg_temp.rule('{"name": "usual", "kind": "per_amount", "award": 1, "per": 1, "rule_group": "best"}');
+SELECT FROM pg_temp.rule('{"name": "small", "award": 1, "rule_group": "best"}');
+SELECT is(pg_temp.bought('c3'), 'bonus 500, usual not_best, small not_best', 'best, limited: the first time');
+SELECT is(pg_temp.bought('c4'), 'bonus limit_period, usual 100, small not_best', 'best, limited: then the second best');
+DELETE FROM loyalty.rule_cap;
+DELETE FROM loyalty.rule;
+SELECT FROM pg_temp.rule('{"name": "usual", "kind": "per_amount", "award": 1, "per": 1}') r (id), loyalty.rule_limit(id, 'day', 150);
+SELECT FROM pg_temp.rule('{"name": "x3", "kind": "multiplier", "award": 3}');
+-- 100 and 200; 50 of 100 and 200; nothing to multiply
+SELECT is(string_agg(pg_temp.bought('c' || n), '; ' ORDER BY n), 'usual 100, x3 200; usual 50 of 100, x3 200; usual limit_period, x3 preceding_failed',
+	'multiplier: of what rules award before limits, and of nothing where limits leave nothing') FROM generate_series(5, 7) n;
+DELETE FROM loyalty.rule_cap;
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();

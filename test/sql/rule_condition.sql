@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(79);
+SELECT plan(84);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale, period, window_months) VALUES
@@ -105,6 +105,30 @@ SELECT FROM loyalty.record(pg_temp.id('bob'), 'daily', ref => 'd1');
 SET loyalty.now = '2026-03-16 12:00+00';
 SELECT FROM loyalty.record(pg_temp.id('bob'), 'daily', ref => 'd2');
 SELECT is(pg_temp.awards('bob', 'd1') || '; ' || pg_temp.awards('bob', 'd2'), 'day condition_not_met; day 1', 'context: the day of a streak');
+DELETE FROM loyalty.rule_cap;
+DELETE FROM loyalty.rule;
+
+-- A member who is just joining: what is known is what the call says
+SELECT FROM pg_temp.rule('{"event": "signup", "name": "born", "award": 1, "birthday": "month"}');
+SELECT FROM pg_temp.rule('{"event": "signup", "name": "cond", "award": 2, "condition": "$.member.birthday == \"1990-03-20\" && $.member.joined_on == $.now.date && $.member.age_days == 0 && $.member.tags.size() == 0"}');
+SELECT FROM pg_temp.rule('{"event": "signup", "name": "web", "award": 4, "channels": "{web}", "first_purchases": 1}');
+SELECT FROM pg_temp.rule('{"event": "signup", "name": "tag", "award": 8, "tags": "{vip}"}');
+SELECT FROM pg_temp.rule('{"event": "signup", "name": "feast", "award": 16, "anniversary": "day"}');
+SELECT is((SELECT pg_temp.moved(r) FROM loyalty.enroll('Shop', '{"customer_no": "zoe"}', '{"birthday": "1990-03-20"}', '{"channel": "web"}', mode => 'dry') r),
+	'7 points', 'who is joining: a dry run');
+SELECT FROM loyalty.enroll('Shop', '{"customer_no": "zoe"}', '{"birthday": "1990-03-20"}', '{"channel": "web"}');
+SELECT is((SELECT string_agg(concat_ws(' ', r.name, coalesce(a ->> 'reason', a ->> 'granted')), ', ' ORDER BY n) FROM loyalty.journal j
+	JOIN loyalty.event_data d USING (member_id, journal_id), jsonb_array_elements(d.data -> 'awards') WITH ORDINALITY x (a, n)
+	JOIN loyalty.rule r ON r.rule_id = (a -> 'rule')::int WHERE j.member_id = pg_temp.id('zoe')),
+	'born 1, cond 2, web 4, tag segment_mismatch, feast not_in_time_window', 'who is joining: what the call says is known');
+-- and buying: both events are judged, the purchase as the first
+SELECT FROM pg_temp.rule('{"name": "first", "award": 32, "first_purchases": 1}');
+SELECT FROM pg_temp.rule('{"name": "context", "award": 64, "condition": "$.member.first_purchase == true && $.member.purchases == 0 && $.order.amount == 5 && $.items[0].net == 5"}');
+SELECT is((SELECT pg_temp.moved(r) FROM loyalty.sale('Shop', '{"customer_no": "yan"}', 5, 's1', '[{"sku": "A", "price": 5}]', '{"channel": "web"}') r), '96 points',
+	'who joins by buying: 32 and 64 for buying');
+SELECT is(pg_temp.balance('yan'), '100 available', 'and 4 for joining');
+SELECT is((SELECT pg_temp.moved(r) FROM loyalty.sale('Shop', '{"customer_no": "yan"}', 5, 's2', '[{"sku": "A", "price": 5}]', '{"channel": "web"}') r), 'nothing',
+	'who is there already: nothing for joining, nor for a first purchase');
 DELETE FROM loyalty.rule_cap;
 DELETE FROM loyalty.rule;
 

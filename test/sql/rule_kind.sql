@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(58);
+SELECT plan(59);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale) VALUES
@@ -198,6 +198,16 @@ SELECT FROM pg_temp.rule('{"name": "tea", "kind": "per_amount", "award": 1, "per
 SELECT FROM loyalty.purchase(pg_temp.id('cat'), 100, 't3', '[{"sku": "T", "category": "tea", "price": 40}, {"sku": "C", "price": 60}]');
 -- base 100, of which 40 for tea; tea 20: 2 x (40 + 20)
 SELECT is(pg_temp.awards('cat', 't3'), 'base 100, tea x3 120, tea 20', 'multiplier on lines: of two bases');
+
+-- of a fixed award, and of a ladder, if they were for no other lines
+DELETE FROM loyalty.rule;
+SELECT FROM pg_temp.rule('{"name": "all", "award": 7}');
+SELECT FROM pg_temp.rule('{"name": "tea", "award": 10, "item_filter": "$.category == \"tea\""}');
+SELECT FROM pg_temp.rule('{"name": "both", "award": 100, "item_filter": "$.price > 30"}');
+SELECT FROM pg_temp.rule('{"name": "ladder", "kind": "steps", "step_from": "{40}", "step_award": "{1000}", "item_filter": "$.category == \"tea\""}');
+SELECT FROM pg_temp.rule('{"name": "tea x2", "kind": "multiplier", "award": 2, "item_filter": "$.category == \"tea\""}');
+SELECT FROM loyalty.purchase(pg_temp.id('cat'), 100, 't4', '[{"sku": "T", "category": "tea", "price": 40}, {"sku": "C", "price": 60}]');
+SELECT is(pg_temp.awards('cat', 't4'), 'all 7, tea 10, both 100, ladder 1000, tea x2 1010', 'multiplier on lines: of what was for these lines only');
 
 -- How long it is good for
 DELETE FROM loyalty.rule;

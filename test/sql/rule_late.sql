@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(15);
+SELECT plan(17);
 
 -- Rule 10: what is recorded late is judged as it would have been in time
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
@@ -70,6 +70,21 @@ SELECT FROM unnest('{m4,m5}'::text[]) ref, loyalty.record(pg_temp.id('cat'), 'vi
 SELECT FROM unnest('{m6,m7}'::text[]) ref, loyalty.record(pg_temp.id('cat'), 'visit', ref => ref, at => '2026-03-31 23:00+00');
 SELECT is(string_agg(pg_temp.awards('cat', ref), ', ' ORDER BY ref), 'cap 4, cap 4, cap 4, cap 2 of 4, cap limit_period, cap 4, cap 2 of 4',
 	'limit: March 4 + 4 + 2, local April 4 + 4 + 2') FROM unnest('{m1,m2,m3,m4,m5,m6,m7}'::text[]) ref;
+
+-- also where what was awarded has lapsed since, and was swept at once
+SELECT FROM pg_temp.rule('{"event": "visit", "name": "short", "award": 4, "expiry": "days", "expiry_count": 1}') r (id), loyalty.rule_limit(id, 'month', 10, counter => 'short');
+SELECT FROM unnest('{l1,l2,l3,l4}'::text[]) ref, loyalty.record(pg_temp.id('bob'), 'visit', ref => ref, at => '2026-02-10 12:00+00');
+SELECT is(string_agg(substring(pg_temp.awards('bob', ref) from 'short.*'), ', ' ORDER BY ref), 'short 4, short 4, short 2 of 4, short limit_period',
+	'limit: counts what has lapsed') FROM unnest('{l1,l2,l3,l4}'::text[]) ref;
+-- what was refunded, too
+DELETE FROM loyalty.rule_cap;
+DELETE FROM loyalty.rule WHERE event = 'visit';
+SELECT FROM pg_temp.rule('{"name": "once", "kind": "per_amount", "award": 1, "per": 1}') r (id), loyalty.rule_limit(id, 'month', 10, counter => 'once');
+CALL pg_temp.enroll('Shop', 'dan');
+SELECT FROM loyalty.purchase(pg_temp.id('dan'), 8, 'f1', at => '2026-02-10 12:00+00');
+SELECT FROM loyalty.refund(pg_temp.id('dan'), 'f1');
+SELECT FROM loyalty.purchase(pg_temp.id('dan'), 8, 'f2', at => '2026-02-10 12:00+00');
+SELECT is(pg_temp.awards('dan', 'f1') || '; ' || pg_temp.awards('dan', 'f2'), 'once 8; once 2 of 8', 'limit: counts what was refunded');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();

@@ -8,7 +8,8 @@ INSERT INTO loyalty.unit (program_id, code, kind) VALUES (:shop, 'points', 'poin
 SELECT FROM pg_temp.rule('{"name": "base", "kind": "per_amount", "award": 1, "per": 1}');
 SELECT FROM pg_temp.rule('{"name": "tea", "kind": "multiplier", "award": 2, "item_filter": "$.category == \"tea\""}');
 SELECT FROM pg_temp.rule('{"name": "cups", "kind": "per_amount", "award": 1, "per": 10, "item_filter": "$.category == \"cup\""}');
-SELECT FROM pg_temp.rule('{"name": "gift", "award": 25, "item_filter": "$.price > 30"}');
+INSERT INTO loyalty.rule_group (program_id, name) VALUES (:shop, 'gifts');
+SELECT FROM pg_temp.rule('{"name": "gift", "award": 25, "item_filter": "$.price > 30", "rule_group": "gifts"}');
 CALL pg_temp.enroll('Shop', 'ann', 'bob', 'cat', 'dan', 'eve', 'fay');
 -- tea 40.00 and 4 cups of 15.00, 10.00 less: nets 36.00 and 54.00; base 90, tea 36, cups 5, gift 25 (for the tea)
 CREATE FUNCTION pg_temp.order(name text) RETURNS text LANGUAGE plpgsql AS $$
