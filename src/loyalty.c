@@ -188,11 +188,16 @@ _PG_init(void)
 	program_init();
 }
 
-/* The one clock: loyalty.now, or the start of the statement. */
+/*
+ * The one clock: loyalty.now, or the start of the statement; in a procedure
+ * that commits, the start of the transaction, or hours would pass unnoticed.
+ */
 TimestampTz
 loyalty_clock(void)
 {
-	return now_is_set ? now_value : GetCurrentStatementStartTimestamp();
+	return now_is_set ? now_value :
+		Max(GetCurrentStatementStartTimestamp(),
+			GetCurrentTransactionStartTimestamp());
 }
 
 Datum
