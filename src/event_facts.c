@@ -284,6 +284,16 @@ tier_then(Decision *decision, const JournalRow *row, DateADT on,
 										  row->effective_at, read_only));
 }
 
+/* What the rules of the event need of the data that came with it. */
+void
+event_facts_document(const Decision *decision, Facts *facts)
+{
+	if (facts->event->needs & NEEDS_EXCLUDED)
+		read_excluded(decision, facts);
+	if (facts->event->needs & NEEDS_USES)
+		read_target(facts);
+}
+
 /*
  * Loads the facts of an event.  lines, items and data may be NULL.
  * read_only: with the caller's snapshot.
@@ -309,10 +319,7 @@ event_facts(Decision *decision, const JournalRow *row, const CartLines *lines,
 		return facts;
 
 	facts->time = program_time(program, row->effective_at);
-	if (facts->event->needs & NEEDS_EXCLUDED)
-		read_excluded(decision, facts);
-	if (facts->event->needs & NEEDS_USES)
-		read_target(facts);
+	event_facts_document(decision, facts);
 	if (!is_stored)
 		return facts;
 	if (facts->event->needs & NEEDS_MEMBER)

@@ -154,3 +154,131 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION loyalty.explain(bigint, bigint) IS
 'Which rules were looked at for a journal row, in their order, what each came to and why, as it was then; of rows without rules, what moved and why';
+
+-- The three below are made of it.
+CREATE OR REPLACE FUNCTION loyalty.simulate_run(program text, campaign text, since timestamptz, until timestamptz)
+RETURNS TABLE (kind text, member_id bigint, journal_id bigint, at timestamptz, event text, rule_id int, unit_id int,
+	amount bigint, desired bigint, vests_on date, expires_on date, tier_without int, tier_with int)
+LANGUAGE C STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_explain_simulate';
+COMMENT ON FUNCTION loyalty.simulate_run(text, text, timestamptz, timestamptz) IS
+'What simulate(), simulate_postings() and simulate_tiers() are made of, in minor units and ids';
+
+CREATE OR REPLACE FUNCTION loyalty.simulate(program text, campaign text,
+	since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL)
+RETURNS TABLE (rule_id int, rule text, unit text, events bigint, members bigint, desired numeric, granted numeric,
+	taken_back numeric, cost numeric, currency text, promoted bigint, demoted bigint)
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 10
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	WITH run AS MATERIALIZED (
+		SELECT * FROM loyalty.simulate_run(simulate.program, simulate.campaign, simulate.since, simulate.until)
+	), shop AS (
+		SELECT p.program_id, p.currency, p.currency_scale, p.time_zone
+		FROM loyalty.program p WHERE p.name = simulate.program
+	), moved AS (
+		-- one row per journal row and rule
+		SELECT r.rule_id, r.unit_id, r.member_id, r.journal_id, min(r.at) AS at,
+			coalesce(sum(r.desired) FILTER (WHERE r.kind = 'award'), 0) AS desired,
+			coalesce(sum(r.amount) FILTER (WHERE r.kind = 'award'), 0) AS granted,
+			coalesce(-sum(r.amount) FILTER (WHERE r.kind = 'refund'), 0) AS taken_back
+		FROM run r
+		WHERE r.kind IN ('award', 'refund')
+		GROUP BY r.rule_id, r.unit_id, r.member_id, r.journal_id
+	), valued AS (
+		SELECT m.*, s.currency_scale, v.units, v.money
+		FROM moved m
+		CROSS JOIN shop s
+		LEFT JOIN LATERAL (
+			SELECT x.units, x.money FROM loyalty.unit_anchor x
+			WHERE x.unit_id = m.unit_id AND x.valid_from <= (m.at AT TIME ZONE s.time_zone)::date
+			ORDER BY x.valid_from DESC LIMIT 1) v ON true
+	), priced AS (
+		-- exact for one anchor; the fractions of several are added up
+		SELECT v.rule_id, v.unit_id, sum(v.net * v.money / v.units) * loyalty.unit_amount(1, v.currency_scale) AS cost
+		FROM (
+			SELECT x.rule_id, x.unit_id, x.units, x.money, x.currency_scale, sum(x.granted - x.taken_back) AS net
+			FROM valued x
+			GROUP BY x.rule_id, x.unit_id, x.units, x.money, x.currency_scale) v
+		GROUP BY v.rule_id, v.unit_id, v.currency_scale
+	), per_rule AS (
+		SELECT m.rule_id, m.unit_id, count(*) FILTER (WHERE m.granted <> 0) AS events,
+			count(DISTINCT m.member_id) FILTER (WHERE m.granted <> 0) AS members,
+			sum(m.desired)::bigint AS desired, sum(m.granted)::bigint AS granted, sum(m.taken_back)::bigint AS taken_back
+		FROM moved m
+		GROUP BY m.rule_id, m.unit_id
+	), listed AS (
+		-- the campaign's rules, whether they came to something or not, and others that it changed
+		SELECT r.rule_id, r.unit_id
+		FROM loyalty.rule r
+		JOIN loyalty.campaign c ON c.campaign_id = r.campaign_id
+		WHERE c.name = simulate.campaign AND c.program_id = (SELECT s.program_id FROM shop s)
+		UNION
+		SELECT m.rule_id, m.unit_id FROM per_rule m
+	)
+	SELECT l.rule_id, r.name, u.code, coalesce(m.events, 0), coalesce(m.members, 0),
+		loyalty.unit_amount(coalesce(m.desired, 0), u.scale), loyalty.unit_amount(coalesce(m.granted, 0), u.scale),
+		loyalty.unit_amount(coalesce(m.taken_back, 0), u.scale),
+		trunc(round(p.cost, 10), s.currency_scale), s.currency, NULL::bigint, NULL::bigint
+	FROM listed l
+	CROSS JOIN shop s
+	JOIN loyalty.unit u ON u.unit_id = l.unit_id
+	LEFT JOIN loyalty.rule r ON r.rule_id = l.rule_id
+	LEFT JOIN per_rule m ON m.rule_id = l.rule_id AND m.unit_id = l.unit_id
+	LEFT JOIN priced p ON p.rule_id = l.rule_id AND p.unit_id = l.unit_id
+	UNION ALL
+	SELECT NULL, NULL, NULL,
+		(SELECT count(DISTINCT m.journal_id) FROM moved m WHERE m.granted <> 0),
+		(SELECT count(DISTINCT m.member_id) FROM moved m WHERE m.granted <> 0), NULL, NULL, NULL,
+		coalesce((SELECT trunc(round(sum(p.cost), 10), s.currency_scale) FROM priced p), 0), s.currency,
+		(SELECT count(*) FROM run t
+			LEFT JOIN loyalty.tier a ON a.tier_id = t.tier_without
+			JOIN loyalty.tier b ON b.tier_id = t.tier_with
+			WHERE t.kind = 'tier' AND b.rank > coalesce(a.rank, -1)),
+		(SELECT count(*) FROM run t
+			JOIN loyalty.tier a ON a.tier_id = t.tier_without
+			LEFT JOIN loyalty.tier b ON b.tier_id = t.tier_with
+			WHERE t.kind = 'tier' AND a.rank > coalesce(b.rank, -1))
+	FROM shop s
+	ORDER BY 1;
+END;
+COMMENT ON FUNCTION loyalty.simulate(text, text, timestamptz, timestamptz) IS
+'What a campaign would have come to with the events of a period: one row per rule, and last the totals with the change of tiers; writes nothing';
+
+CREATE OR REPLACE FUNCTION loyalty.simulate_postings(program text, campaign text,
+	since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL)
+RETURNS TABLE (member_id bigint, journal_id bigint, at timestamptz, kind text, event text, rule_id int, rule text,
+	unit text, amount numeric, desired numeric, vests_on date, expires_on date)
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 1000
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT s.member_id, s.journal_id, s.at, s.kind, s.event, s.rule_id, r.name, u.code,
+		loyalty.unit_amount(s.amount, u.scale), CASE WHEN s.kind = 'award' THEN loyalty.unit_amount(s.desired, u.scale) END,
+		s.vests_on, s.expires_on
+	FROM loyalty.simulate_run(simulate_postings.program, simulate_postings.campaign,
+		simulate_postings.since, simulate_postings.until) s
+	JOIN loyalty.unit u ON u.unit_id = s.unit_id
+	LEFT JOIN loyalty.rule r ON r.rule_id = s.rule_id
+	WHERE s.kind IN ('award', 'refund')
+	ORDER BY s.journal_id, s.rule_id, s.unit_id, s.vests_on, s.expires_on;
+END;
+COMMENT ON FUNCTION loyalty.simulate_postings(text, text, timestamptz, timestamptz) IS
+'The same posting by posting: what each event and refund would have posted by which rule, more or less than it did';
+
+CREATE OR REPLACE FUNCTION loyalty.simulate_tiers(program text, campaign text,
+	since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL)
+RETURNS TABLE (member_id bigint, tier_without text, tier_with text)
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 100
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT s.member_id, a.code, b.code
+	FROM loyalty.simulate_run(simulate_tiers.program, simulate_tiers.campaign,
+		simulate_tiers.since, simulate_tiers.until) s
+	LEFT JOIN loyalty.tier a ON a.tier_id = s.tier_without
+	LEFT JOIN loyalty.tier b ON b.tier_id = s.tier_with
+	WHERE s.kind = 'tier'
+	ORDER BY s.member_id;
+END;
+COMMENT ON FUNCTION loyalty.simulate_tiers(text, text, timestamptz, timestamptz) IS
+'The members who would have been in another tier at the end of the period, with the campaign and without';
