@@ -58,6 +58,8 @@
 	  "refund exceeds what is left of the order") \
 	X(NOT_REVERSIBLE, "LY132", "reversal_not_reversible", \
 	  "a refund cannot be refunded") \
+	X(JOURNAL_NOT_FOUND, "LY133", "journal_not_found", \
+	  "member has no such journal row") \
 	X(HOLD_NOT_FOUND, "LY140", "hold_not_found", \
 	  "member has no such hold") \
 	X(CAPTURE_EXCEEDS, "LY141", "capture_exceeds_hold", \

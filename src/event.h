@@ -54,9 +54,14 @@ extern bool event_is_purchase(const EventInput *input);
 extern EventOutcome event_run(StoreBatch *batch, const EventInput *input);
 
 extern void event_tier_lowered(Call *call, JournalRow *row);
+extern void event_facts_document(const Decision *decision, Facts *facts);
 extern bool event_judge(Call *call, JournalRow *row, Facts *facts);
 extern bool event_apply(Call *call, int amount_arg, int items_arg,
 						int data_arg);
+/* The row of an event as it came to, where it is not the posted one. */
+typedef const JournalRow *(*EventRow) (void *context, int64 journal_id);
+extern void event_refund_again(Call *call, JournalRow *row, int64 journal_id,
+							   EventRow event_row, void *context);
 extern bool items_parse(Call *call, const Jsonb *json, CartLines *list);
 extern bool item_quantity(Call *call, const JsonbValue *value, int line,
 						  int64 *qty);

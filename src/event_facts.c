@@ -287,6 +287,16 @@ tier_then(Decision *decision, const JournalRow *row, DateADT on,
 	return decide_tier_of(decision->program, tier_id);
 }
 
+/* What the rules of the event need of the data that came with it. */
+void
+event_facts_document(const Decision *decision, Facts *facts)
+{
+	if (facts->event->needs & NEEDS_EXCLUDED)
+		read_excluded(decision, facts);
+	if (facts->event->needs & NEEDS_TARGET)
+		read_target(facts);
+}
+
 /*
  * Loads the facts of an event.  lines, items and data may be NULL.
  * read_only: with the caller's snapshot.
@@ -312,10 +322,7 @@ event_facts(Decision *decision, const JournalRow *row, const CartLines *lines,
 		return facts;
 
 	facts->time = program_time(program, row->effective_at);
-	if (facts->event->needs & NEEDS_EXCLUDED)
-		read_excluded(decision, facts);
-	if (facts->event->needs & NEEDS_TARGET)
-		read_target(facts);
+	event_facts_document(decision, facts);
 	if (!is_stored)
 		return facts;
 	if (facts->event->needs & NEEDS_MEMBER)

@@ -110,6 +110,10 @@ typedef struct Order
 	int64		now;
 	int64	   *now_qty;
 	int64	   *now_net;
+
+	int64		until;			/* only rows before this one */
+	EventRow	event_row;		/* NULL: what was posted */
+	void	   *context;		/* of it */
 } Order;
 
 static Statement select_order = {
@@ -119,8 +123,8 @@ static Statement select_order = {
 	" LEFT JOIN loyalty.event_data d USING (member_id, journal_id)"
 	" WHERE j.member_id = $1 AND j.ref = $2"
 	" AND j.kind IN ('event', 'redeem', 'capture', 'refund')"
-	" ORDER BY j.journal_id",
-	2, {INT8OID, TEXTOID}
+	" AND j.journal_id < $3 ORDER BY j.journal_id",
+	3, {INT8OID, TEXTOID, INT8OID}
 };
 
 static Statement select_refunds = {
@@ -129,8 +133,8 @@ static Statement select_refunds = {
 	" FROM loyalty.journal j"
 	" LEFT JOIN loyalty.event_data d USING (member_id, journal_id)"
 	" WHERE j.member_id = $1 AND j.reverses = $2 AND j.kind = 'refund'"
-	" ORDER BY j.journal_id",
-	2, {INT8OID, TEXTOID}
+	" AND j.journal_id < $3 ORDER BY j.journal_id",
+	3, {INT8OID, TEXTOID, INT8OID}
 };
 
 static Statement select_entries = {
@@ -145,7 +149,8 @@ load_rows(const Call *call, Order *order)
 {
 	NullableDatum args[] = {
 		ARG(Int64GetDatum(call->member_id)),
-		ARG(PointerGetDatum(order->ref))
+		ARG(PointerGetDatum(order->ref)),
+		ARG(Int64GetDatum(order->until))
 	};
 
 	order->nrows = statement_run(&select_order, args, false);
@@ -289,24 +294,51 @@ load_award_lines(Order *order, const OrderRow *row)
 						 getIthJsonbValueFromContainer(&row->awards->root, i));
 }
 
+/* One lot of an award. */
+static void
+add_award_lot(const Call *call, Order *order, int first, const Lot *lot,
+			  int32 rule_id)
+{
+	Award	   *award = award_of(call, order, first, lot, rule_id);
+
+	award->amount = amount_add(award->amount, lot->amount);
+	award->lots = award->lots == NULL ?
+		palloc(sizeof(Lot)) :
+		repalloc(award->lots, sizeof(Lot) * (award->nlots + 1));
+	award->lots[award->nlots++] = *lot;
+}
+
+/* The part of a record of verdicts that tells of awards; NULL for none. */
+static Jsonb *
+awards_of(const Jsonb *record)
+{
+	JsonbValue	buffer;
+	JsonbValue *awards = record == NULL ? NULL :
+		getKeyJsonValueFromContainer(unconstify(JsonbContainer *,
+												&record->root),
+									 "awards", strlen("awards"), &buffer);
+
+	return awards == NULL ? NULL : JsonbValueToJsonb(awards);
+}
+
 static void
 load_awards(const Call *call, Order *order, OrderRow *row)
 {
-	uint64		n = run_entries(call, row->journal_id);
+	const JournalRow *made = order->event_row == NULL ? NULL :
+		order->event_row(order->context, row->journal_id);
+	uint64		n = made ? made->npostings :
+		run_entries(call, row->journal_id);
 
 	row->first_award = order->nawards;
+	if (made != NULL)
+		row->awards = awards_of(made->awards);
 	for (uint64 i = 0; i < n; i++)
 	{
-		int32		rule_id;
-		Lot			lot = read_entry(i, &rule_id);
-		Award	   *award = award_of(call, order, row->first_award, &lot,
-									 rule_id);
+		int32		rule_id = made ? made->postings[i].rule_id : 0;
+		Lot			lot = made ? made->postings[i].lot :
+			read_entry(i, &rule_id);
 
-		award->amount = amount_add(award->amount, lot.amount);
-		award->lots = award->lots == NULL ?
-			palloc(sizeof(Lot)) :
-			repalloc(award->lots, sizeof(Lot) * (award->nlots + 1));
-		award->lots[award->nlots++] = lot;
+		add_award_lot(call, order, row->first_award, &lot, rule_id);
 	}
 	row->nawards = order->nawards - row->first_award;
 	load_award_lines(order, row);
@@ -393,7 +425,8 @@ load_refunds(const Call *call, Order *order)
 {
 	NullableDatum args[] = {
 		ARG(Int64GetDatum(call->member_id)),
-		ARG(PointerGetDatum(order->ref))
+		ARG(PointerGetDatum(order->ref)),
+		ARG(Int64GetDatum(order->until))
 	};
 	uint64		n = statement_run(&select_refunds, args, false);
 
@@ -940,6 +973,7 @@ read_order(Call *call, Order *order)
 		call_has(call, REFUND_ITEMS);
 
 	memset(order, 0, sizeof(Order));
+	order->until = PG_INT64_MAX;
 	order->ref = call_text(call, REFUND_ORDER);
 	if (!call_check_text(call, order->ref, REFUSAL_REF_INVALID, "ref"))
 		return false;
@@ -988,6 +1022,30 @@ refund_replays(Call *call)
 	call->replay = journal_read(call->member_id,
 								DatumGetInt64(statement_notnull(0, 1)));
 	return true;
+}
+
+/*
+ * Makes a refund of the past again, which took row->reverses back by the
+ * journal row of that id: as much of the order as then, but of what its
+ * events came to this time.  The tier is left to the caller.
+ */
+void
+event_refund_again(Call *call, JournalRow *row, int64 journal_id,
+				   EventRow event_row, void *context)
+{
+	Order		order;
+
+	memset(&order, 0, sizeof(Order));
+	order.ref = row->reverses;
+	order.until = journal_id + 1;
+	order.event_row = event_row;
+	order.context = context;
+	if (!load_order(call, &order) || order.nrefunds == 0)
+		return;
+	/* the last one is this */
+	order.nrefunds--;
+	give_back_spends(call, &order, row);
+	take_back_awards(call, &order, row);
 }
 
 Datum

@@ -200,6 +200,13 @@ loyalty_clock(void)
 			GetCurrentTransactionStartTimestamp());
 }
 
+/* Is the clock another than that of recorded_at? */
+bool
+loyalty_clock_is_moved(void)
+{
+	return now_is_set;
+}
+
 Datum
 loyalty_now(PG_FUNCTION_ARGS)
 {

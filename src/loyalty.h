@@ -72,6 +72,7 @@ extern const LoyaltyTypes *loyalty_types(void);
 
 extern void loyalty_check_version(void);
 extern TimestampTz loyalty_clock(void);
+extern bool loyalty_clock_is_moved(void);
 extern int64 loyalty_new_id(void);
 
 #pragma GCC visibility pop

@@ -436,6 +436,7 @@ INSERT INTO refusal VALUES
 	('LY105', 'unknown_unit'), ('LY106', 'unit_mismatch'), ('LY107', 'time_not_finite'), ('LY108', 'time_in_future'),
 	('LY109', 'period_closed'), ('LY110', 'expiry_in_past'), ('LY111', 'period_inverted'), ('LY120', 'insufficient_points'),
 	('LY130', 'original_not_found'), ('LY131', 'refund_exceeds_original'), ('LY132', 'reversal_not_reversible'),
+	('LY133', 'journal_not_found'),
 	('LY140', 'hold_not_found'), ('LY141', 'capture_exceeds_hold'), ('LY142', 'hold_already_captured'),
 	('LY143', 'hold_already_released'), ('LY144', 'hold_expired'), ('LY145', 'hold_timeout_invalid'), ('LY150', 'transfer_to_self'),
 	('LY160', 'reason_required'), ('LY190', 'ledger_immutable'), ('LY402', 'program_inactive'), ('LY403', 'program_not_found'),
@@ -461,6 +462,7 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('wallet: an unknown unit: refund',   $$SELECT * FROM loyalty.refund({damaged}, 'o1')$$, 'LY902'),
 ('wallet: an unknown unit: receiver', $$SELECT * FROM loyalty.transfer({ann}, {damaged}, 1, ref => 'n')$$, 'LY902'),
 ('wallet: an unknown unit: enroll',   $$SELECT * FROM loyalty.enroll('Shop', '{"customer_no":"damaged","card":"1"}')$$, 'LY902'),
+('explain: no such journal row',      $$SELECT (NULL::loyalty.receipt).* FROM loyalty.explain({ann}, 1)$$, 'LY133'),
 ('wallet: an unknown unit: settle',   $$SELECT (NULL::loyalty.receipt).* FROM loyalty.account_settle({damaged})$$, 'LY902'),
 ('wallet: an unknown unit: balance',  $$SELECT (NULL::loyalty.receipt).* FROM loyalty.balance({damaged})$$, 'LY902'),
 ('wallet: another programme''s unit', $$SELECT * FROM loyalty.purchase({stray}, 10, 'n')$$, 'LY902');
