@@ -64,15 +64,22 @@ gross_amount(Call *call, const JsonbValue *price, int64 qty, int line,
 	return true;
 }
 
-/* A field that may be missing; what is no string is as good as missing. */
-static char *
-item_text(const JsonbValue *item, const char *name)
+/* A field that may be missing, but must be a string if it is there. */
+static bool
+item_text(Call *call, const JsonbValue *item, const char *name, int line,
+		  char **text)
 {
 	JsonbValue	buffer;
 	JsonbValue *value = item_field(item, name, &buffer);
 
-	return value == NULL || value->type != jbvString ? NULL :
-		pnstrdup(value->val.string.val, value->val.string.len);
+	*text = NULL;
+	if (value == NULL)
+		return true;
+	if (value->type != jbvString)
+		return call_refuse(call, REFUSAL_ITEMS_INVALID,
+						   "line %d: %s must be a string", line, name);
+	*text = pnstrdup(value->val.string.val, value->val.string.len);
+	return true;
 }
 
 static bool
@@ -92,9 +99,9 @@ parse_item(Call *call, const JsonbValue *value, int line, CartLine *item)
 		return call_refuse(call, REFUSAL_ITEMS_INVALID,
 						   "line %d: sku must be a string", line);
 	item->sku = pnstrdup(sku->val.string.val, sku->val.string.len);
-	item->category = item_text(value, "category");
-	item->brand = item_text(value, "brand");
-	return item_quantity(call, item_field(value, "qty", &qty_buffer), line,
+	return item_text(call, value, "category", line, &item->category) &&
+		item_text(call, value, "brand", line, &item->brand) &&
+		item_quantity(call, item_field(value, "qty", &qty_buffer), line,
 						 &item->qty) &&
 		gross_amount(call, item_field(value, "price", &price_buffer),
 					 item->qty, line, &item->gross);
