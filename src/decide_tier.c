@@ -576,7 +576,9 @@ demote(Decision *decision, JournalRow *row, const Tier *tier,
 								 decide_tier_until(decision));
 	else
 		for (int i = 0; i < program->ntiers; i++)
-			if (program->tiers[i].rank < tier->rank)
+			if (program->tiers[i].rank < tier->rank &&
+				(can_be_reached(&program->tiers[i]) ||
+				 &program->tiers[i] == base_tier(program)))
 				target = &program->tiers[i];
 	note_judgement(begin_period(decision, row, TIER_DEMOTED, target, on,
 								target == NULL ? DATEVAL_NOEND :

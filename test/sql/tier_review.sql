@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(116);
+SELECT plan(120);
 
 -- ask('Shop', 'gold', 3000): entry by growth in the last 12 months
 CREATE PROCEDURE pg_temp.ask(program text, tier text, threshold numeric, purpose text DEFAULT 'entry',
@@ -211,7 +211,20 @@ SELECT is(pg_temp.reviews('mia'), 'demoted 2026-03-08 01:00:00', 'dated the firs
 SELECT is(pg_temp.buy('mia', 100), 'none -> member', 'who comes back is promoted again');
 SELECT is(pg_temp.tiers('mia'), 'promoted member 100/100 growth, demoted none 0/100 growth, promoted member 100/100 growth', 'from nothing');
 
+-- One level down is not into what is given by hand only.
+SET loyalty.now = '2026-03-15 12:00+00';
+SELECT pg_temp.program('Guest', 'Asia/Shanghai') AS guest \gset
+INSERT INTO loyalty.tier (program_id, code, rank, valid_months) VALUES (:guest, 'base', 0, NULL), (:guest, 'guest', 1, 12), (:guest, 'gold', 2, 12);
+CALL pg_temp.ask('Guest', 'gold', 1000);
+CALL pg_temp.enroll('Guest', 'ged', 'gus');
+SELECT is(pg_temp.buy('ged', 1000), 'base -> gold', 'up over it');
+SELECT is((SELECT pg_temp.step(r) FROM loyalty.tier_grant(pg_temp.id('gus'), 'guest', 'test') r), 'base -> guest', 'into it by hand');
+SET loyalty.now = '2027-03-15 00:00+08';
+SELECT is(pg_temp.review('ged'), 'gold -> base', 'and down over it');
+SELECT is(pg_temp.review('gus'), 'guest -> base', 'what asks for nothing is not kept by that');
+
 -- A member who cannot spend, or is gone, is reviewed all the same.
+SET loyalty.now = '2026-03-08 05:00+00';
 SELECT FROM loyalty.member_freeze(pg_temp.id('moe'), 'test');
 SELECT is(pg_temp.tier('moe') || ', ' || pg_temp.reviews('moe'), 'none, demoted 2026-03-08 01:00:00', 'frozen');
 SELECT is((SELECT pg_temp.step(r) FROM loyalty.tier_grant(pg_temp.id('moe'), 'member', 'test') r), 'none -> member', 'and may be given a tier');

@@ -52,6 +52,14 @@ $$;
 SELECT clock(0);
 SELECT loyalty.program_create('shop', 'EUR', 'Europe/Berlin', vest_days => 7);
 SELECT loyalty.program_create('cafe', 'JPY', 'Asia/Tokyo');
+INSERT INTO loyalty.tier (program_id, code, rank, valid_months, grace_days)
+    SELECT program_id, t.code, t.rank, t.months, t.grace
+    FROM loyalty.program, (VALUES ('base', 0, NULL, 0), ('silver', 1, 3, 0), ('gold', 2, 6, 10)) t (code, rank, months, grace)
+    WHERE name = 'shop';
+INSERT INTO loyalty.tier_threshold (program_id, tier_id, unit_id, threshold, months)
+    SELECT t.program_id, t.tier_id, u.unit_id, CASE t.code WHEN 'silver' THEN 900 ELSE 2000 END, 3
+    FROM loyalty.tier t JOIN loyalty.unit u USING (program_id)
+    WHERE t.code <> 'base' AND u.code = 'spend';
 
 SELECT count(r) FROM generate_series(1, 20) no, loyalty.enroll('shop',
     jsonb_build_object('customer_no', no::text, 'email', 'c' || no || '@example.com'),
@@ -122,6 +130,8 @@ sub shop_verbs
         adjust => q{loyalty.adjust(m(1), 10, 'points', 'gift', key => 'new')},
         identity_add => q{loyalty.identity_add(m(1), 'card', '1234')},
         identity_remove => q{loyalty.identity_remove(m(1), 'email', 'c1@example.com')},
+        tier_review => q{loyalty.tier_review(m(1))},
+        tier_grant => q{loyalty.tier_grant(m(1), 'gold', 'test')},
         member_freeze => q{loyalty.member_freeze(m(1), 'test')},
         member_thaw => q{loyalty.member_thaw(m(3), 'test')},
         member_close => q{loyalty.member_close(m(1), 'test')},
@@ -143,6 +153,9 @@ sub shop_reads
         q{loyalty.balance(m(1))},
         q{loyalty.balance(m(8), 'points')},
         q{loyalty.balance(m(2), 'spend', '2025-12-31')},
+        q{loyalty.tier_current(m(8))},
+        q{loyalty.tier_at(m(8), '2025-11-30')},
+        q{loyalty.tier_progress(m(8))},
         q{loyalty.statement(m(1))},
         q{loyalty.statement(m(9), '2026-01-01', '2026-12-31', 'points')},
         q{loyalty.verify()},
