@@ -10,4 +10,4 @@ RETURNS int LANGUAGE C VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_account_settle';
 COMMENT ON FUNCTION loyalty.account_settle(bigint) IS
-'Housekeeping: posts what fell due (vesting, expiry, hold time-outs), raises due_on, returns the number of journal rows written';
+'Housekeeping: posts what fell due (vesting, expiry, hold time-outs, reviews of the tier), raises due_on, returns the number of journal rows written';
