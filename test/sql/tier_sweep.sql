@@ -3,7 +3,7 @@
 -- Whether somebody looks at an account every day or once in years makes no
 -- difference to its tier: the same two years of two members, one of them swept
 -- on each day, the other never. And both are what plain SQL makes of them.
-SELECT plan(8);
+SELECT plan(15);
 
 CREATE FUNCTION pg_temp.program(name text, zone text, demotion text, grace int, window_kind text) RETURNS int
 LANGUAGE plpgsql AS $$
@@ -25,11 +25,12 @@ BEGIN
 END
 $$;
 
-CREATE PROCEDURE pg_temp.live(program text, swept text, left_alone text)
+CREATE PROCEDURE pg_temp.live(program text, swept text, left_alone text, refunds boolean DEFAULT false)
 LANGUAGE plpgsql AS $$
 DECLARE
 	day date;
 	seed bigint = 7;
+	earlier text;
 BEGIN
 	PERFORM set_config('loyalty.now', '2026-01-01 00:30+00', true);
 	CALL pg_temp.enroll(program, swept, left_alone);
@@ -41,6 +42,17 @@ BEGIN
 		CONTINUE WHEN seed / 65536 % 100 >= CASE WHEN extract(month FROM day) IN (2, 3, 4, 9, 10) THEN 14 ELSE 3 END;
 		PERFORM loyalty.purchase(pg_temp.id(name), 20 + seed / 65536 % 60, 'o' || day)
 		FROM unnest(ARRAY[swept, left_alone]) name;
+		CONTINUE WHEN NOT refunds;
+		-- an order that comes in late, and one that goes back
+		IF seed / 65536 % 5 = 0 THEN
+			PERFORM loyalty.purchase(pg_temp.id(name), 50, 'late' || day, at => (day - (seed / 65536 % 40)::int) + time '10:00')
+			FROM unnest(ARRAY[swept, left_alone]) name;
+		ELSIF seed / 65536 % 5 = 1 AND earlier IS NOT NULL THEN
+			PERFORM loyalty.refund(pg_temp.id(name), earlier) FROM unnest(ARRAY[swept, left_alone]) name;
+			earlier := NULL;
+		ELSE
+			earlier := 'o' || day;
+		END IF;
 	END LOOP;
 	PERFORM loyalty.account_settle(pg_temp.id(left_alone));
 END
@@ -56,13 +68,22 @@ LANGUAGE sql STABLE AS $$
 	WHERE h.member_id = pg_temp.id($1) ORDER BY h.journal_id, h.line
 $$;
 
-SELECT pg_temp.program('A', 'Asia/Shanghai', 'one_level', 0, 'rolling'), pg_temp.program('B', 'Europe/Berlin', 'to_qualified', 15, 'tier_start') \gset
+SELECT pg_temp.program('A', 'Asia/Shanghai', 'one_level', 0, 'rolling'), pg_temp.program('B', 'Europe/Berlin', 'to_qualified', 15, 'tier_start'),
+	pg_temp.program('C', 'America/New_York', 'one_level', 20, 'tier_start'), pg_temp.program('D', 'Europe/London', 'to_qualified', 5, 'rolling') \gset
+UPDATE loyalty.program SET tier_refund = 'immediate' WHERE name = 'C';
+UPDATE loyalty.tier SET multiplier = 1 + rank WHERE program_id IN (SELECT program_id FROM loyalty.program WHERE name IN ('C', 'D'));
 CALL pg_temp.live('A', 'a1', 'a2');
 CALL pg_temp.live('B', 'b1', 'b2');
+CALL pg_temp.live('C', 'c1', 'c2', true);
+CALL pg_temp.live('D', 'd1', 'd2', true);
 SELECT cmp_ok(count(DISTINCT action), '>=', 4::bigint, 'A: enough happens: ' || string_agg(DISTINCT action, ', ')) FROM loyalty.tier_history WHERE member_id = pg_temp.id('a1');
 SELECT cmp_ok(count(DISTINCT action), '>=', 5::bigint, 'B: and more: ' || string_agg(DISTINCT action, ', ')) FROM loyalty.tier_history WHERE member_id = pg_temp.id('b1');
 SELECT results_eq($$SELECT pg_temp.life('a1')$$, $$SELECT pg_temp.life('a2')$$, 'A: one level, no grace');
 SELECT results_eq($$SELECT pg_temp.life('b1')$$, $$SELECT pg_temp.life('b2')$$, 'B: to the qualified level, grace, since tier start');
+SELECT cmp_ok(count(DISTINCT action), '>=', 7::bigint, 'C: and revoked: ' || string_agg(DISTINCT action, ', ')) FROM loyalty.tier_history WHERE member_id = pg_temp.id('c1');
+SELECT results_eq($$SELECT pg_temp.life('c1')$$, $$SELECT pg_temp.life('c2')$$, 'C: with late orders and refunds that revoke');
+SELECT results_eq($$SELECT pg_temp.life('d1')$$, $$SELECT pg_temp.life('d2')$$, 'D: with late orders and refunds that count later');
+SELECT is(pg_temp.lots(a), pg_temp.lots(b), 'what they earned: ' || a) FROM (VALUES ('a1', 'a2'), ('b1', 'b2'), ('c1', 'c2'), ('d1', 'd2')) v(a, b);
 SELECT is(string_agg(loyalty.tier_at(pg_temp.id('a1'), t), ',' ORDER BY t), string_agg(loyalty.tier_at(pg_temp.id('a2'), t), ',' ORDER BY t), 'and so each day was')
 FROM generate_series('2026-01-02'::timestamptz, '2028-06-01', '1 day') t;
 
