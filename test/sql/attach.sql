@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(167);
+SELECT plan(183);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 CALL pg_temp.enroll('Shop', 'ann', 'bob', 'cat', 'dan', 'eve');
@@ -36,11 +36,12 @@ SELECT is(pg_temp.signature('detach'), '(source regclass) -> void', 'detach(): a
 -- What cannot be attached
 CREATE TABLE shop.odd (customer_id bigint, order_no text, total numeric(12,2), paid_at timestamptz, price real, note json,
 	flag boolean, label text, n int);
+CREATE TYPE shop.odd_type AS (a int);
 CREATE VIEW shop.view AS SELECT * FROM shop.odd;
 SELECT throws_ok(format('SELECT loyalty.attach(%s)', arguments), code, NULL, 'attach: not ' || arguments)
 FROM (VALUES
-	('NULL, ''Shop''', '22023'), ('''shop.odd'', NULL', '22023'), ('''shop.odd'', ''Shop'', ref => NULL', '22023'),
-	('''shop.odd'', ''Shop'', on_update => ''refund''', '22023'), ('''shop.odd'', ''Shop'', on_update => NULL', '22023'),
+	('NULL, ''Shop''', '22004'), ('''shop.odd'', NULL', '22004'), ('''shop.odd'', ''Shop'', ref => NULL', '22004'),
+	('''shop.odd'', ''Shop'', on_update => ''refund''', '22023'), ('''shop.odd'', ''Shop'', on_update => NULL', '22004'),
 	('''shop.odd'', ''Shop'', on_delete => ''correct''', '22023'), ('''shop.odd'', ''Shop'', on_refusal => ''x''', '22023'),
 	('''shop.odd'', ''Shop'', paid_values => ''{a}''', '22023'), ('''shop.odd'', ''Shop'', enroll => true', '22023'),
 	('''shop.odd'', ''Shop'', enroll => true, identity => ''phone'', event => ''review''', '22023'),
@@ -59,6 +60,9 @@ SELECT is(pg_temp.raised($$SELECT loyalty.attach('shop.odd', 'Shop', amount => '
 SELECT is(pg_temp.raised($$SELECT loyalty.attach('shop.odd', 'Shop', amount => 'price')$$),
 	'LY810 Column "price" of "odd" is of type real, amount needs numeric or an integer.', 'attach: and the type');
 SELECT throws_ok($$SELECT loyalty.detach('shop.odd')$$, 'LY810', NULL, 'detach: not what is not attached');
+SELECT throws_ok(format('SELECT * FROM loyalty.%s(%s)', f, x), CASE x WHEN 'NULL' THEN '22004' WHEN '0::oid' THEN '42P01' ELSE '42809' END, NULL, f || ' of ' || x)
+FROM unnest('{attach_mapping,attach_query,reconcile,attach_count,attach_catch_up}'::text[]) f, unnest(ARRAY['NULL', '0::oid', '''shop.odd_type''']) x;
+SELECT throws_ok('SELECT loyalty.detach(NULL)', '22004', NULL, 'detach of NULL');
 SELECT throws_ok($$SELECT loyalty.attach_mapping('shop.odd')$$, 'LY810', NULL, 'attach_mapping: the same');
 SELECT throws_ok($$SELECT * FROM loyalty.reconcile('shop.odd')$$, 'LY810', NULL, 'reconcile: the same');
 SELECT throws_ok($$SELECT * FROM loyalty.attach_count('shop.odd')$$, 'LY810', NULL, 'attach_count: the same');
