@@ -9,6 +9,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -29,6 +30,9 @@ PG_FUNCTION_INFO_V1(loyalty_attach_set);
 
 /* So many orders share a subtransaction. */
 #define CHUNK_ORDERS 1000
+
+/* Fewer orders than this are booked by themselves: a batch does not pay. */
+#define MIN_BATCH_ORDERS 8
 
 /* An order while it is sorted. */
 enum order_column
@@ -418,6 +422,7 @@ static void
 book_chunk(Chunk *chunk)
 {
 	const Source *source = chunk->source;
+	bool		batch = !source->raise && chunk->n >= MIN_BATCH_ORDERS;
 	IngestCounts counts = {0};
 	bool		pending = false;
 	bool		singles = false;
@@ -425,9 +430,12 @@ book_chunk(Chunk *chunk)
 	for (int i = 0; i < chunk->n; i++)
 	{
 		order_row(source, &chunk->orders[i], &chunk->rows[i]);
+		if (chunk->rows[i].status == INGEST_PENDING && !batch)
+			chunk->rows[i].status = INGEST_DONE;
+		pending |= chunk->rows[i].status == INGEST_PENDING;
+		/* to raise is left to the verbs, even what is known already */
 		chunk->single[i] = source->raise ||
 			chunk->rows[i].status == INGEST_DONE;
-		pending |= chunk->rows[i].status == INGEST_PENDING;
 	}
 	if (source->raise)
 	{

@@ -501,6 +501,25 @@ source_same_key(const Source *source, TupleTableSlot *a, TupleTableSlot *b)
 		source_same_field(source, FIELD_REF, a, b);
 }
 
+/* Opens the table that an argument names. */
+static Relation
+open_source(FunctionCallInfo fcinfo)
+{
+	Relation	relation;
+
+	for (int i = 0; i < PG_NARGS(); i++)
+		if (PG_ARGISNULL(i))
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("source and mapping must not be null")));
+	relation = try_table_open(PG_GETARG_OID(0), AccessShareLock);
+	if (relation == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("source table does not exist")));
+	return relation;
+}
+
 /*
  * attach_check(source, mapping): the mapping that attach() is about to put
  * into triggers, judged by the code that will read it there.
@@ -508,17 +527,18 @@ source_same_key(const Source *source, TupleTableSlot *a, TupleTableSlot *b)
 Datum
 loyalty_attach_check(PG_FUNCTION_ARGS)
 {
-	Relation	relation = table_open(PG_GETARG_OID(0), AccessShareLock);
+	Relation	relation = open_source(fcinfo);
 	Datum	   *elements;
+	bool	   *nulls;
 	int			nargs;
 	char	  **args;
 	Source		source;
 
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false,
-					  TYPALIGN_INT, &elements, NULL, &nargs);
+					  TYPALIGN_INT, &elements, &nulls, &nargs);
 	args = palloc(sizeof(char *) * Max(nargs, 1));
 	for (int i = 0; i < nargs; i++)
-		args[i] = TextDatumGetCString(elements[i]);
+		args[i] = nulls[i] ? "" : TextDatumGetCString(elements[i]);
 	source_parse(&source, nargs, args);
 	source_bind(&source, relation);
 
@@ -562,12 +582,18 @@ trigger_arguments(Relation relation, int *nargs)
 Source *
 source_of(Oid relation_oid)
 {
-	Relation	relation = table_open(relation_oid, AccessShareLock);
+	Relation	relation = try_table_open(relation_oid, AccessShareLock);
 	Source	   *source = palloc(sizeof(Source));
 	int			nargs;
-	char	  **args = trigger_arguments(relation, &nargs);
-	char	  **copies = palloc(sizeof(char *) * Max(nargs, 1));
+	char	  **args;
+	char	  **copies;
 
+	if (relation == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("source table does not exist")));
+	args = trigger_arguments(relation, &nargs);
+	copies = palloc(sizeof(char *) * Max(nargs, 1));
 	/* the relation is closed, and what it has may go */
 	for (int i = 0; i < nargs; i++)
 		copies[i] = pstrdup(args[i]);
@@ -581,7 +607,7 @@ source_of(Oid relation_oid)
 Datum
 loyalty_attach_mapping(PG_FUNCTION_ARGS)
 {
-	Relation	relation = table_open(PG_GETARG_OID(0), AccessShareLock);
+	Relation	relation = open_source(fcinfo);
 	int			nargs;
 	char	  **args = trigger_arguments(relation, &nargs);
 	Datum	   *elements = palloc(sizeof(Datum) * Max(nargs, 1));

@@ -14,14 +14,14 @@ COMMENT ON FUNCTION loyalty.attach_order() IS
 'Trigger, made by attach(): books what a statement did to the orders of a table';
 
 CREATE OR REPLACE FUNCTION loyalty.attach_check(source regclass, mapping text[])
-RETURNS void LANGUAGE C STABLE STRICT SECURITY DEFINER
+RETURNS void LANGUAGE C STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_attach_check';
 COMMENT ON FUNCTION loyalty.attach_check(regclass, text[]) IS
 'Raises if a table has not the columns that the arguments of its triggers name';
 
 CREATE OR REPLACE FUNCTION loyalty.attach_mapping(source regclass)
-RETURNS text[] LANGUAGE C STABLE STRICT
+RETURNS text[] LANGUAGE C STABLE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_attach_mapping';
 COMMENT ON FUNCTION loyalty.attach_mapping(regclass) IS
@@ -75,12 +75,14 @@ DECLARE
 	mapping text[];
 	arguments text;
 BEGIN
+	IF num_nulls(source, program, member, amount, ref, enroll, event, on_update, on_delete, on_refusal) > 0 THEN
+		RAISE EXCEPTION 'only at, items, channel, store, data, paid, paid_values and identity may be null'
+			USING ERRCODE = 'null_value_not_allowed';
+	END IF;
 	wrong := CASE
-		WHEN source IS NULL OR program IS NULL OR member IS NULL OR amount IS NULL OR ref IS NULL
-			OR enroll IS NULL OR event IS NULL THEN 'source, program, member, amount, ref, enroll and event must not be null'
-		WHEN on_update IS NULL OR on_update NOT IN ('correct', 'ignore') THEN 'on_update must be correct or ignore'
-		WHEN on_delete IS NULL OR on_delete NOT IN ('refund', 'ignore') THEN 'on_delete must be refund or ignore'
-		WHEN on_refusal IS NULL OR on_refusal NOT IN ('reject', 'raise') THEN 'on_refusal must be reject or raise'
+		WHEN on_update NOT IN ('correct', 'ignore') THEN 'on_update must be correct or ignore'
+		WHEN on_delete NOT IN ('refund', 'ignore') THEN 'on_delete must be refund or ignore'
+		WHEN on_refusal NOT IN ('reject', 'raise') THEN 'on_refusal must be reject or raise'
 		WHEN paid_values IS NOT NULL AND paid IS NULL THEN 'paid_values needs a column paid'
 		WHEN enroll AND (identity IS NULL OR event <> 'purchase') THEN 'enroll needs an identity, and event purchase'
 		WHEN items IS NOT NULL AND event <> 'purchase' THEN 'only a purchase has items'
@@ -148,6 +150,9 @@ DECLARE
 	dropped boolean = false;
 	name text;
 BEGIN
+	IF source IS NULL THEN
+		RAISE EXCEPTION 'source must not be null' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
 	FOR target, name IN
 		SELECT t, g.tgname
 		FROM loyalty.attach_tables(source) t

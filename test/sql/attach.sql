@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(163);
+SELECT plan(183);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 CALL pg_temp.enroll('Shop', 'ann', 'bob', 'cat', 'dan', 'eve');
@@ -36,11 +36,12 @@ SELECT is(pg_temp.signature('detach'), '(source regclass) -> void', 'detach(): a
 -- What cannot be attached
 CREATE TABLE shop.odd (customer_id bigint, order_no text, total numeric(12,2), paid_at timestamptz, price real, note json,
 	flag boolean, label text, n int);
+CREATE TYPE shop.odd_type AS (a int);
 CREATE VIEW shop.view AS SELECT * FROM shop.odd;
 SELECT throws_ok(format('SELECT loyalty.attach(%s)', arguments), code, NULL, 'attach: not ' || arguments)
 FROM (VALUES
-	('NULL, ''Shop''', '22023'), ('''shop.odd'', NULL', '22023'), ('''shop.odd'', ''Shop'', ref => NULL', '22023'),
-	('''shop.odd'', ''Shop'', on_update => ''refund''', '22023'), ('''shop.odd'', ''Shop'', on_update => NULL', '22023'),
+	('NULL, ''Shop''', '22004'), ('''shop.odd'', NULL', '22004'), ('''shop.odd'', ''Shop'', ref => NULL', '22004'),
+	('''shop.odd'', ''Shop'', on_update => ''refund''', '22023'), ('''shop.odd'', ''Shop'', on_update => NULL', '22004'),
 	('''shop.odd'', ''Shop'', on_delete => ''correct''', '22023'), ('''shop.odd'', ''Shop'', on_refusal => ''x''', '22023'),
 	('''shop.odd'', ''Shop'', paid_values => ''{a}''', '22023'), ('''shop.odd'', ''Shop'', enroll => true', '22023'),
 	('''shop.odd'', ''Shop'', enroll => true, identity => ''phone'', event => ''review''', '22023'),
@@ -59,6 +60,9 @@ SELECT is(pg_temp.raised($$SELECT loyalty.attach('shop.odd', 'Shop', amount => '
 SELECT is(pg_temp.raised($$SELECT loyalty.attach('shop.odd', 'Shop', amount => 'price')$$),
 	'LY810 Column "price" of "odd" is of type real, amount needs numeric or an integer.', 'attach: and the type');
 SELECT throws_ok($$SELECT loyalty.detach('shop.odd')$$, 'LY810', NULL, 'detach: not what is not attached');
+SELECT throws_ok(format('SELECT * FROM loyalty.%s(%s)', f, x), CASE x WHEN 'NULL' THEN '22004' WHEN '0::oid' THEN '42P01' ELSE '42809' END, NULL, f || ' of ' || x)
+FROM unnest('{attach_mapping,attach_query,reconcile,attach_count,attach_catch_up}'::text[]) f, unnest(ARRAY['NULL', '0::oid', '''shop.odd_type''']) x;
+SELECT throws_ok('SELECT loyalty.detach(NULL)', '22004', NULL, 'detach of NULL');
 SELECT throws_ok($$SELECT loyalty.attach_mapping('shop.odd')$$, 'LY810', NULL, 'attach_mapping: the same');
 SELECT throws_ok($$SELECT * FROM loyalty.reconcile('shop.odd')$$, 'LY810', NULL, 'reconcile: the same');
 SELECT throws_ok($$SELECT * FROM loyalty.attach_count('shop.odd')$$, 'LY810', NULL, 'attach_count: the same');
@@ -244,6 +248,24 @@ SELECT is(pg_temp.rejects(), 'stop 22012 error', 'an error stops the order that 
 SELECT is((SELECT count(*) FROM loyalty.journal WHERE ref IN ('before', 'after')), 2::bigint, 'and no other');
 SELECT throws_ok($$INSERT INTO shop.orders (customer_id, order_no, total, paid_at) VALUES (pg_temp.id('ann'), 'again', 1, '2026-03-15 09:00+00')$$,
 	'40001', 'again', 'what has to be repeated is raised');
+-- The same in a statement of many rows, which are booked as a batch
+DELETE FROM loyalty.ingest_reject;
+DELETE FROM shop.orders WHERE order_no = 'stop';
+INSERT INTO shop.orders (customer_id, order_no, total, paid_at)
+SELECT pg_temp.id(name), 'many ' || name || n, n, timestamptz '2026-03-15 09:00+00' FROM unnest('{ann,cat,dan}'::text[]) name, generate_series(1, 5) n
+UNION ALL SELECT pg_temp.id('ann'), 'stop', 3, '2026-03-15 09:00+00'
+UNION ALL SELECT 4711, 'many x', 3, '2026-03-15 09:00+00'
+UNION ALL SELECT pg_temp.id('cat'), 'many y', NULL, '2026-03-15 09:00+00'
+UNION ALL SELECT pg_temp.id('cat'), 'many z~3', 3, '2026-03-15 09:00+00';
+SELECT is((SELECT string_agg(ref || ' ' || code, ', ' ORDER BY ref) FROM loyalty.ingest_reject), 'many x LY501, many y LY101, many z~3 LY005, stop 22012', 'a batch: what is refused, and what stops');
+SELECT is((SELECT count(*) FROM loyalty.journal WHERE ref LIKE 'many%'), 15::bigint, 'a batch: all others');
+SELECT throws_ok($$INSERT INTO shop.orders (customer_id, order_no, total, paid_at) SELECT pg_temp.id('ann'), CASE n WHEN 7 THEN 'again' ELSE 'many ' || n END, 1, '2026-03-15 09:00+00'
+	FROM generate_series(1, 10) n$$, '40001', 'again', 'a batch: what has to be repeated is raised');
+DELETE FROM shop.orders WHERE order_no LIKE 'many%';
+INSERT INTO shop.orders (customer_id, order_no, total, paid_at)
+SELECT pg_temp.id('cat'), 'many cat' || n, n + n % 2, '2026-03-15 09:00+00' FROM generate_series(1, 10) n;
+DELETE FROM loyalty.ingest_reject;
+SELECT is(pg_temp.problems('shop.orders'), 'not_booked stop 3.00', 'a batch: orders that are there again earn again');
 DROP TRIGGER stop ON loyalty.journal;
 SELECT is((SELECT booked FROM loyalty.attach_catch_up('shop.orders')), 1::bigint, 'attach_catch_up: the one that was stopped');
 
