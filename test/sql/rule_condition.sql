@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(84);
+SELECT plan(85);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale, period, window_months) VALUES
@@ -126,7 +126,11 @@ SELECT FROM pg_temp.rule('{"name": "first", "award": 32, "first_purchases": 1}')
 SELECT FROM pg_temp.rule('{"name": "context", "award": 64, "condition": "$.member.first_purchase == true && $.member.purchases == 0 && $.order.amount == 5 && $.items[0].net == 5"}');
 SELECT is((SELECT pg_temp.moved(r) FROM loyalty.sale('Shop', '{"customer_no": "yan"}', 5, 's1', '[{"sku": "A", "price": 5}]', '{"channel": "web"}') r), '96 points',
 	'who joins by buying: 32 and 64 for buying');
-SELECT is(pg_temp.balance('yan'), '100 available', 'and 4 for joining');
+-- the signup in a sale has no channel of its own
+SELECT is(pg_temp.balance('yan'), '96 available', 'and nothing for joining on the web');
+UPDATE loyalty.rule SET channels = NULL WHERE name = 'web';
+SELECT FROM loyalty.sale('Shop', '{"customer_no": "xim"}', 5, 's1', '[{"sku": "A", "price": 5}]');
+SELECT is(pg_temp.balance('xim'), '100 available', 'where joining is enough: 4, and 32 and 64 for buying');
 SELECT is((SELECT pg_temp.moved(r) FROM loyalty.sale('Shop', '{"customer_no": "yan"}', 5, 's2', '[{"sku": "A", "price": 5}]', '{"channel": "web"}') r), 'nothing',
 	'who is there already: nothing for joining, nor for a first purchase');
 DELETE FROM loyalty.rule_cap;
