@@ -57,6 +57,7 @@ static Statement stop_run = {
 static Statement insert_run = {
 	"INSERT INTO loyalty.ingest_run (program_id, source, position, storage,"
 	" total, started_at, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $6)"
+	" ON CONFLICT (program_id, source) WHERE status = 'running' DO NOTHING"
 	" RETURNING run_id",
 	6, {INT4OID, TEXTOID, TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID}
 };
@@ -127,10 +128,13 @@ loyalty_ingest_open(PG_FUNCTION_ARGS)
 		};
 
 		run_id = unfinished_run(args, fcinfo->args[2], PG_GETARG_BOOL(4));
-		if (run_id == 0)
+		/* another session may begin it at the same time */
+		while (run_id == 0)
 		{
-			statement_run(&insert_run, args, false);
-			run_id = DatumGetInt32(statement_notnull(0, 1));
+			CHECK_FOR_INTERRUPTS();
+			run_id = statement_run(&insert_run, args, false) == 1 ?
+				DatumGetInt32(statement_notnull(0, 1)) :
+				unfinished_run(args, fcinfo->args[2], false);
 		}
 	}
 	SPI_finish();
