@@ -648,14 +648,25 @@ explain_replay(Simulation *simulation, SimMember *member, World world,
 	keep(member, world, decision, calls, result);
 }
 
-/* The tier at a time after the last call, if nothing else happens. */
+/*
+ * The tier at a time: after the last call, if nothing else happens; before
+ * it, by what the calls have made of its history.
+ */
 const Tier *
-explain_final_tier(const Simulation *simulation, const SimMember *member,
-				   World world, TimestampTz until)
+explain_final_tier(const Simulation *simulation, SimMember *member,
+				   World world, TimestampTz at)
 {
+	const SimState *state = &member->states[world];
 	Call		work;
 
-	begin(simulation, unconstify(SimMember *, member), world,
-		  Max(until, member->now), &work);
-	return decide_tier(&work.decision);
+	if (at >= member->now)
+	{
+		begin(simulation, member, world, at, &work);
+		return decide_tier(&work.decision);
+	}
+	for (int i = state->nchanges - 1; i >= 0; i--)
+		if (state->changes[i].effective_at <= at)
+			return decide_tier_of(simulation->programs[world],
+								  state->changes[i].tier_after);
+	return decide_tier_of(simulation->programs[world], 0);
 }

@@ -155,6 +155,13 @@ END;
 COMMENT ON FUNCTION loyalty.explain(bigint, bigint) IS
 'Which rules were looked at for a journal row, in their order, what each came to and why, as it was then; of rows without rules, what moved and why';
 
+CREATE OR REPLACE FUNCTION loyalty.simulate_require(program text, campaign text, since timestamptz, until timestamptz)
+RETURNS void LANGUAGE C STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_explain_simulate_require';
+COMMENT ON FUNCTION loyalty.simulate_require(text, text, timestamptz, timestamptz) IS
+'Refuses an unknown programme or campaign and a period that ends before it begins, for simulate(), because plain SQL cannot';
+
 -- The three below are made of it.
 CREATE OR REPLACE FUNCTION loyalty.simulate_run(program text, campaign text, since timestamptz, until timestamptz)
 RETURNS TABLE (kind text, member_id bigint, journal_id bigint, at timestamptz, event text, rule_id int, unit_id int,
@@ -172,6 +179,8 @@ RETURNS TABLE (rule_id int, rule text, unit text, events bigint, members bigint,
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 10
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
+	SELECT loyalty.simulate_require(simulate.program, simulate.campaign, simulate.since, simulate.until);
+
 	WITH run AS MATERIALIZED (
 		SELECT * FROM loyalty.simulate_run(simulate.program, simulate.campaign, simulate.since, simulate.until)
 	), shop AS (
@@ -216,6 +225,7 @@ BEGIN ATOMIC
 		WHERE c.name = simulate.campaign AND c.program_id = (SELECT s.program_id FROM shop s)
 		UNION
 		SELECT m.rule_id, m.unit_id FROM per_rule m
+		WHERE m.events > 0 OR m.desired <> 0 OR m.taken_back <> 0
 	)
 	SELECT l.rule_id, r.name, u.code, coalesce(m.events, 0), coalesce(m.members, 0),
 		loyalty.unit_amount(coalesce(m.desired, 0), u.scale), loyalty.unit_amount(coalesce(m.granted, 0), u.scale),
