@@ -28,8 +28,7 @@ BEGIN ATOMIC
 			(SELECT h.tier_after FROM loyalty.tier_history h
 				WHERE h.member_id = j.member_id AND h.journal_id < j.journal_id AND h.effective_at <= j.effective_at
 				ORDER BY h.journal_id DESC, h.line DESC LIMIT 1),
-			j.tier_before,
-			-- who has no tier on record is in the lowest one that asks for nothing
+			-- who had none on record was in the lowest one that asks for nothing
 			CASE WHEN j.tier_after IS NOT NULL THEN (
 				SELECT b.tier_id FROM loyalty.tier b
 				WHERE b.program_id = j.program_id AND NOT EXISTS (
@@ -94,7 +93,7 @@ BEGIN ATOMIC
 				ELSE c.kind END AS reason
 		FROM posted e
 		CROSS JOIN call c
-		WHERE c.kind <> 'event' OR c.awards IS NULL
+		WHERE c.kind <> 'event' OR NOT EXISTS (SELECT FROM verdict v WHERE v.rule_id = e.rule_id)
 		GROUP BY e.rule_id, e.unit_id, c.kind, CASE WHEN c.kind <> 'event' THEN e.line END
 	)
 
@@ -147,7 +146,7 @@ BEGIN ATOMIC
 		UNION ALL
 		SELECT 4, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'nothing',
 			CASE WHEN c.kind = 'event' THEN 'no_rules' ELSE 'nothing_moved' END, NULL, NULL, NULL, NULL, false
-		WHERE c.awards IS NULL AND c.outcome IS NULL AND NOT EXISTS (SELECT FROM posted)) o
+		WHERE NOT EXISTS (SELECT FROM verdict) AND c.outcome IS NULL AND NOT EXISTS (SELECT FROM posted)) o
 	LEFT JOIN loyalty.unit u ON u.unit_id = o.unit_id
 	LEFT JOIN loyalty.campaign g ON g.campaign_id = (o.definition ->> 'campaign_id')::int
 	ORDER BY o.part, o.place;
