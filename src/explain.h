@@ -112,8 +112,8 @@ extern void explain_replay(Simulation *simulation, SimMember *member,
 						   World world, const PastCall *const *calls,
 						   int ncalls, PastResult *result);
 extern const Tier *explain_final_tier(const Simulation *simulation,
-									  const SimMember *member, World world,
-									  TimestampTz until);
+									  SimMember *member, World world,
+									  TimestampTz at);
 
 #pragma GCC visibility pop
 

@@ -40,16 +40,30 @@ static Statement select_grants = {
 	2, {INT8OID, INT8OID}
 };
 
-/* What a counter came to in [$3, $4), before a row. */
+/*
+ * What a counter came to in [$3, $4), before a row: as it was kept, or by
+ * the entries where it was erased.
+ */
 static Statement select_counted = {
 	"SELECT coalesce(sum(c.used), 0)::bigint FROM ("
-	"SELECT CASE k.counts WHEN 'times' THEN 1 ELSE sum(e.amount) END AS used"
+	"SELECT n.value::bigint AS used"
+	" FROM loyalty.journal j"
+	" JOIN loyalty.event_data d USING (member_id, journal_id)"
+	" CROSS JOIN LATERAL jsonb_path_query(d.data, '$.awards[*].counters') x"
+	" CROSS JOIN LATERAL jsonb_each_text(x) n"
+	" WHERE j.member_id = $1 AND j.kind = 'event'"
+	" AND j.effective_at >= $3 AND j.effective_at < $4"
+	" AND j.journal_id < $5 AND n.key = $2::text"
+	" UNION ALL"
+	" SELECT CASE k.counts WHEN 'times' THEN 1 ELSE sum(e.amount) END"
 	" FROM loyalty.journal j"
 	" JOIN loyalty.entry e USING (member_id, journal_id)"
 	" JOIN loyalty.rule_cap k ON k.rule_id = e.rule_id"
 	" WHERE j.member_id = $1 AND k.unit_id = $2 AND j.kind = 'event'"
 	" AND j.effective_at >= $3 AND j.effective_at < $4"
-	" AND j.journal_id < $5"
+	" AND j.journal_id < $5 AND NOT EXISTS ("
+	"SELECT FROM loyalty.event_data d WHERE d.member_id = j.member_id"
+	" AND d.journal_id = j.journal_id AND d.data ? 'awards')"
 	" GROUP BY j.journal_id, e.rule_id, k.counts) c",
 	5, {INT8OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID}
 };
@@ -239,21 +253,30 @@ load_runs(const Simulation *simulation, const SimMember *member,
 	facts->streak_day = facts->on - facts->run.started_on + 1;
 }
 
-/* The tier held at the time of the event, in this world. */
+/* The tier of this world that the history gives for a time. */
 static const Tier *
-tier_then(const Decision *decision, const SimState *state,
-		  const JournalRow *row, DateADT on)
+tier_at(const Program *program, const SimState *state, TimestampTz at)
+{
+	for (int i = state->nchanges - 1; i >= 0; i--)
+		if (state->changes[i].effective_at <= at)
+			return decide_tier_of(program, state->changes[i].tier_after);
+	return decide_tier_of(program, 0);
+}
+
+/* The tier held at the time of the event, as event_facts() finds it. */
+static const Tier *
+tier_then(const Decision *decision, const SimState *state, TimestampTz at,
+		  DateADT on)
 {
 	const Account *account = decision->account;
+	int32		tier_id;
 
-	if (row->effective_at >= decision->now || account->tier_id == 0 ||
+	if (at >= decision->now || account->tier_id == 0 ||
 		on > account->tier_since)
 		return decide_tier(decision);
-	for (int i = state->nchanges - 1; i >= 0; i--)
-		if (state->changes[i].effective_at <= row->effective_at)
-			return decide_tier_of(decision->program,
-								  state->changes[i].tier_after);
-	return decide_tier_of(decision->program, 0);
+	if (decide_tier_by(decision, at, &tier_id))
+		return decide_tier_of(decision->program, tier_id);
+	return tier_at(decision->program, state, at);
 }
 
 static Facts *
@@ -278,7 +301,7 @@ facts_of(const Simulation *simulation, SimMember *member, World world,
 	}
 	facts->data = call->data;
 	if (program->ntiers > 0)
-		facts->tier = tier_then(decision, state, row, facts->on);
+		facts->tier = tier_then(decision, state, row->effective_at, facts->on);
 	event_facts_document(decision, facts);
 	event_facts_person(&work->decision, facts,
 					   member->joined_at,
@@ -648,14 +671,21 @@ explain_replay(Simulation *simulation, SimMember *member, World world,
 	keep(member, world, decision, calls, result);
 }
 
-/* The tier at a time after the last call, if nothing else happens. */
+/*
+ * The tier at a time: after the last call, if nothing else happens; before
+ * it, by what the calls have made of its history.
+ */
 const Tier *
-explain_final_tier(const Simulation *simulation, const SimMember *member,
-				   World world, TimestampTz until)
+explain_final_tier(const Simulation *simulation, SimMember *member,
+				   World world, TimestampTz at)
 {
+	const SimState *state = &member->states[world];
 	Call		work;
 
-	begin(simulation, unconstify(SimMember *, member), world,
-		  Max(until, member->now), &work);
-	return decide_tier(&work.decision);
+	if (at >= member->now)
+	{
+		begin(simulation, member, world, at, &work);
+		return decide_tier(&work.decision);
+	}
+	return tier_at(simulation->programs[world], state, at);
 }

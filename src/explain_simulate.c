@@ -20,6 +20,7 @@
 #include "amount.h"
 #include "statement.h"
 
+PG_FUNCTION_INFO_V1(loyalty_explain_simulate_require);
 PG_FUNCTION_INFO_V1(loyalty_explain_simulate);
 
 /* How late an event may be recorded and still count as of that moment. */
@@ -570,6 +571,21 @@ end_members(Run *run)
 	hash_seq_init(&status, run->members);
 	while ((run->member = hash_seq_search(&status)) != NULL)
 		end_member(run);
+}
+
+/* simulate_require(program, campaign, since, until): raises or does nothing. */
+Datum
+loyalty_explain_simulate_require(PG_FUNCTION_ARGS)
+{
+	Run			run = {0};
+
+	check_arguments(fcinfo, &run);
+	SPI_connect();
+	loyalty_check_version();
+	find_campaign(find_program(PG_GETARG_DATUM(SIMULATE_PROGRAM)),
+				  PG_GETARG_DATUM(SIMULATE_CAMPAIGN));
+	SPI_finish();
+	PG_RETURN_VOID();
 }
 
 /*

@@ -28,8 +28,7 @@ BEGIN ATOMIC
 			(SELECT h.tier_after FROM loyalty.tier_history h
 				WHERE h.member_id = j.member_id AND h.journal_id < j.journal_id AND h.effective_at <= j.effective_at
 				ORDER BY h.journal_id DESC, h.line DESC LIMIT 1),
-			j.tier_before,
-			-- who has no tier on record is in the lowest one that asks for nothing
+			-- who had none on record was in the lowest one that asks for nothing
 			CASE WHEN j.tier_after IS NOT NULL THEN (
 				SELECT b.tier_id FROM loyalty.tier b
 				WHERE b.program_id = j.program_id AND NOT EXISTS (
@@ -94,7 +93,7 @@ BEGIN ATOMIC
 				ELSE c.kind END AS reason
 		FROM posted e
 		CROSS JOIN call c
-		WHERE c.kind <> 'event' OR c.awards IS NULL
+		WHERE c.kind <> 'event' OR NOT EXISTS (SELECT FROM verdict v WHERE v.rule_id = e.rule_id)
 		GROUP BY e.rule_id, e.unit_id, c.kind, CASE WHEN c.kind <> 'event' THEN e.line END
 	)
 
@@ -147,13 +146,20 @@ BEGIN ATOMIC
 		UNION ALL
 		SELECT 4, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'nothing',
 			CASE WHEN c.kind = 'event' THEN 'no_rules' ELSE 'nothing_moved' END, NULL, NULL, NULL, NULL, false
-		WHERE c.awards IS NULL AND c.outcome IS NULL AND NOT EXISTS (SELECT FROM posted)) o
+		WHERE NOT EXISTS (SELECT FROM verdict) AND c.outcome IS NULL AND NOT EXISTS (SELECT FROM posted)) o
 	LEFT JOIN loyalty.unit u ON u.unit_id = o.unit_id
 	LEFT JOIN loyalty.campaign g ON g.campaign_id = (o.definition ->> 'campaign_id')::int
 	ORDER BY o.part, o.place;
 END;
 COMMENT ON FUNCTION loyalty.explain(bigint, bigint) IS
 'Which rules were looked at for a journal row, in their order, what each came to and why, as it was then; of rows without rules, what moved and why';
+
+CREATE OR REPLACE FUNCTION loyalty.simulate_require(program text, campaign text, since timestamptz, until timestamptz)
+RETURNS void LANGUAGE C STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_explain_simulate_require';
+COMMENT ON FUNCTION loyalty.simulate_require(text, text, timestamptz, timestamptz) IS
+'Refuses an unknown programme or campaign and a period that ends before it begins, for simulate(), because plain SQL cannot';
 
 -- The three below are made of it.
 CREATE OR REPLACE FUNCTION loyalty.simulate_run(program text, campaign text, since timestamptz, until timestamptz)
@@ -172,6 +178,8 @@ RETURNS TABLE (rule_id int, rule text, unit text, events bigint, members bigint,
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 10
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
+	SELECT loyalty.simulate_require(simulate.program, simulate.campaign, simulate.since, simulate.until);
+
 	WITH run AS MATERIALIZED (
 		SELECT * FROM loyalty.simulate_run(simulate.program, simulate.campaign, simulate.since, simulate.until)
 	), shop AS (
@@ -216,6 +224,7 @@ BEGIN ATOMIC
 		WHERE c.name = simulate.campaign AND c.program_id = (SELECT s.program_id FROM shop s)
 		UNION
 		SELECT m.rule_id, m.unit_id FROM per_rule m
+		WHERE m.events > 0 OR m.desired <> 0 OR m.taken_back <> 0
 	)
 	SELECT l.rule_id, r.name, u.code, coalesce(m.events, 0), coalesce(m.members, 0),
 		loyalty.unit_amount(coalesce(m.desired, 0), u.scale), loyalty.unit_amount(coalesce(m.granted, 0), u.scale),

@@ -116,7 +116,7 @@ BEGIN
 		JOIN (VALUES
 			('owner', NULL::text[]),
 			('app', '{enroll,record,purchase,sale,ingest_batch,vest,redeem,hold,capture,release,refund,transfer,identity_add,identity_canonical,find,tag_add,tag_remove,member_get,balance,statement,tier_current,tier_at,tier_progress,explain,now}'),
-			('admin', '{adjust,program_create,rule_limit,budget_set,campaign_start,campaign_pause,campaign_end,tier_review,tier_grant,member_freeze,member_thaw,member_close,member_reopen,identity_remove,account_settle,rebuild,verify,unit_amount,attach,attach_order,attach_check,attach_mapping,attach_option,attach_set,attach_tables,attach_query,attach_booked,attach_ledger,attach_count,attach_catch_up,detach,reconcile,ingest,ingest_open,ingest_position,ingest_close,import_member,import_batch,import_members,import_total,simulate,simulate_postings}'),
+			('admin', '{adjust,program_create,rule_limit,budget_set,campaign_start,campaign_pause,campaign_end,tier_review,tier_grant,member_freeze,member_thaw,member_close,member_reopen,identity_remove,account_settle,rebuild,verify,unit_amount,attach,attach_order,attach_check,attach_mapping,attach_option,attach_set,attach_tables,attach_query,attach_booked,attach_ledger,attach_count,attach_catch_up,detach,reconcile,ingest,ingest_open,ingest_position,ingest_close,import_member,import_batch,import_members,import_total,simulate,simulate_postings,simulate_tiers}'),
 			('worker', '{account_settle,tier_review,verify,now}'),
 			('reader', '{balance,tier_current,tier_at,tier_progress,now,unit_amount,wallet_balance,wallet_pending,wallet_debt,wallet_lots}'),
 			('pii', '{identity_canonical,find}'),
