@@ -87,13 +87,16 @@ debt_lot(int32 unit_id, int64 amount)
 }
 
 /*
- * Posts value that came in.  What is vested repays debt first; what vests
- * later does so when it vests, and what has lapsed already does not.
+ * Posts value that came in on a date.  What is vested repays debt first;
+ * what vests later does so when it vests, and what had lapsed by that date
+ * does not.  What lapsed later did: the date on which it is posted must not
+ * matter.
  */
-void
-decide_post(Decision *decision, JournalRow *row, Lot lot, int32 rule_id)
+static void
+post_value(Decision *decision, JournalRow *row, Lot lot, int32 rule_id,
+		   DateADT on)
 {
-	if (lot.vests_on == DATEVAL_NOBEGIN && lot.expires_on >= decision->today)
+	if (lot.vests_on == DATEVAL_NOBEGIN && lot.expires_on >= on)
 	{
 		int64		debt = wallet_debt(&decision->account->wallet,
 									   lot.unit_id);
@@ -104,6 +107,13 @@ decide_post(Decision *decision, JournalRow *row, Lot lot, int32 rule_id)
 		lot.amount -= repaid;
 	}
 	post_lot(decision, row, &lot, rule_id);
+}
+
+/* The same today. */
+void
+decide_post(Decision *decision, JournalRow *row, Lot lot, int32 rule_id)
+{
+	post_value(decision, row, lot, rule_id, decision->today);
 }
 
 /* Posts lots with their amounts negated. */
@@ -222,7 +232,7 @@ settle_vest(Decision *decision, JournalRow *row, DateADT vests_on)
 		post_lot(decision, row, &lot, 0);
 		lot.amount = -lot.amount;
 		lot.vests_on = DATEVAL_NOBEGIN;
-		decide_post(decision, row, lot, 0);
+		post_value(decision, row, lot, 0, vests_on);
 	}
 }
 
@@ -388,11 +398,11 @@ decide_give_back(Decision *decision, JournalRow *row, const LotList *lots,
 		const Unit *unit = program_unit_by_id(decision->program, lot.unit_id);
 
 		if (lot.expires_on >= on)
-			decide_post(decision, row, lot, 0);
+			post_value(decision, row, lot, 0, on);
 		else if (unit->grace_days > 0)
 		{
 			lot.expires_on = on + unit->grace_days;
-			decide_post(decision, row, lot, 0);
+			post_value(decision, row, lot, 0, on);
 		}
 		else
 		{

@@ -15,7 +15,8 @@ SELECT n,
 	-- 40 and 41 are the same number in upper and in lower case, and so on
 	(20000 + 17 * (n - (n % 40 = 1)::int))::text
 		|| CASE WHEN n % 40 = 0 THEN 'A' WHEN n % 40 = 1 THEN 'a' ELSE '' END AS stock_code,
-	'PRODUCT ' || n AS description,
+	'PRODUCT ' || n || CASE n % 9 WHEN 0 THEN ' BAG' WHEN 1 THEN ' BAGS OF 3' WHEN 2 THEN ' BAGGAGE'
+		ELSE '' END AS description,
 	round((25 + demo.dice('dear/' || n, 7) * demo.dice('price/' || n, 140)) / 100.0, 2) AS unit_price
 FROM generate_series(2, 401) n;
 

@@ -44,12 +44,29 @@ ORDER BY nth;
 
 -- Of the members to whom most kinds of things happened, one with a short story.
 SELECT member_id AS example, i.value AS customer_no
-FROM loyalty.report_ledger JOIN loyalty.identity i USING (member_id)
-WHERE unit = 'points' AND i.kind = 'customer_no'
+FROM (
+		SELECT member_id, kind FROM loyalty.report_ledger WHERE unit = 'points'
+		UNION ALL
+		SELECT member_id, action FROM loyalty.tier_history
+	) happened
+	JOIN loyalty.identity i USING (member_id)
+WHERE i.kind = 'customer_no'
 GROUP BY member_id, i.value
-ORDER BY count(DISTINCT report_ledger.kind) DESC, count(*), i.value
+ORDER BY count(DISTINCT happened.kind) DESC, count(*), i.value
 LIMIT 1 \gset
 \echo The statement of customer :customer_no
 SELECT to_char(at, '  YYYY-MM-DD') AS "  date      ", coalesce(event, kind) AS what, ref,
 	amount AS points, nullif(pending, 0) AS "of it pending", balance_after AS balance, expires_on AS "good until"
 FROM loyalty.statement(:example, unit => 'points');
+
+\echo The tiers of customer :customer_no
+SELECT to_char(effective_at AT TIME ZONE p.time_zone, '  YYYY-MM-DD') AS "  date      ", action AS what,
+	t.code AS tier, tier_until AS "held until", u.code AS because,
+	loyalty.unit_amount(reached, u.scale) AS reached, loyalty.unit_amount(threshold, u.scale) AS "asked for",
+	window_from AS "from", window_until AS "until"
+FROM loyalty.tier_history h
+	JOIN loyalty.program p ON p.program_id = h.program_id
+	JOIN loyalty.tier t ON t.tier_id = h.tier_after
+	LEFT JOIN loyalty.unit u ON u.unit_id = h.unit_id
+WHERE member_id = :example
+ORDER BY journal_id, line;

@@ -13,7 +13,7 @@ ALTER TABLE demo.invoice ADD PRIMARY KEY (position);
 -- What was sold: the cart of a purchase. Lines at price 0 are gifts and samples.
 CREATE TABLE demo.sale_line AS
 SELECT i.position, row_number() OVER (PARTITION BY i.position ORDER BY l.line_no)::int AS line,
-	i.customer_no, l.stock_code, l.quantity, l.unit_price, l.quantity AS remaining
+	i.customer_no, l.stock_code, l.description, l.quantity, l.unit_price, l.quantity AS remaining
 FROM demo.invoice i JOIN demo.line l USING (invoice_no)
 WHERE NOT i.cancellation AND l.quantity > 0 AND l.unit_price > 0;
 ALTER TABLE demo.sale_line ADD PRIMARY KEY (position, line);
@@ -71,13 +71,22 @@ BEGIN
 	END LOOP;
 END $$;
 
+-- The data know no birthdays. Of ten customers one has told none, and three
+-- without the year.
+CREATE FUNCTION demo.birthday(customer_no int) RETURNS text LANGUAGE sql IMMUTABLE
+RETURN CASE
+	WHEN customer_no % 10 = 0 THEN NULL
+	ELSE to_char(date '1940-01-01' + customer_no * 7919 % 22000,
+		CASE WHEN customer_no % 10 < 4 THEN '"--"MM-DD' ELSE 'YYYY-MM-DD' END)
+END;
+
 -- The calls. A customer enrols with the first invoice; a cancellation is one
 -- refund for each order that it touches, the newest order first.
 CREATE TABLE demo.call AS
 WITH cart AS (
 	SELECT position, round(sum(quantity * unit_price), 2) AS amount,
-		jsonb_agg(jsonb_build_object('sku', stock_code, 'qty', quantity, 'price', unit_price)
-			ORDER BY line) AS items
+		jsonb_agg(jsonb_build_object('sku', stock_code, 'name', description,
+			'qty', quantity, 'price', unit_price) ORDER BY line) AS items
 	FROM demo.sale_line
 	GROUP BY position
 ), returned AS (

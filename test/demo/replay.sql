@@ -1,8 +1,4 @@
--- A programme, then every call in time order with the clock at its invoice.
-\if :{?vest_days}
-\else
-\set vest_days 14
-\endif
+-- Every call in time order, with the clock at its invoice.
 
 -- Figures of the run, for the result and for the test.
 CREATE TABLE demo.figure (
@@ -40,7 +36,8 @@ BEGIN
 			IF step.verb = 'enroll' THEN
 				PERFORM FROM loyalty.enroll('demo',
 					jsonb_build_object('customer_no', step.customer_no::text),
-					profile => jsonb_build_object('country', step.country));
+					profile => jsonb_strip_nulls(jsonb_build_object('country', step.country,
+						'birthday', demo.birthday(step.customer_no))));
 				CONTINUE;
 			END IF;
 
@@ -67,8 +64,6 @@ BEGIN
 	CALL demo.settle_due();
 END $$;
 
-SELECT set_config('loyalty.now', (min(at) - interval '1 day')::text, false) FROM demo.call \g /dev/null
-SELECT loyalty.program_create('demo', 'GBP', 'Europe/London', vest_days => :vest_days) \g /dev/null
 CALL demo.replay();
 -- A year in seconds leaves autovacuum behind.
 ANALYZE;

@@ -5,6 +5,36 @@ SELECT i.value::int AS customer_no, b.unit, b.available, b.pending, b.held, b.de
 FROM loyalty.identity i, LATERAL loyalty.balance(i.member_id) b
 WHERE i.kind = 'customer_no';
 
+CREATE TABLE demo.tier_at_end AS
+SELECT i.value::int AS customer_no, t.tier, t.tier_since, t.tier_until, t.tier_state
+FROM loyalty.identity i, LATERAL loyalty.tier_current(i.member_id) t
+WHERE i.kind = 'customer_no';
+
+CREATE TABLE demo.progress_at_end AS
+SELECT i.value::int AS customer_no, p.*
+FROM loyalty.identity i, LATERAL loyalty.tier_progress(i.member_id) p
+WHERE i.kind = 'customer_no';
+
+-- What counts for a limit that is not over yet.
+CREATE TABLE demo.counter_at_end AS
+SELECT i.value::int AS customer_no, u.code AS unit, l.expires_on, l.amount
+FROM loyalty.identity i
+	JOIN loyalty.account a USING (member_id), loyalty.wallet_lots(a.wallet) l
+	JOIN loyalty.unit u ON u.unit_id = l.unit_id
+WHERE i.kind = 'customer_no' AND u.kind = 'counter'
+	AND l.expires_on >= (loyalty.now() AT TIME ZONE 'Europe/London')::date;
+
+CREATE TABLE demo.campaign_result AS
+SELECT c.campaign_id, c.name, c.title, count(*) FILTER (WHERE granted > 0) AS orders,
+	count(DISTINCT member_id) FILTER (WHERE granted > 0) AS members,
+	coalesce(sum(granted), 0) AS points, coalesce(sum(desired - granted), 0) AS cut
+FROM loyalty.campaign c
+	JOIN loyalty.rule r USING (campaign_id)
+	LEFT JOIN (loyalty.event_data d
+		CROSS JOIN LATERAL jsonb_to_recordset(d.data -> 'awards') AS a(rule int, desired bigint, granted bigint))
+		ON a.rule = r.rule_id
+GROUP BY c.campaign_id, c.name, c.title;
+
 INSERT INTO demo.figure
 SELECT 'members', count(*) FROM loyalty.report_member
 UNION ALL
@@ -53,6 +83,29 @@ FROM (
 	FROM loyalty.report_balance WHERE unit = 'points'
 ) b, LATERAL (VALUES ('available', available), ('pending', pending), ('debt', debt),
 	('members_in_debt', members_in_debt)) f(name, value)
+UNION ALL
+SELECT 'tier_' || t.code, count(e.tier)
+FROM loyalty.tier t LEFT JOIN demo.tier_at_end e ON e.tier = t.code
+GROUP BY t.code
+UNION ALL
+SELECT name, value
+FROM (
+	SELECT count(*) FILTER (WHERE action = 'promoted') AS promotions,
+		count(*) FILTER (WHERE action = 'promoted' AND a.rank > b.rank + 1) AS promotions_skipping,
+		count(*) FILTER (WHERE action = 'revoked') AS revocations,
+		count(*) FILTER (WHERE action = 'prolonged') AS prolongations,
+		count(*) FILTER (WHERE action = 'grace') AS graces,
+		count(*) FILTER (WHERE action = 'demoted') AS demotions
+	FROM loyalty.tier_history h
+		LEFT JOIN loyalty.tier b ON b.tier_id = h.tier_before
+		LEFT JOIN loyalty.tier a ON a.tier_id = h.tier_after
+) h, LATERAL (VALUES ('promotions', promotions), ('promotions_skipping', promotions_skipping),
+	('revocations', revocations), ('prolongations', prolongations), ('graces', graces),
+	('demotions', demotions)) f(name, value)
+UNION ALL
+SELECT c.name || '_' || f.name, f.value
+FROM demo.campaign_result c,
+	LATERAL (VALUES ('orders', orders), ('members', members), ('points', points), ('cut', cut)) f(name, value)
 UNION ALL
 SELECT 'money_per_point', a.money::numeric / a.units / 100
 FROM loyalty.unit_anchor a JOIN loyalty.unit u USING (unit_id) WHERE u.code = 'points';
@@ -105,6 +158,28 @@ SELECT concat_ws(E'\n',
 		format('   %s members', demo.figure('members_in_debt'))),
 	demo.points_line('vested so far', demo.figure('vested')),
 	'');
+
+SELECT rpad('Tiers on ' || to_char(loyalty.now(), 'FMDD FMMonth YYYY'), 30) || lpad('members', 12);
+SELECT rpad('  ' || code, 30) || demo.count_of(demo.figure('tier_' || code))
+FROM loyalty.tier ORDER BY rank DESC;
+SELECT concat_ws(E'\n',
+	rpad('Changes so far', 30) || lpad('number', 12),
+	rpad('  promoted', 30) || demo.count_of(demo.figure('promotions'))
+		|| format('   %s of them past a tier', to_char(demo.figure('promotions_skipping'), 'FM999,999,990')),
+	rpad('  taken back after a refund', 30) || demo.count_of(demo.figure('revocations')),
+	rpad('  kept for another period', 30) || demo.count_of(demo.figure('prolongations')),
+	rpad('  let into grace', 30) || demo.count_of(demo.figure('graces')),
+	rpad('  demoted', 30) || demo.count_of(demo.figure('demotions')));
+
+SELECT E'\n' || rpad('Campaigns', 30) || lpad('points', 12) || lpad('worth GBP', 14)
+	|| lpad('orders', 10) || lpad('members', 10) || lpad('cut off', 12);
+SELECT rpad('  ' || name, 30) || demo.count_of(points) || demo.money_of(points * demo.figure('money_per_point'))
+	|| lpad(to_char(orders, 'FM999,999,990'), 10) || lpad(to_char(members, 'FM999,999,990'), 10)
+	|| demo.count_of(cut)
+FROM demo.campaign_result ORDER BY campaign_id;
+SELECT rpad('  December''s budget', 30) || demo.count_of(amount)
+	|| demo.money_of(amount * demo.figure('money_per_point')) || format(E'   %s used\n', to_char(used, 'FM999,999,990'))
+FROM loyalty.budget_status;
 
 \pset format aligned
 \pset tuples_only off

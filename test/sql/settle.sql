@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(62);
+SELECT plan(64);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Later', 'GBP', 'Europe/London', vest_days => 14) AS later \gset
@@ -171,6 +171,21 @@ SELECT results_eq($$SELECT j.kind, sum(e.amount) FROM loyalty.journal j JOIN loy
 	$$VALUES ('time_out', 120::numeric), ('expire', -100)$$, '120 come back, 100 have lapsed');
 SELECT is(pg_temp.lots('lea'), '50 a until 2026-12-31', 'and the rest is there');
 SELECT is(pg_temp.balance('lea'), '50 available', 'a hold that outlived its lot: swept');
+
+-- 60 points vest on 13 August and lapse after the 19th; a debt of 100 is paid by them whenever that is posted
+SELECT loyalty.program_create('Twenty days', 'GBP', 'Europe/London', vest_days => 14) AS twenty \gset
+UPDATE loyalty.unit SET expiry = 'days', expiry_count = 20 WHERE program_id = :twenty AND code = 'points';
+CALL pg_temp.enroll('Twenty days', 'max', 'ned');
+SELECT FROM unnest('{max,ned}'::text[]) name, loyalty.purchase(pg_temp.id(name), 100, 'o1');
+SET loyalty.now = '2026-07-30 12:00+00';
+SELECT FROM unnest('{max,ned}'::text[]) name, loyalty.redeem(pg_temp.id(name), 100, ref => 'r1');
+SELECT FROM unnest('{max,ned}'::text[]) name, loyalty.refund(pg_temp.id(name), 'o1');
+SELECT FROM unnest('{max,ned}'::text[]) name, loyalty.purchase(pg_temp.id(name), 60, 'o2');
+SET loyalty.now = '2026-08-15 12:00+00';
+SELECT FROM loyalty.account_settle(pg_temp.id('max'));
+SET loyalty.now = '2026-08-25 12:00+00';
+SELECT is(pg_temp.balance('max'), '40 debt', 'vested before it lapsed: swept on the way');
+SELECT is(pg_temp.balance('ned'), '40 debt', 'vested before it lapsed: not swept');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();
