@@ -131,7 +131,7 @@ SELECT set_eq(
 		('member_tag', 'owner', 'rad'), ('member_tag', 'pii', 'r'),
 		('ingest_run', 'owner', 'raw'), ('ingest_run', 'admin', 'rd'),
 		('ingest_reject', 'owner', 'rad'), ('ingest_reject', 'admin', 'rd'),
-		('ingest_progress', 'admin', 'r'), ('budget_status', 'admin', 'r'), ('budget_status', 'readers', 'r'),
+		('ingest_progress', 'admin', 'r'), ('attach_list', 'admin', 'r'), ('budget_status', 'admin', 'r'), ('budget_status', 'readers', 'r'),
 		('member', 'owner', 'raw'), ('member', 'reader', 'r*'), ('member', 'auditor', 'r*'), ('member', 'pii', 'r'),
 		('identity', 'owner', 'rad'), ('identity', 'pii', 'r'),
 		('account', 'owner', 'raw'), ('account', 'readers', 'r*'), ('account', 'worker', 'r*'),
