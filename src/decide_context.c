@@ -366,18 +366,28 @@ push_counted(JsonbParseState **state, const RuleVerdict *verdict)
 	pushJsonbValue(state, WJB_END_OBJECT, NULL);
 }
 
+/*
+ * What goes without saying is left out: version 1, all of the amount as the
+ * base, all that was desired granted.
+ */
 static void
-push_verdict(JsonbParseState **state, const RuleVerdict *verdict)
+push_verdict(JsonbParseState **state, const JournalRow *row,
+			 const RuleVerdict *verdict)
 {
+	int64		amount = row->has_amount ? row->amount : 0;
+
 	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 	push_amount(state, "rule", verdict->rule->rule_id, 0);
-	push_amount(state, "version", verdict->rule->version, 0);
+	if (verdict->rule->version > 1)
+		push_amount(state, "version", verdict->rule->version, 0);
 	push_cstring(state, "reason", verdict->reason);
 	push_cstring(state, "limit", verdict->limit);
 	if (verdict->desired > 0)
 	{
-		push_amount(state, "base", verdict->base, 0);
-		push_amount(state, "desired", verdict->desired, 0);
+		if (verdict->base != amount)
+			push_amount(state, "base", verdict->base, 0);
+		if (verdict->desired != verdict->granted)
+			push_amount(state, "desired", verdict->desired, 0);
 		push_amount(state, "granted", verdict->granted, 0);
 		if (verdict->lines != NULL)
 			push_lines(state, verdict->lines);
@@ -409,7 +419,7 @@ decide_record(const Awards *awards, bool explain)
 	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	for (int i = 0; i < awards->nverdicts; i++)
 		if (explain || is_needed(&awards->verdicts[i]))
-			push_verdict(&state, &awards->verdicts[i]);
+			push_verdict(&state, awards->row, &awards->verdicts[i]);
 	pushJsonbValue(&state, WJB_END_ARRAY, NULL);
 	if (explain && awards->facts->member != NULL)
 		push_json(&state, "member", awards->facts->member);

@@ -17,7 +17,7 @@ BEGIN ATOMIC
 	SELECT loyalty.explain_require(explain.member_id, explain.journal_id);
 
 	WITH call AS (
-		SELECT j.member_id, j.journal_id, j.kind, j.reverses, j.outcome,
+		SELECT j.member_id, j.journal_id, j.kind, j.amount, j.reverses, j.outcome,
 			p.program_id, p.currency, p.currency_scale, d.data -> 'awards' AS awards, d.data -> 'member' AS member,
 			CASE WHEN j.kind = 'event' THEN coalesce(d.data -> 'member' ->> 'tier', t.code) END AS tier
 		FROM loyalty.journal j
@@ -40,8 +40,11 @@ BEGIN ATOMIC
 		FROM loyalty.entry e
 		WHERE e.member_id = explain.member_id AND e.journal_id = explain.journal_id
 	), verdict AS (
-		SELECT a.place::int AS place, (a.value ->> 'rule')::int AS rule_id, (a.value ->> 'version')::int AS version,
-			(a.value ->> 'base')::bigint AS base, (a.value ->> 'desired')::bigint AS desired,
+		-- what goes without saying is not recorded
+		SELECT a.place::int AS place, (a.value ->> 'rule')::int AS rule_id,
+			coalesce((a.value ->> 'version')::int, 1) AS version,
+			CASE WHEN a.value ? 'granted' THEN coalesce((a.value ->> 'base')::bigint, c.amount, 0) END AS base,
+			coalesce(a.value -> 'desired', a.value -> 'granted')::bigint AS desired,
 			(a.value ->> 'granted')::bigint AS granted, a.value ->> 'reason' AS reason,
 			a.value ->> 'limit' AS limited_by,
 			CASE WHEN a.value ? 'lines' THEN ARRAY(
@@ -122,7 +125,7 @@ BEGIN ATOMIC
 		FROM moved m
 		LEFT JOIN LATERAL (
 			-- what is taken back was awarded by the rule as the order found it
-			SELECT (a.value ->> 'version')::int AS version
+			SELECT coalesce((a.value ->> 'version')::int, 1) AS version
 			FROM loyalty.journal o
 			JOIN loyalty.event_data x ON x.member_id = o.member_id AND x.journal_id = o.journal_id
 			CROSS JOIN LATERAL jsonb_array_elements(x.data -> 'awards') a (value)

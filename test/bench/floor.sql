@@ -61,7 +61,7 @@ BEGIN
 		(m, id, 10, 20010, 1, 1, NULL, '2030-01-31', 4, 4, 'e'),
 		(m, id, 15, 20025, 1, 1, NULL, '2030-01-31', 5, 5, 'e');
 	INSERT INTO floor.event_data (member_id, journal_id, program_id, data)
-	VALUES (m, id, 1, '{"awards": [{"base": 15500, "rule": 1, "desired": 155, "granted": 155, "version": 1}, {"base": 15500, "rule": 2, "desired": 15500, "granted": 15500, "version": 1}, {"base": 15500, "rule": 3, "desired": 1, "granted": 1, "version": 1}, {"base": 15500, "rule": 4, "desired": 10, "granted": 10, "version": 1}, {"base": 15500, "rule": 5, "desired": 15, "granted": 15, "version": 1}]}');
+	VALUES (m, id, 1, '{"awards": [{"rule": 1, "granted": 155}, {"rule": 2, "granted": 15500}, {"rule": 3, "granted": 1}, {"rule": 4, "granted": 10}, {"rule": 5, "granted": 15}]}');
 	RETURN id;
 END;
 $$;
