@@ -17,6 +17,14 @@ CREATE OR REPLACE TRIGGER tier_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNC
 CREATE OR REPLACE TRIGGER tier_threshold_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.tier_threshold
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.config_changed();
 
+CREATE OR REPLACE FUNCTION loyalty.tier_ask(program text, tier text, unit text, threshold numeric,
+	purpose text DEFAULT 'entry', window_kind text DEFAULT 'rolling', months int DEFAULT 12)
+RETURNS void LANGUAGE C VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_tier_ask';
+COMMENT ON FUNCTION loyalty.tier_ask(text, text, text, numeric, text, text, int) IS
+'Makes or changes a threshold of a tier, all by their names; months counts for a rolling window only';
+
 CREATE OR REPLACE FUNCTION loyalty.tier_review(member_id bigint, at timestamptz DEFAULT NULL,
 	key text DEFAULT NULL, mode text DEFAULT 'do')
 RETURNS loyalty.receipt LANGUAGE C VOLATILE SECURITY DEFINER

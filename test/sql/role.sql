@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(117);
+SELECT plan(120);
 
 SELECT is(pg_temp.signature('setup_roles'), '(prefix text DEFAULT ''loyalty''::text) -> void', 'setup_roles(): arguments');
 
@@ -68,7 +68,7 @@ INSERT INTO call (name, roles) VALUES
 	('find', 'admin app pii'), ('identity_canonical', 'admin app pii'),
 	('balance', 'admin app auditor pii reader'), ('statement', 'admin app auditor'), ('now', 'admin app auditor pii reader worker'),
 	('tag_add', 'admin app'), ('tag_remove', 'admin app'),
-	('rule_limit', 'admin'), ('budget_set', 'admin'), ('campaign_start', 'admin'), ('campaign_pause', 'admin'), ('campaign_end', 'admin'),
+	('rule_limit', 'admin'), ('budget_set', 'admin'), ('tier_ask', 'admin'), ('campaign_start', 'admin'), ('campaign_pause', 'admin'), ('campaign_end', 'admin'),
 	('adjust', 'admin'), ('program_create', 'admin'), ('identity_remove', 'admin'), ('rebuild', 'admin'),
 	('member_freeze', 'admin'), ('member_thaw', 'admin'), ('member_close', 'admin'), ('member_reopen', 'admin'),
 	('account_settle', 'admin worker'), ('verify', 'admin auditor worker'),
@@ -121,7 +121,7 @@ SELECT set_eq(
 		('budget', 'owner', 'raw'), ('budget', 'admin', 'r'), ('budget', 'readers', 'r'),
 		('budget_slot', 'owner', 'rawd'), ('budget_slot', 'admin', 'r'), ('budget_slot', 'readers', 'r'),
 		('tier', 'owner', 'r'), ('tier', 'admin', 'rawd'), ('tier', 'readers', 'r'),
-		('tier_threshold', 'owner', 'r'), ('tier_threshold', 'admin', 'rawd'), ('tier_threshold', 'readers', 'r'),
+		('tier_threshold', 'owner', 'raw'), ('tier_threshold', 'admin', 'rawd'), ('tier_threshold', 'readers', 'r'),
 		('tier_history', 'owner', 'ra'), ('tier_history', 'readers', 'r'),
 		('rule_group', 'owner', 'r'), ('rule_group', 'admin', 'rawd'), ('rule_group', 'readers', 'r'),
 		('rule', 'owner', 'ra'), ('rule', 'admin', 'raw'), ('rule', 'readers', 'r'),
@@ -336,6 +336,9 @@ SELECT lives_ok(sql, 'the administrator can ' || sql) FROM unnest(ARRAY[
 	$$INSERT INTO loyalty.unit_anchor (program_id, unit_id, valid_from, units, money) SELECT program_id, unit_id, '2026-01-01', 1, 1 FROM loyalty.unit WHERE code = 'stars'$$,
 	$$INSERT INTO loyalty.program_event (program_id, event) SELECT program_id, 'visit' FROM loyalty.program WHERE name = 'Mine'$$,
 	$$INSERT INTO loyalty.rule (program_id, event, unit_id, kind, award) SELECT program_id, 'visit', unit_id, 'fixed', 5 FROM loyalty.unit WHERE code = 'stars'$$,
+	$$INSERT INTO loyalty.tier (program_id, code, rank) SELECT program_id, 'first', 0 FROM loyalty.program WHERE name = 'Mine'$$,
+	$$SELECT loyalty.tier_ask('Mine', 'first', 'spend', 250)$$,
+	$$SELECT loyalty.tier_ask('Mine', 'first', 'spend', 300)$$,
 	$$SELECT loyalty.rule_limit(rule_id, 'day', 5) FROM loyalty.rule WHERE event = 'visit'$$,
 	$$SELECT loyalty.rule_limit(rule_id, 'day', 6) FROM loyalty.rule WHERE event = 'visit'$$,
 	$$UPDATE loyalty.rule SET status = 'inactive' WHERE event = 'visit'$$,

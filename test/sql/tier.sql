@@ -1,19 +1,7 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(75);
+SELECT plan(83);
 
--- ask('Shop', 'gold', 'growth', 3000): entry in the last 12 months
-CREATE PROCEDURE pg_temp.ask(program text, tier text, unit text, threshold numeric,
-	window_kind text DEFAULT 'rolling', months int DEFAULT 12, purpose text DEFAULT 'entry')
-LANGUAGE sql AS $$
-	INSERT INTO loyalty.tier_threshold (program_id, tier_id, purpose, unit_id, threshold, window_kind, months)
-	SELECT p.program_id, t.tier_id, ask.purpose, u.unit_id, ask.threshold, ask.window_kind,
-		CASE WHEN ask.window_kind = 'rolling' THEN ask.months END
-	FROM loyalty.program p
-	JOIN loyalty.tier t ON t.program_id = p.program_id AND t.code = ask.tier
-	JOIN loyalty.unit u ON u.program_id = p.program_id AND u.code = ask.unit
-	WHERE p.name = ask.program
-$$;
 CREATE FUNCTION pg_temp.buy(name text, amount numeric, ref text, at timestamptz DEFAULT NULL) RETURNS text
 LANGUAGE sql AS $$ SELECT pg_temp.step(r) FROM loyalty.purchase(pg_temp.id(name), amount, ref, at => at) r $$;
 CREATE FUNCTION pg_temp.tier_id(program int, tier text) RETURNS int
@@ -28,6 +16,8 @@ $$;
 
 SELECT is(pg_temp.signature(name), signature, name || '(): arguments and result')
 FROM (VALUES
+	('tier_ask', '(program text, tier text, unit text, threshold numeric, purpose text DEFAULT ''entry''::text, '
+		'window_kind text DEFAULT ''rolling''::text, months integer DEFAULT 12) -> void'),
 	('tier_review', '(member_id bigint, at timestamp with time zone DEFAULT NULL::timestamp with time zone, key text DEFAULT NULL::text, '
 		'mode text DEFAULT ''do''::text) -> loyalty.receipt'),
 	('tier_grant', '(member_id bigint, tier text, reason text, until date DEFAULT NULL::date, locked_until date DEFAULT NULL::date, '
@@ -52,9 +42,9 @@ SELECT is(pg_temp.tier('old'), 'none', 'nor has the member one');
 INSERT INTO loyalty.tier (program_id, code, rank, valid_months, warn_days, title, icon, color) VALUES
 	(:shop, 'ordinary', 0, NULL, 30, 'Ordinary', 'o.png', '#999999'), (:shop, 'silver', 1, 12, 30, NULL, NULL, NULL),
 	(:shop, 'gold', 2, 12, 30, NULL, NULL, NULL), (:shop, 'diamond', 3, 12, 30, NULL, NULL, NULL);
-CALL pg_temp.ask('Shop', 'silver', 'growth', 1000);
-CALL pg_temp.ask('Shop', 'gold', 'growth', 3000);
-CALL pg_temp.ask('Shop', 'diamond', 'growth', 10000);
+SELECT loyalty.tier_ask('Shop', 'silver', 'growth', 1000) AS asked \gset
+SELECT loyalty.tier_ask('Shop', 'gold', 'growth', 3000) AS asked \gset
+SELECT loyalty.tier_ask('Shop', 'diamond', 'growth', 10000) AS asked \gset
 CALL pg_temp.enroll('Shop', 'ann', 'bob', 'cat', 'dan', 'eve', 'fay');
 
 SELECT is(pg_temp.tier('ann'), 'ordinary', 'everybody joins the tier that asks for nothing');
@@ -83,6 +73,20 @@ SELECT is((SELECT status || ' ' || pg_temp.step(r) FROM loyalty.purchase(pg_temp
 SELECT is(pg_temp.tier('cat') || ', ' || pg_temp.tiers('cat'), 'ordinary, joined ordinary', 'and nothing written');
 SELECT is((SELECT pg_temp.step(r) FROM loyalty.redeem(pg_temp.id('ann'), 10, key => 'k1') r), 'silver -> silver', 'a call that changes nothing shows the tier');
 
+-- tier_ask()
+SELECT results_eq($$SELECT t.code, h.purpose, h.threshold, h.window_kind, h.months FROM loyalty.tier_threshold h JOIN loyalty.tier t USING (tier_id) ORDER BY 3$$,
+	$$VALUES ('silver', 'entry', 1000::numeric, 'rolling', 12), ('gold', 'entry', 3000, 'rolling', 12), ('diamond', 'entry', 10000, 'rolling', 12)$$, 'tier_ask: the thresholds');
+SELECT loyalty.tier_ask('Shop', 'gold', 'growth', 2000, 'retention', 'tier_start') AS asked \gset
+SELECT loyalty.tier_ask('Shop', 'gold', 'growth', 2500, 'retention', 'rolling', 6) AS asked \gset
+SELECT results_eq($$SELECT threshold, window_kind, months FROM loyalty.tier_threshold WHERE purpose = 'retention'$$, $$VALUES (2500::numeric, 'rolling', 6)$$, 'tier_ask: changes what is there');
+DELETE FROM loyalty.tier_threshold WHERE purpose = 'retention';
+SELECT is(pg_temp.raised('SELECT loyalty.tier_ask(' || arguments || ')'), error, 'tier_ask: ' || error || ' for ' || arguments)
+FROM (VALUES
+	($$'Nowhere', 'gold', 'growth', 5$$, 'LY403 program=Nowhere'), ($$'Shop', 'pearl', 'growth', 5$$, 'LY406 tier=pearl'),
+	($$'Shop', 'gold', 'nuts', 5$$, 'LY105 unit=nuts'), ($$'Shop', 'gold', NULL, 5$$, '22004')
+) v(arguments, error);
+SELECT throws_ok($$SELECT loyalty.tier_ask('Shop', 'gold', 'growth', 5, 'exit')$$, '23514', NULL, 'tier_ask: for entry or retention');
+
 -- Who was there before the tiers.
 SELECT is(pg_temp.tier('old'), 'ordinary', 'tiers introduced later: who has none on record counts as in the base tier');
 SELECT is(pg_temp.tiers('old'), 'nothing', 'without a row');
@@ -91,9 +95,9 @@ SELECT is((SELECT pg_temp.step(r) FROM loyalty.record(pg_temp.id('old'), 'share'
 SELECT is(pg_temp.tiers('old'), 'joined ordinary, promoted silver 1500/1000 growth', 'in two steps');
 
 -- Configuration.
-SELECT is(pg_temp.raised(format($$CALL pg_temp.ask('Shop', 'gold', 'points', 5)$$)), 'LY106 unit=points is not a metric', 'a tier is not reached by what can be spent');
-SELECT is(pg_temp.raised($$CALL pg_temp.ask('Shop', 'gold', 'orders', 1.5)$$), 'LY103 unit=orders decimals=0', 'nor by half an order');
-SELECT throws_ok($$CALL pg_temp.ask('Shop', 'gold', 'spend', 0)$$, '23514', NULL, 'a threshold is above zero');
+SELECT is(pg_temp.raised($$SELECT loyalty.tier_ask('Shop', 'gold', 'points', 5)$$), 'LY106 unit=points is not a metric', 'a tier is not reached by what can be spent');
+SELECT is(pg_temp.raised($$SELECT loyalty.tier_ask('Shop', 'gold', 'orders', 1.5)$$), 'LY103 unit=orders decimals=0', 'nor by half an order');
+SELECT throws_ok($$SELECT loyalty.tier_ask('Shop', 'gold', 'spend', 0)$$, '23514', NULL, 'a threshold is above zero');
 SELECT throws_ok($$UPDATE loyalty.tier_threshold SET months = NULL$$, '23514', NULL, 'a rolling window has months');
 SELECT throws_ok($$UPDATE loyalty.tier_threshold SET window_kind = 'lifetime'$$, '23514', NULL, 'and no other');
 SELECT throws_ok(format($$INSERT INTO loyalty.tier (program_id, code, rank) VALUES (%s, 'pearl', 2)$$, :shop), '23505', NULL, 'a rank is that of one tier');
@@ -109,7 +113,7 @@ UPDATE loyalty.tier SET code = 'silver' WHERE program_id = :shop AND code = 'arg
 -- Three purchases make a member: no base tier.
 SELECT loyalty.program_create('Club', 'EUR', 'Europe/Berlin') AS club \gset
 INSERT INTO loyalty.tier (program_id, code, rank) VALUES (:club, 'member', 1);
-CALL pg_temp.ask('Club', 'member', 'orders', 3, 'lifetime');
+SELECT loyalty.tier_ask('Club', 'member', 'orders', 3, window_kind => 'lifetime') AS asked \gset
 CALL pg_temp.enroll('Club', 'cleo');
 SELECT is(pg_temp.tier('cleo') || ', ' || pg_temp.tiers('cleo'), 'none, nothing', 'without a base tier a member has none');
 SELECT is(string_agg(pg_temp.buy('cleo', 5, 'o' || n), ', ' ORDER BY n), 'none -> none, none -> none, none -> member', 'three purchases make a member')
@@ -120,8 +124,8 @@ SELECT is((SELECT format('%s %s', window_from, window_until) FROM loyalty.tier_h
 -- Windows. Months are local: Berlin is an hour ahead of UTC, two from 29 March on.
 SELECT loyalty.program_create('Edge', 'EUR', 'Europe/Berlin') AS edge \gset
 INSERT INTO loyalty.tier (program_id, code, rank, valid_months) VALUES (:edge, 'base', 0, NULL), (:edge, 'three', 1, 12), (:edge, 'year', 2, 12);
-CALL pg_temp.ask('Edge', 'three', 'spend', 100, 'rolling', 3);
-CALL pg_temp.ask('Edge', 'year', 'spend', 1000, 'calendar_year');
+SELECT loyalty.tier_ask('Edge', 'three', 'spend', 100, months => 3) AS asked \gset
+SELECT loyalty.tier_ask('Edge', 'year', 'spend', 1000, window_kind => 'calendar_year') AS asked \gset
 CALL pg_temp.enroll('Edge', 'e1', 'e2', 'e3', 'e4', 'e5', 'e6', 'e7');
 SET loyalty.now = '2026-12-31 12:00+01';
 SELECT is(pg_temp.buy('e1', 60, 'o1', '2026-09-30 23:59:59+02'), 'base -> base', 'three months: the last second of September');
@@ -167,10 +171,10 @@ WHERE h.member_id = pg_temp.id('lou') AND h.action = 'granted';
 -- Any threshold, or all of them.
 SELECT loyalty.program_create('Many', 'EUR', 'Europe/Berlin') AS many \gset
 INSERT INTO loyalty.tier (program_id, code, rank, entry_match) VALUES (:many, 'base', 0, 'any'), (:many, 'any', 1, 'any'), (:many, 'all', 2, 'all'), (:many, 'invited', 3, 'any');
-CALL pg_temp.ask('Many', 'any', 'spend', 100);
-CALL pg_temp.ask('Many', 'any', 'orders', 3);
-CALL pg_temp.ask('Many', 'all', 'spend', 200);
-CALL pg_temp.ask('Many', 'all', 'orders', 4);
+SELECT loyalty.tier_ask('Many', 'any', 'spend', 100) AS asked \gset
+SELECT loyalty.tier_ask('Many', 'any', 'orders', 3) AS asked \gset
+SELECT loyalty.tier_ask('Many', 'all', 'spend', 200) AS asked \gset
+SELECT loyalty.tier_ask('Many', 'all', 'orders', 4) AS asked \gset
 CALL pg_temp.enroll('Many', 'm1', 'm2');
 SELECT is(pg_temp.buy('m1', 100, 'o1'), 'base -> any', 'any: by the first');
 SELECT is(pg_temp.missing('m1'), '100/200 spend for all in 2025-09-01..2026-08-31, 1/4 orders for all in 2025-09-01..2026-08-31', 'what all ask for');
