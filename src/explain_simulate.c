@@ -261,6 +261,7 @@ load_calls(const Run *run, uint64 *n)
 		calls[i].journal_id = DatumGetInt64(statement_notnull(i, 2));
 		calls[i].first = DatumGetInt64(statement_notnull(i, 3));
 	}
+	SPI_freetuptable(SPI_tuptable);
 	return calls;
 }
 
@@ -616,9 +617,12 @@ loyalty_explain_simulate(PG_FUNCTION_ARGS)
 	for (uint64 i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
+		/* what was read for a call goes with it */
+		SPI_connect();
 		MemoryContextSwitchTo(run.call_context);
 		find_member(&run, &calls[i], caller);
 		replay_next(&run, &calls[i]);
+		SPI_finish();
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(run.call_context);
 	}
