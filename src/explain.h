@@ -29,7 +29,7 @@ typedef struct PastCall
 	char	   *event;			/* or NULL */
 	TimestampTz effective_at;
 	TimestampTz recorded_at;
-	bool		by_itself;		/* has no request: the clock's, or half a sale */
+	bool		by_itself;		/* no request: the clock's, or half a sale */
 	bool		has_amount;
 	int64		amount;
 	int32		unit_id;
@@ -102,7 +102,7 @@ typedef struct PastResult
 	Awards		awards[DECISION_MAX_EVENTS];
 } PastResult;
 
-/* explain_start.c: a member as of before its first call, in member->context. */
+/* explain_start.c: a member as of before its first call, in its context. */
 extern void explain_start(const Simulation *simulation, SimMember *member);
 
 /* explain_replay.c */

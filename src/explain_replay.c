@@ -200,7 +200,7 @@ count_awards(const Program *program, SimMember *member, World world,
 	}
 }
 
-/* Tags of that time, where they were kept; else those that were given by then. */
+/* Tags of that time, if they were kept; else those that were given by then. */
 static void
 load_tags(const SimMember *member, const PastCall *call, Facts *facts)
 {
@@ -425,9 +425,9 @@ replay_spend(Decision *decision, const PastCall *call, JournalRow *row)
 	const Unit *unit;
 	LotList		taken;
 
-	if (call->unit_id == 0 ||
-		(strcmp(call->kind, "redeem") != 0 && strcmp(call->kind, "hold") != 0 &&
-		 strcmp(call->kind, "transfer") != 0))
+	if (call->unit_id == 0 || (strcmp(call->kind, "redeem") != 0 &&
+							   strcmp(call->kind, "hold") != 0 &&
+							   strcmp(call->kind, "transfer") != 0))
 		return false;
 	unit = program_unit_by_id(decision->program, call->unit_id);
 	if (decide_available(decision, unit) < call->amount)

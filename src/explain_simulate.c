@@ -113,6 +113,18 @@ static Statement select_left = {
 	2, {INT4OID, INT8OID}
 };
 
+/*
+ * Calls other than events and adjustments are dated when they are made; if
+ * they were recorded at another time, the clock was moved (loyalty.now).
+ */
+static Statement select_moved = {
+	"SELECT FROM loyalty.journal j WHERE j.program_id = $1"
+	" AND j.kind NOT IN ('event', 'adjust') AND j.request_hash IS NOT NULL"
+	" AND j.recorded_at NOT BETWEEN j.effective_at - interval '1 hour'"
+	" AND j.effective_at + interval '1 hour' LIMIT 1",
+	1, {INT4OID}
+};
+
 /* Which call of which member; first: of that member's. */
 typedef struct CallId
 {
@@ -261,7 +273,18 @@ load_calls(const Run *run, uint64 *n)
 		calls[i].journal_id = DatumGetInt64(statement_notnull(i, 2));
 		calls[i].first = DatumGetInt64(statement_notnull(i, 3));
 	}
+	SPI_freetuptable(SPI_tuptable);
 	return calls;
+}
+
+/* Is recorded_at of another clock than the events? */
+static bool
+was_moved(int32 program_id)
+{
+	NullableDatum args[] = {ARG(Int32GetDatum(program_id))};
+
+	return loyalty_clock_is_moved() ||
+		statement_run(&select_moved, args, true) > 0;
 }
 
 static void
@@ -269,15 +292,15 @@ begin_run(Run *run, FunctionCallInfo fcinfo)
 {
 	Simulation *simulation = &run->simulation;
 	int32		program_id = find_program(PG_GETARG_DATUM(SIMULATE_PROGRAM));
-	int32		campaign_id = find_campaign(program_id,
-											PG_GETARG_DATUM(SIMULATE_CAMPAIGN));
+	Datum		name = PG_GETARG_DATUM(SIMULATE_CAMPAIGN);
+	int32		campaign_id = find_campaign(program_id, name);
 
 	for (World world = 0; world < NWORLDS; world++)
 		simulation->programs[world] = world_program(run, world, program_id,
 													campaign_id);
 	simulation->time_zone =
 		pstrdup(pg_get_timezone_name(simulation->programs[0]->zone));
-	simulation->clock_is_moved = loyalty_clock_is_moved();
+	simulation->clock_is_moved = was_moved(program_id);
 	run->call_context = AllocSetContextCreate(CurrentMemoryContext,
 											  "loyalty simulated call",
 											  ALLOCSET_DEFAULT_SIZES);
@@ -400,7 +423,7 @@ add_desired(Differences *differences, const RuleVerdict *verdict,
 				   verdict->rule->unit->unit_id)->desired = desired;
 }
 
-/* One row of the result for each lot in which a row of the two worlds differs. */
+/* One row of the result for each lot in which the two worlds differ. */
 static void
 compare_rows(const Run *run, const PastResult *results, int n)
 {
@@ -423,9 +446,12 @@ compare_rows(const Run *run, const PastResult *results, int n)
 							sign * result->awards[n].verdicts[i].desired);
 	}
 	for (int i = 0; i < differences.n; i++)
-		if (differences.list[i].amount != 0 || differences.list[i].desired != 0)
-			put_difference(run, results[WORLD_WITH].rows[n],
-						   &differences.list[i]);
+	{
+		const Difference *difference = &differences.list[i];
+
+		if (difference->amount != 0 || difference->desired != 0)
+			put_difference(run, results[WORLD_WITH].rows[n], difference);
+	}
 }
 
 /*
@@ -438,9 +464,12 @@ clock_of(const Run *run, const PastCall *call)
 {
 	int64		late = call->recorded_at - call->effective_at;
 
-	/* only events are dated by the caller */
-	if (strcmp(call->kind, "event") != 0 ||
-		run->simulation.clock_is_moved || (late >= 0 && late < ON_TIME))
+	/* what the caller may date */
+	bool		dated = strcmp(call->kind, "event") == 0 ||
+		strcmp(call->kind, "adjust") == 0;
+
+	if (!dated || run->simulation.clock_is_moved ||
+		(late >= 0 && late < ON_TIME))
 		return call->effective_at;
 	return call->recorded_at;
 }
@@ -573,7 +602,7 @@ end_members(Run *run)
 		end_member(run);
 }
 
-/* simulate_require(program, campaign, since, until): raises or does nothing. */
+/* simulate_require(program, campaign, since, until): raises, or nothing. */
 Datum
 loyalty_explain_simulate_require(PG_FUNCTION_ARGS)
 {
@@ -616,9 +645,12 @@ loyalty_explain_simulate(PG_FUNCTION_ARGS)
 	for (uint64 i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
+		/* what was read for a call goes with it */
+		SPI_connect();
 		MemoryContextSwitchTo(run.call_context);
 		find_member(&run, &calls[i], caller);
 		replay_next(&run, &calls[i]);
+		SPI_finish();
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(run.call_context);
 	}

@@ -2,7 +2,7 @@
 \i test/prelude.sql
 -- The oracle is a copy in which the campaign was live: two programmes get the same calls, one with the campaign live, one with a
 -- draft of it, and what simulate() says of the draft must be what the other one posted, posting for posting.
-SELECT plan(39);
+SELECT plan(40);
 
 -- A number from 0 to n - 1 that looks like chance and is always the same
 CREATE FUNCTION pg_temp.dice(seed text, n int) RETURNS int
@@ -296,7 +296,9 @@ SELECT ok(:n > 10, 'in a transaction that only reads');
 CALL pg_temp.shop('Now', false, false);
 CALL pg_temp.shop('Then', true, false);
 UPDATE loyalty.campaign SET ends_at = NULL WHERE name = 'summer';
+SELECT count(*) AS n, sum(amount) AS amount FROM pg_temp.simulated('Draft') \gset
 RESET loyalty.now;
+SELECT is((SELECT (count(*), sum(amount)) FROM pg_temp.simulated('Draft')), (:n::bigint, :amount::numeric), 'that the clock was moved then is seen later, too');
 CREATE PROCEDURE pg_temp.live_now(shop text) LANGUAGE plpgsql AS $$
 DECLARE
 	member bigint;

@@ -87,6 +87,15 @@ BEGIN
 END
 $$;
 
+-- a draft, to be simulated
+WITH draft AS (
+    INSERT INTO loyalty.campaign (program_id, name) SELECT program_id, 'double' FROM loyalty.program WHERE name = 'shop'
+    RETURNING program_id, campaign_id
+)
+INSERT INTO loyalty.rule (program_id, campaign_id, event, unit_id, kind, award)
+SELECT d.program_id, d.campaign_id, 'purchase', u.unit_id, 'multiplier', 2
+FROM draft d JOIN loyalty.unit u ON u.program_id = d.program_id AND u.code = 'points';
+
 SELECT clock(385);
 SELECT count(r) FROM loyalty.purchase(loyalty.find('cafe', 'customer_no', '1'), 5000, 'order-1') r;
 SELECT count(r) FROM loyalty.transfer(m(5), m(6), 25, key => 't1') r;
@@ -158,6 +167,10 @@ sub shop_reads
         q{loyalty.tier_progress(m(8))},
         q{loyalty.statement(m(1))},
         q{loyalty.statement(m(9), '2026-01-01', '2026-12-31', 'points')},
+        q{loyalty.explain(m(1), (SELECT max(journal_id) FROM loyalty.journal WHERE member_id = m(1) AND event = 'purchase'))},
+        q{loyalty.simulate('shop', 'double', '2025-06-01', '2025-07-01')},
+        q{loyalty.simulate_postings('shop', 'double', '2025-06-01', '2025-07-01')},
+        q{loyalty.simulate_tiers('shop', 'double')},
         q{loyalty.verify()},
         q{loyalty.verify('shop')},
         @views);
