@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(183);
+SELECT plan(185);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 CALL pg_temp.enroll('Shop', 'ann', 'bob', 'cat', 'dan', 'eve');
@@ -441,6 +441,17 @@ SELECT is(pg_temp.has('tim'), '1 points, 116 spend, 3 orders', 'limit: a rise ea
 DELETE FROM shop.twice WHERE order_no = 't3';
 SELECT is(pg_temp.has('tim'), '0 points, 15 spend, 2 orders', 'limit: a cancelled order forgives what was spent');
 SELECT FROM loyalty.adjust(pg_temp.id('tim'), 15, 'points', 'test', key => 'test');
+
+-- Metrics that refunds do not take: a rise does not count twice
+UPDATE loyalty.program SET tier_refund = 'never' WHERE program_id = :shop;
+INSERT INTO shop.twice VALUES (pg_temp.id('tim'), 't4', 50, '2026-03-15 09:00+00');
+UPDATE shop.twice SET total = 60 WHERE order_no = 't4';
+SELECT is(pg_temp.has('tim'), '75 points, 75 spend, 3 orders', 'never: a rise counts by what it rose by');
+UPDATE shop.twice SET total = 40 WHERE order_no = 't4';
+SELECT is(pg_temp.has('tim'), '55 points, 75 spend, 3 orders', 'never: a fall takes no metric');
+UPDATE loyalty.program SET tier_refund = 'at_review' WHERE program_id = :shop;
+DELETE FROM shop.twice WHERE order_no = 't4';
+SELECT FROM loyalty.adjust(pg_temp.id('tim'), -20, 'spend', 'test', key => 'test 2');
 
 -- Rights: whoever writes the table needs none; its owner needs that to attach
 CREATE ROLE loyalty_test_owner;
