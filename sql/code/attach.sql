@@ -129,11 +129,12 @@ BEGIN
 		EXECUTE format('CREATE OR REPLACE TRIGGER loyalty_attach_update AFTER UPDATE ON %s'
 			' REFERENCING OLD TABLE AS loyalty_old NEW TABLE AS loyalty_new'
 			' FOR EACH STATEMENT EXECUTE FUNCTION loyalty.attach_order(%s)', target, arguments);
-		EXECUTE format('DROP TRIGGER IF EXISTS loyalty_attach_delete ON %s', target);
 		IF on_delete = 'refund' THEN
-			EXECUTE format('CREATE TRIGGER loyalty_attach_delete AFTER DELETE ON %s'
+			EXECUTE format('CREATE OR REPLACE TRIGGER loyalty_attach_delete AFTER DELETE ON %s'
 				' REFERENCING OLD TABLE AS loyalty_old'
 				' FOR EACH STATEMENT EXECUTE FUNCTION loyalty.attach_order(%s)', target, arguments);
+		ELSIF EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = target AND t.tgname = 'loyalty_attach_delete') THEN
+			EXECUTE format('DROP TRIGGER loyalty_attach_delete ON %s', target);
 		END IF;
 	END LOOP;
 END
