@@ -218,10 +218,8 @@ static Answer
 call_refund(const Source *source, const Booked *booked, Numeric amount,
 			bool replaced)
 {
-	Jsonb	   *data = replaced ?
-		DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-										   CStringGetDatum("{\"replaced\": true}"))) :
-		NULL;
+	char	   *text = replaced ? "{\"replaced\": true}" : "{}";
+	Datum		data = DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
 	char	   *refund_ref = psprintf("%s~r%d", text_to_cstring(booked->ref),
 									  booked->nrefunds + 1);
 	NullableDatum args[] = {
@@ -230,7 +228,8 @@ call_refund(const Source *source, const Booked *booked, Numeric amount,
 		POINTER_ARG(amount),
 		NULL_ARG,				/* items */
 		ARG(CStringGetTextDatum(refund_ref)),
-		ARG(PointerGetDatum(source_data(source, data, NULL, NULL))),
+		ARG(PointerGetDatum(source_data(source, DatumGetJsonbP(data),
+										  NULL, NULL))),
 		NULL_ARG,				/* at */
 		NULL_ARG,				/* key */
 		ARG(CStringGetTextDatum("try"))

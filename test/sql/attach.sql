@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(185);
+SELECT plan(189);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 CALL pg_temp.enroll('Shop', 'ann', 'bob', 'cat', 'dan', 'eve');
@@ -220,6 +220,10 @@ SELECT set_eq($$SELECT ref, code FROM loyalty.ingest_reject$$,
 	$$VALUES ('r1', 'LY101'), ('r2', 'LY101'), ('r3', 'LY107'), ('r4~2', 'LY005'), (E'r5\n', 'LY005'), ('', 'LY005')$$, 'refusals: no amount, below zero, no time, malformed references');
 DELETE FROM loyalty.ingest_reject;
 SELECT is(pg_temp.state(), :'before', 'refusals: wrote nothing else');
+SELECT is(pg_temp.problems('shop.orders'), 'not_booked  1.00, not_booked r1, not_booked r2 -1.00, not_booked r3 1.00, not_booked r4~2 1.00, not_booked r5
+ 1.00', 'reconcile: each of them');
+SELECT results_eq($$SELECT booked, refused FROM loyalty.attach_catch_up('shop.orders')$$, $$VALUES (0::bigint, 6::bigint)$$, 'attach_catch_up: and again');
+DELETE FROM loyalty.ingest_reject;
 DELETE FROM shop.orders WHERE order_no ~ '^r' OR order_no = '';
 SELECT FROM loyalty.member_close(pg_temp.id('bob'), 'test');
 INSERT INTO shop.orders (customer_id, order_no, total, paid_at) VALUES (pg_temp.id('bob'), 'b4', 5, '2026-03-15 09:00+00');
@@ -364,6 +368,10 @@ INSERT INTO shop.reviews VALUES (pg_temp.id('dan'), 'v1', NULL), (pg_temp.id('da
 SELECT is(pg_temp.balance('dan', 'stars'), '10 available', 'any event');
 DELETE FROM shop.reviews WHERE order_no = 'v2';
 SELECT is(pg_temp.balance('dan', 'stars'), '5 available', 'and back');
+INSERT INTO shop.reviews VALUES (pg_temp.id('dan'), 'v3', 7);
+SELECT is(pg_temp.problems('shop.reviews'), 'none', 'an event may have no amount');
+UPDATE shop.reviews SET total = NULL WHERE order_no = 'v3';
+SELECT is(pg_temp.problems('shop.reviews') || ' ' || pg_temp.balance('dan', 'stars'), 'none 10 available', 'or lose it');
 SELECT throws_ok($$SELECT * FROM loyalty.reconcile('shop.reviews', since => '2026-03-01')$$, '22023', NULL, 'no period without a time');
 
 -- Partitions: what is written to the table, and what is written to a part
