@@ -20,7 +20,7 @@ CREATE FUNCTION pg_temp.rejects() RETURNS text LANGUAGE sql STABLE AS $$
 	SELECT coalesce(string_agg(concat_ws(' ', ref, code, reason), ', ' ORDER BY reject_id), 'none') FROM loyalty.ingest_reject
 $$;
 CREATE FUNCTION pg_temp.problems(source regclass) RETURNS text LANGUAGE sql STABLE AS $$
-	SELECT coalesce(string_agg(concat_ws(' ', problem, ref, source_amount, ledger_amount), ', ' ORDER BY ref, problem), 'none')
+	SELECT coalesce(string_agg(concat_ws(' ', problem, ref, source_amount, ledger_amount), ', ' ORDER BY ref COLLATE "C", problem COLLATE "C"), 'none')
 	FROM loyalty.reconcile(source)
 $$;
 
