@@ -189,13 +189,14 @@ static void
 transition_open(Transition *transition, Tuplestorestate *rows,
 				Relation relation)
 {
+	int			position;
+
 	transition->rows = rows;
 	transition->slot = MakeSingleTupleTableSlot(RelationGetDescr(relation),
 												&TTSOpsMinimalTuple);
 	/* a position of our own, as another trigger may read it too */
-	tuplestore_select_read_pointer(rows,
-								   tuplestore_alloc_read_pointer(rows,
-																 EXEC_FLAG_REWIND));
+	position = tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND);
+	tuplestore_select_read_pointer(rows, position);
 	tuplestore_rescan(rows);
 }
 
@@ -564,11 +565,34 @@ enum set_arg
 	SET_MEMBER_ID,
 	SET_IDENTITY,
 	SET_REF,
+	SET_PAID,
 	SET_AMOUNT,
 	SET_AT,
 	SET_ITEMS,
 	SET_DATA
 };
+
+/* The order that the arguments of attach_set() describe. */
+static void
+read_order(FunctionCallInfo fcinfo, const Source *source, SourceOrder *order)
+{
+	memset(order, 0, sizeof(SourceOrder));
+	order->action = PG_GETARG_BOOL(SET_PAID) ? ORDER_SET : ORDER_GONE;
+	if (!PG_ARGISNULL(SET_MEMBER_ID))
+		order->member_id = PG_GETARG_INT64(SET_MEMBER_ID);
+	else if (!PG_ARGISNULL(SET_IDENTITY) && source->enroll)
+		order->identity = text_to_cstring(PG_GETARG_TEXT_PP(SET_IDENTITY));
+	order->ref = PG_GETARG_TEXT_PP(SET_REF);
+	if (!PG_ARGISNULL(SET_AMOUNT))
+		order->amount = PG_GETARG_NUMERIC(SET_AMOUNT);
+	order->has_at = !PG_ARGISNULL(SET_AT);
+	if (order->has_at)
+		order->at = PG_GETARG_TIMESTAMPTZ(SET_AT);
+	if (!PG_ARGISNULL(SET_ITEMS))
+		order->items = PG_GETARG_JSONB_P(SET_ITEMS);
+	order->data = source_data(source, PG_ARGISNULL(SET_DATA) ? NULL :
+							  PG_GETARG_JSONB_P(SET_DATA), NULL, NULL);
+}
 
 static Statement delete_rejects = {
 	"DELETE FROM loyalty.ingest_reject WHERE program_id = $1 AND source = $2"
@@ -576,59 +600,53 @@ static Statement delete_rejects = {
 	3, {INT4OID, TEXTOID, TEXTOID}
 };
 
+/* Takes an order from the rejects, before it is tried again. */
+static void
+forget_rejects(const Source *source, const SourceOrder *order)
+{
+	NullableDatum args[] = {
+		ARG(Int32GetDatum(source->program->program_id)),
+		ARG(CStringGetTextDatum(source->name)),
+		ARG(PointerGetDatum(order->ref))
+	};
+
+	statement_run(&delete_rejects, args, false);
+}
+
 /*
- * attach_set(source, member_id, identity, ref, amount, at, items, data):
- * brings the books in line with one order, which is not paid if amount is
- * NULL; takes it from the rejects.  False if it was refused.
+ * attach_set(source, member_id, identity, ref, paid, amount, at, items,
+ * data): brings the books in line with one order.  False if it was refused,
+ * and is among the rejects, or belongs to nobody.
  */
 Datum
 loyalty_attach_set(PG_FUNCTION_ARGS)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Source	   *source;
-	SourceOrder order = {0};
-	IngestRow	row = {0};
+	SourceOrder order;
+	IngestRow	row;
 	bool		single;
 	Chunk		chunk = {NULL, 1, &order, &row, &single};
+	bool		done = false;
 
-	if (PG_ARGISNULL(SET_SOURCE) || PG_ARGISNULL(SET_REF))
+	if (PG_ARGISNULL(SET_SOURCE) || PG_ARGISNULL(SET_REF) ||
+		PG_ARGISNULL(SET_PAID))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("source and ref must not be null")));
+				 errmsg("source, ref and paid must not be null")));
 	SPI_connect();
 	MemoryContextSwitchTo(caller);
 	source = source_of(PG_GETARG_OID(SET_SOURCE));
+	source->raise = false;
+	chunk.source = source;
 	require_program(source);
-
-	order.action = PG_ARGISNULL(SET_AMOUNT) ? ORDER_GONE : ORDER_SET;
-	if (!PG_ARGISNULL(SET_MEMBER_ID))
-		order.member_id = PG_GETARG_INT64(SET_MEMBER_ID);
-	else if (!PG_ARGISNULL(SET_IDENTITY) && source->enroll)
-		order.identity = text_to_cstring(PG_GETARG_TEXT_PP(SET_IDENTITY));
-	order.ref = PG_GETARG_TEXT_PP(SET_REF);
-	if (!PG_ARGISNULL(SET_AMOUNT))
-		order.amount = PG_GETARG_NUMERIC(SET_AMOUNT);
-	order.has_at = !PG_ARGISNULL(SET_AT);
-	if (order.has_at)
-		order.at = PG_GETARG_TIMESTAMPTZ(SET_AT);
-	order.items = PG_ARGISNULL(SET_ITEMS) ? NULL :
-		PG_GETARG_JSONB_P(SET_ITEMS);
-	order.data = source_data(source, PG_ARGISNULL(SET_DATA) ? NULL :
-							 PG_GETARG_JSONB_P(SET_DATA), NULL, NULL);
-	row.status = INGEST_REJECTED;
+	read_order(fcinfo, source, &order);
 	if (order.member_id != 0 || order.identity != NULL)
 	{
-		NullableDatum args[] = {
-			ARG(Int32GetDatum(source->program->program_id)),
-			ARG(CStringGetTextDatum(source->name)),
-			ARG(PointerGetDatum(order.ref))
-		};
-
-		statement_run(&delete_rejects, args, false);
-		source->raise = false;
-		chunk.source = source;
+		forget_rejects(source, &order);
 		book_chunk(&chunk);
+		done = row.status != INGEST_REJECTED;
 	}
 	SPI_finish();
-	PG_RETURN_BOOL(row.status != INGEST_REJECTED);
+	PG_RETURN_BOOL(done);
 }

@@ -76,7 +76,7 @@ typedef struct SourceOrder
 	Numeric		amount;			/* NULL: none */
 	Jsonb	   *items;
 	Jsonb	   *data;
-	bool		moved;			/* it was another member's, or had another ref */
+	bool		moved;			/* from another member or reference */
 	bool		new_items;		/* the items are others than before */
 } SourceOrder;
 

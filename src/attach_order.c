@@ -210,10 +210,16 @@ call_earn(const Source *source, const SourceOrder *order, text *ref,
 	}
 }
 
-/* refund() of what is booked, or of a part (amount not NULL). */
+/*
+ * refund() of what is booked, or of a part (amount not NULL).  replaced: the
+ * order will be recorded anew, and its metrics must not count twice.
+ */
 static Answer
-call_refund(const Source *source, const Booked *booked, Numeric amount)
+call_refund(const Source *source, const Booked *booked, Numeric amount,
+			bool replaced)
 {
+	char	   *text = replaced ? "{\"replaced\": true}" : "{}";
+	Datum		data = DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
 	char	   *refund_ref = psprintf("%s~r%d", text_to_cstring(booked->ref),
 									  booked->nrefunds + 1);
 	NullableDatum args[] = {
@@ -222,7 +228,8 @@ call_refund(const Source *source, const Booked *booked, Numeric amount)
 		POINTER_ARG(amount),
 		NULL_ARG,				/* items */
 		ARG(CStringGetTextDatum(refund_ref)),
-		ARG(PointerGetDatum(source_data(source, NULL, NULL, NULL))),
+		ARG(PointerGetDatum(source_data(source, DatumGetJsonbP(data),
+										  NULL, NULL))),
 		NULL_ARG,				/* at */
 		NULL_ARG,				/* key */
 		ARG(CStringGetTextDatum("try"))
@@ -366,10 +373,11 @@ refund_and_earn(void *argument)
 	{
 		this->answer = earn_next(this->source, this->order, this->booked);
 		if (this->answer.refusal == REFUSAL_NONE)
-			this->answer = call_refund(this->source, this->booked, NULL);
+			this->answer = call_refund(this->source, this->booked, NULL,
+									   true);
 		return this->answer.refusal == REFUSAL_NONE;
 	}
-	this->answer = call_refund(this->source, this->booked, NULL);
+	this->answer = call_refund(this->source, this->booked, NULL, true);
 	if (this->answer.refusal != REFUSAL_NONE || this->answer.forgave)
 		return false;
 	this->answer = earn_next(this->source, this->order, this->booked);
@@ -426,7 +434,8 @@ set_order(const Source *source, const SourceOrder *order)
 	if (amount > 0 && amount < booked.net && !order->new_items)
 		return call_refund(source, &booked,
 						   amount_numeric(booked.net - amount,
-										  source->program->currency_scale));
+										  source->program->currency_scale),
+						   false);
 	return replace(source, order, &booked);
 }
 
@@ -475,7 +484,7 @@ undo_order(const Source *source, const SourceOrder *order)
 	find_booked(source, order, &booked);
 	if (!booked.open || booked.member_id != order->member_id)
 		return refused(REFUSAL_NONE, NULL);
-	return call_refund(source, &booked, NULL);
+	return call_refund(source, &booked, NULL, false);
 }
 
 /* What of an order is refused before any verb is asked. */

@@ -857,9 +857,24 @@ add_this_refund(Order *order)
 		refund->line_net = order->now_net;
 }
 
+/* Is the order taken back only to be recorded anew, as it is now? */
+static bool
+is_replaced(const Call *call)
+{
+	Jsonb	   *data = call_jsonb(call, REFUND_DATA);
+	JsonbValue	buffer;
+	JsonbValue *value = data == NULL ? NULL :
+		getKeyJsonValueFromContainer(&data->root, "replaced",
+									 strlen("replaced"), &buffer);
+
+	return value != NULL && value->type == jbvBool && value->val.boolean;
+}
+
 static void
 take_back_awards(Call *call, const Order *order, JournalRow *journal_row)
 {
+	bool		keep_metrics = !is_replaced(call) &&
+		call->decision.program->tier_refund == TIER_REFUND_NEVER;
 	int64	   *from = palloc(sizeof(int64) * Max(order->nawards, 1));
 	int64	   *until = palloc(sizeof(int64) * Max(order->nawards, 1));
 
@@ -874,8 +889,7 @@ take_back_awards(Call *call, const Order *order, JournalRow *journal_row)
 			from[n] = award_taken_back(order, row, award, order->nrefunds);
 			until[n] = award_taken_back(order, row, award,
 										order->nrefunds + 1);
-			if (award->unit->kind == UNIT_METRIC &&
-				call->decision.program->tier_refund == TIER_REFUND_NEVER)
+			if (award->unit->kind == UNIT_METRIC && keep_metrics)
 				until[n] = from[n];
 		}
 	}

@@ -37,12 +37,12 @@ COMMENT ON FUNCTION loyalty.attach_option(text[], text) IS
 'One value of attach_mapping()';
 
 CREATE OR REPLACE FUNCTION loyalty.attach_set(source regclass, member_id bigint, identity text, ref text,
-	amount numeric, at timestamptz, items jsonb, data jsonb)
+	paid boolean, amount numeric, at timestamptz, items jsonb, data jsonb)
 RETURNS boolean LANGUAGE C VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_attach_set';
-COMMENT ON FUNCTION loyalty.attach_set(regclass, bigint, text, text, numeric, timestamptz, jsonb, jsonb) IS
-'Brings the books in line with one order of an attached table, amount NULL: not paid; false if it was refused';
+COMMENT ON FUNCTION loyalty.attach_set(regclass, bigint, text, text, boolean, numeric, timestamptz, jsonb, jsonb) IS
+'Brings the books in line with one order of an attached table; false if it was refused';
 
 -- A table and all that are part of it: a statement fires the triggers of the
 -- table that it names, and of no other.
@@ -129,11 +129,12 @@ BEGIN
 		EXECUTE format('CREATE OR REPLACE TRIGGER loyalty_attach_update AFTER UPDATE ON %s'
 			' REFERENCING OLD TABLE AS loyalty_old NEW TABLE AS loyalty_new'
 			' FOR EACH STATEMENT EXECUTE FUNCTION loyalty.attach_order(%s)', target, arguments);
-		EXECUTE format('DROP TRIGGER IF EXISTS loyalty_attach_delete ON %s', target);
 		IF on_delete = 'refund' THEN
-			EXECUTE format('CREATE TRIGGER loyalty_attach_delete AFTER DELETE ON %s'
+			EXECUTE format('CREATE OR REPLACE TRIGGER loyalty_attach_delete AFTER DELETE ON %s'
 				' REFERENCING OLD TABLE AS loyalty_old'
 				' FOR EACH STATEMENT EXECUTE FUNCTION loyalty.attach_order(%s)', target, arguments);
+		ELSIF EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = target AND t.tgname = 'loyalty_attach_delete') THEN
+			EXECUTE format('DROP TRIGGER loyalty_attach_delete ON %s', target);
 		END IF;
 	END LOOP;
 END
@@ -236,7 +237,7 @@ BEGIN ATOMIC
 			WHERE j.member_id = attach_booked.member_id AND j.ref = g.ref
 			AND j.kind = 'event' AND j.event = attach_booked.event)
 	), booked AS (
-		SELECT sum(j.amount) FILTER (WHERE j.kind = 'event') AS amount,
+		SELECT coalesce(sum(j.amount) FILTER (WHERE j.kind = 'event'), 0) AS amount,
 			coalesce(sum(j.amount) FILTER (WHERE j.kind = 'refund' AND j.unit_id IS NULL), 0) AS refunded,
 			count(*) FILTER (WHERE j.kind = 'refund') AS refunds
 		FROM generation g
@@ -312,7 +313,7 @@ BEGIN
 				ELSE ''amount_differs'' END,
 			p.ref, p.member_id, p.source_amount, p.ledger_amount
 		FROM pair p
-		WHERE p.source_amount IS DISTINCT FROM p.ledger_amount
+		WHERE coalesce(p.source_amount, 0) IS DISTINCT FROM p.ledger_amount
 		AND (p.has_order OR p.ledger_amount IS NOT NULL AND NOT EXISTS (
 			SELECT FROM (%1$s) o WHERE o.ref = p.ref AND o.member_id = p.member_id AND o.paid))
 		ORDER BY p.member_id, p.ref', orders)
@@ -367,7 +368,8 @@ BEGIN
 	USING source, since, until
 	LOOP
 		CONTINUE WHEN o.problem = 'no_order' AND loyalty.attach_option(mapping, 'on_delete') = 'ignore';
-		IF loyalty.attach_set(source, o.member_id, o.identity, o.ref, o.amount, o.at, o.items, o.data) THEN
+		IF loyalty.attach_set(source, o.member_id, o.identity, o.ref, o.problem <> 'no_order', o.amount,
+				o.at, o.items, o.data) THEN
 			booked := booked + 1;
 		ELSE
 			refused := refused + 1;

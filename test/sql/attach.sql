@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(183);
+SELECT plan(189);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 CALL pg_temp.enroll('Shop', 'ann', 'bob', 'cat', 'dan', 'eve');
@@ -20,7 +20,7 @@ CREATE FUNCTION pg_temp.rejects() RETURNS text LANGUAGE sql STABLE AS $$
 	SELECT coalesce(string_agg(concat_ws(' ', ref, code, reason), ', ' ORDER BY reject_id), 'none') FROM loyalty.ingest_reject
 $$;
 CREATE FUNCTION pg_temp.problems(source regclass) RETURNS text LANGUAGE sql STABLE AS $$
-	SELECT coalesce(string_agg(concat_ws(' ', problem, ref, source_amount, ledger_amount), ', ' ORDER BY ref, problem), 'none')
+	SELECT coalesce(string_agg(concat_ws(' ', problem, ref, source_amount, ledger_amount), ', ' ORDER BY ref COLLATE "C", problem COLLATE "C"), 'none')
 	FROM loyalty.reconcile(source)
 $$;
 
@@ -220,6 +220,10 @@ SELECT set_eq($$SELECT ref, code FROM loyalty.ingest_reject$$,
 	$$VALUES ('r1', 'LY101'), ('r2', 'LY101'), ('r3', 'LY107'), ('r4~2', 'LY005'), (E'r5\n', 'LY005'), ('', 'LY005')$$, 'refusals: no amount, below zero, no time, malformed references');
 DELETE FROM loyalty.ingest_reject;
 SELECT is(pg_temp.state(), :'before', 'refusals: wrote nothing else');
+SELECT is(pg_temp.problems('shop.orders'), 'not_booked  1.00, not_booked r1, not_booked r2 -1.00, not_booked r3 1.00, not_booked r4~2 1.00, not_booked r5
+ 1.00', 'reconcile: each of them');
+SELECT results_eq($$SELECT booked, refused FROM loyalty.attach_catch_up('shop.orders')$$, $$VALUES (0::bigint, 6::bigint)$$, 'attach_catch_up: and again');
+DELETE FROM loyalty.ingest_reject;
 DELETE FROM shop.orders WHERE order_no ~ '^r' OR order_no = '';
 SELECT FROM loyalty.member_close(pg_temp.id('bob'), 'test');
 INSERT INTO shop.orders (customer_id, order_no, total, paid_at) VALUES (pg_temp.id('bob'), 'b4', 5, '2026-03-15 09:00+00');
@@ -364,6 +368,10 @@ INSERT INTO shop.reviews VALUES (pg_temp.id('dan'), 'v1', NULL), (pg_temp.id('da
 SELECT is(pg_temp.balance('dan', 'stars'), '10 available', 'any event');
 DELETE FROM shop.reviews WHERE order_no = 'v2';
 SELECT is(pg_temp.balance('dan', 'stars'), '5 available', 'and back');
+INSERT INTO shop.reviews VALUES (pg_temp.id('dan'), 'v3', 7);
+SELECT is(pg_temp.problems('shop.reviews'), 'none', 'an event may have no amount');
+UPDATE shop.reviews SET total = NULL WHERE order_no = 'v3';
+SELECT is(pg_temp.problems('shop.reviews') || ' ' || pg_temp.balance('dan', 'stars'), 'none 10 available', 'or lose it');
 SELECT throws_ok($$SELECT * FROM loyalty.reconcile('shop.reviews', since => '2026-03-01')$$, '22023', NULL, 'no period without a time');
 
 -- Partitions: what is written to the table, and what is written to a part
@@ -441,6 +449,17 @@ SELECT is(pg_temp.has('tim'), '1 points, 116 spend, 3 orders', 'limit: a rise ea
 DELETE FROM shop.twice WHERE order_no = 't3';
 SELECT is(pg_temp.has('tim'), '0 points, 15 spend, 2 orders', 'limit: a cancelled order forgives what was spent');
 SELECT FROM loyalty.adjust(pg_temp.id('tim'), 15, 'points', 'test', key => 'test');
+
+-- Metrics that refunds do not take: a rise does not count twice
+UPDATE loyalty.program SET tier_refund = 'never' WHERE program_id = :shop;
+INSERT INTO shop.twice VALUES (pg_temp.id('tim'), 't4', 50, '2026-03-15 09:00+00');
+UPDATE shop.twice SET total = 60 WHERE order_no = 't4';
+SELECT is(pg_temp.has('tim'), '75 points, 75 spend, 3 orders', 'never: a rise counts by what it rose by');
+UPDATE shop.twice SET total = 40 WHERE order_no = 't4';
+SELECT is(pg_temp.has('tim'), '55 points, 75 spend, 3 orders', 'never: a fall takes no metric');
+UPDATE loyalty.program SET tier_refund = 'at_review' WHERE program_id = :shop;
+DELETE FROM shop.twice WHERE order_no = 't4';
+SELECT FROM loyalty.adjust(pg_temp.id('tim'), -20, 'spend', 'test', key => 'test 2');
 
 -- Rights: whoever writes the table needs none; its owner needs that to attach
 CREATE ROLE loyalty_test_owner;
