@@ -215,12 +215,12 @@ UPDATE loyalty.unit SET expiry = 'end_of_year', expiry_count = 1, vest_days = 3 
 SELECT FROM pg_temp.rule('{"event": "visit", "award": 1}');
 SELECT FROM pg_temp.rule('{"event": "visit", "award": 2, "vest_days": 0}');
 SELECT FROM pg_temp.rule('{"event": "visit", "award": 4, "vest_days": 10, "expiry": "days", "expiry_count": 30}');
-SELECT FROM pg_temp.rule('{"event": "visit", "award": 8, "expiry": "end_of_month", "expiry_count": 0}');
+SELECT FROM pg_temp.rule('{"event": "visit", "award": 8, "vest_days": 0, "expiry": "end_of_month", "expiry_count": 0}');
 SELECT FROM pg_temp.rule('{"event": "visit", "award": 16, "expiry": "never"}');
 SELECT FROM pg_temp.rule('{"event": "visit", "award": 32, "expiry": "months", "expiry_count": 1}');
 CALL pg_temp.enroll('Shop', 'eve');
 SELECT FROM loyalty.record(pg_temp.id('eve'), 'visit');
-SELECT is(pg_temp.lots('eve'), '8 e from 2026-03-18 until 2026-03-31, 4 e from 2026-03-25 until 2026-04-14, '
+SELECT is(pg_temp.lots('eve'), '8 e until 2026-03-31, 4 e from 2026-03-25 until 2026-04-14, '
 	'32 e from 2026-03-18 until 2026-04-15, 2 e until 2027-12-31, 1 e from 2026-03-18 until 2027-12-31, 16 e from 2026-03-18',
 	'vesting and expiry: of the unit, and of the rule');
 
