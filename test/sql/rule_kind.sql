@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(59);
+SELECT plan(60);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale) VALUES
@@ -208,6 +208,17 @@ SELECT FROM pg_temp.rule('{"name": "ladder", "kind": "steps", "step_from": "{40}
 SELECT FROM pg_temp.rule('{"name": "tea x2", "kind": "multiplier", "award": 2, "item_filter": "$.category == \"tea\""}');
 SELECT FROM loyalty.purchase(pg_temp.id('cat'), 100, 't4', '[{"sku": "T", "category": "tea", "price": 40}, {"sku": "C", "price": 60}]');
 SELECT is(pg_temp.awards('cat', 't4'), 'all 7, tea 10, both 100, ladder 1000, tea x2 1010', 'multiplier on lines: of what was for these lines only');
+
+-- What is too much to be counted is not awarded, and stops nothing
+DELETE FROM loyalty.rule;
+SELECT FROM pg_temp.rule('{"name": "huge", "kind": "per_amount", "award": 999999999999, "per": 0.01}');
+SELECT FROM pg_temp.rule('{"name": "exact", "kind": "per_amount", "award": 999999999999, "per": 0.07, "proportional": true, "rounding_scope": "event"}');
+SELECT FROM pg_temp.rule('{"name": "line", "kind": "per_amount", "award": 999999999999, "per": 0.07, "proportional": true, "rounding_scope": "line"}');
+SELECT FROM pg_temp.rule('{"name": "most", "award": 999999999999}');
+SELECT FROM pg_temp.rule('{"name": "x1000", "kind": "multiplier", "award": 1000}');
+SELECT FROM pg_temp.rule('{"name": "one", "award": 1, "rule_group": null}');
+SELECT FROM loyalty.purchase(pg_temp.id('cat'), 90071992547409.92, 'h1', '[{"sku": "A", "price": 45035996273704.96, "qty": 2}]');
+SELECT is(pg_temp.awards('cat', 'h1'), 'huge overflow, exact overflow, line overflow, most 999999999999, x1000 overflow, one 1', 'overflow');
 
 -- How long it is good for
 DELETE FROM loyalty.rule;
