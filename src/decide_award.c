@@ -598,39 +598,50 @@ worth_of(const Work *work, const Rule *rule, int64 base, Fraction *worth)
 						  MULTIPLIER_ONE);
 }
 
-/* Line by line, each rounded; what the order has beyond its lines is one. */
-static bool
-round_lines(const Work *work, const Rule *rule, const RuleVerdict *verdict,
-			int64 *desired)
-{
-	bool		quantity = rule->kind == RULE_PER_QUANTITY;
-	int64	   *nets = eligible_nets(work, rule);
-	int			n = work->facts->lines->n;
-
-	*desired = 0;
-	for (int i = 0; i <= n; i++)
-	{
-		Fraction	worth;
-		int64		rounded;
-
-		if (i == n ? (quantity || verdict->lines != NULL) :
-			(verdict->lines != NULL && !bms_is_member(i, verdict->lines)))
-			continue;
-		if (!worth_of(work, rule,
-					  quantity ? work->facts->lines->lines[i].qty : nets[i],
-					  &worth) ||
-			!fraction_round(&worth, rule->rounding, &rounded))
-			return false;
-		*desired = amount_add(*desired, rounded);
-	}
-	return true;
-}
-
 static bool
 is_by_line(const Work *work, const Rule *rule)
 {
 	return rule->scope == SCOPE_LINE && work->nets != NULL &&
 		(rule->kind == RULE_PER_AMOUNT || rule->kind == RULE_PER_QUANTITY);
+}
+
+/*
+ * Line by line, of the given lines (NULL: all, and what the order has beyond
+ * them is one more); each rounded by the rule, or exactly.
+ */
+static bool
+worth_by_line(const Work *work, const Rule *rule, const Bitmapset *lines,
+			  bool rounded, Fraction *sum)
+{
+	bool		quantity = rule->kind == RULE_PER_QUANTITY;
+	int64	   *nets = eligible_nets(work, rule);
+	int			n = work->facts->lines->n;
+
+	*sum = zero;
+	for (int i = 0; i <= n; i++)
+	{
+		Fraction	worth;
+
+		if (i == n ? (quantity || lines != NULL) :
+			(lines != NULL && !bms_is_member(i, lines)))
+			continue;
+		if (!worth_of(work, rule,
+					  quantity ? work->facts->lines->lines[i].qty : nets[i],
+					  &worth))
+			return false;
+		if (rounded)
+		{
+			int64		whole;
+
+			if (!fraction_round(&worth, rule->rounding, &whole))
+				return false;
+			worth.num = whole;
+			worth.den = 1;
+		}
+		if (!fraction_add(sum, worth))
+			return false;
+	}
+	return true;
 }
 
 /* Is there anything to count?  A step may begin at zero, but not at nothing. */
@@ -657,14 +668,9 @@ judge_base(Work *work, int i)
 		return;
 	}
 	verdict->base = base_of(work, rule, verdict->lines);
-	fits = worth_of(work, rule, verdict->base, &work->worth[i]);
-	if (fits && is_by_line(work, rule))
-		fits = round_lines(work, rule, verdict, &verdict->desired);
-	if (fits && is_by_line(work, rule))
-	{
-		work->worth[i].num = verdict->desired;
-		work->worth[i].den = 1;
-	}
+	fits = is_by_line(work, rule) ?
+		worth_by_line(work, rule, verdict->lines, false, &work->worth[i]) :
+		worth_of(work, rule, verdict->base, &work->worth[i]);
 	if (!fits)
 		verdict->reason = "overflow";
 	else if (work->worth[i].num == 0)
@@ -698,6 +704,8 @@ shared_worth(const Work *work, const RuleVerdict *multiplier, int base,
 		*worth = zero;
 		return true;
 	}
+	if (is_by_line(work, rule))
+		return worth_by_line(work, rule, lines, false, worth);
 	return worth_of(work, rule, base_of(work, rule, lines), worth);
 }
 
@@ -865,6 +873,15 @@ round_worth(Work *work, int i)
 	Fraction	sum = zero;
 	int64		before = 0;
 
+	if (is_by_line(work, rule))
+	{
+		if (!worth_by_line(work, rule, verdict->lines, true, &sum) ||
+			sum.num > AMOUNT_MAX)
+			verdict->reason = "overflow";
+		else
+			verdict->desired = sum.num;
+		return;
+	}
 	if (rule->scope == SCOPE_EVENT)
 		for (int earlier = 0; earlier < i; earlier++)
 		{

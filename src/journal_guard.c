@@ -181,6 +181,12 @@ static Statement group_in_use = {
 	2, {TEXTOID, INT4OID}
 };
 
+static Statement rule_in_use = {
+	"SELECT FROM loyalty.rule_cap WHERE rule_id = $1 AND program_id = $2"
+	" LIMIT 1",
+	2, {INT4OID, INT4OID}
+};
+
 /* By which column of a table other rows refer to it. */
 static const struct
 {
@@ -195,7 +201,8 @@ static const struct
 	{"tier", "code", &tier_code_in_use},
 	{"collection", "name", &collection_in_use},
 	{"campaign", "campaign_id", &campaign_in_use},
-	{"rule_group", "name", &group_in_use}
+	{"rule_group", "name", &group_in_use},
+	{"rule", "rule_id", &rule_in_use}
 };
 
 /* Is the column, with the programme, the same after an update? */

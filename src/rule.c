@@ -193,6 +193,39 @@ check_numbers(HeapTuple tuple, TupleDesc tupdesc, int unit_scale,
 	}
 }
 
+/* As the constraint of unit: what a rule leaves out is the unit's. */
+static Statement select_lapse = {
+	"SELECT x.vest_days <= CASE x.expiry WHEN 'never' THEN x.vest_days"
+	" WHEN 'days' THEN x.n WHEN 'end_of_year' THEN x.n * 365"
+	" ELSE x.n * 28 END"
+	" FROM (SELECT coalesce($2, vest_days) AS vest_days,"
+	" coalesce($3, expiry) AS expiry,"
+	" CASE WHEN $3 IS NULL THEN expiry_count ELSE $4 END AS n"
+	" FROM loyalty.unit WHERE unit_id = $1) x",
+	4, {INT4OID, INT4OID, TEXTOID, INT4OID}
+};
+
+/* Refuses awards that lapse before they can be used. */
+static void
+check_lapse(HeapTuple tuple, TupleDesc tupdesc)
+{
+	NullableDatum args[] = {
+		column_arg(tuple, tupdesc, "unit_id"),
+		column_arg(tuple, tupdesc, "vest_days"),
+		column_arg(tuple, tupdesc, "expiry"),
+		column_arg(tuple, tupdesc, "expiry_count")
+	};
+	bool		isnull;
+	Datum		fits;
+
+	if (statement_run(&select_lapse, args, false) == 0)
+		return;
+	fits = statement_value(0, 1, &isnull);
+	/* NULL is left to the constraints of the columns */
+	if (!isnull && !DatumGetBool(fits))
+		refuse_rule("vest_days: the award would lapse before it vests");
+}
+
 /* Trigger of rule. */
 Datum
 loyalty_rule_check(PG_FUNCTION_ARGS)
@@ -213,6 +246,7 @@ loyalty_rule_check(PG_FUNCTION_ARGS)
 		check_numbers(tuple, tupdesc, unit_scale, currency_scale);
 		if (!rule_limits_fit(column_arg(tuple, tupdesc, "rule_id"), args[0]))
 			refuse_rule("unit_id: its limits count in other decimals");
+		check_lapse(tuple, tupdesc);
 	}
 	check_path(tuple, tupdesc, "condition", path_check);
 	check_path(tuple, tupdesc, "item_filter", path_check_line);

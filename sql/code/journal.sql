@@ -62,3 +62,5 @@ CREATE OR REPLACE TRIGGER tier_in_use BEFORE DELETE OR UPDATE OF program_id, tie
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
 CREATE OR REPLACE TRIGGER rule_group_in_use BEFORE DELETE OR UPDATE OF program_id, name ON loyalty.rule_group
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
+CREATE OR REPLACE TRIGGER rule_in_use BEFORE DELETE OR UPDATE OF program_id, rule_id ON loyalty.rule
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(124);
+SELECT plan(132);
 
 SELECT loyalty.program_create('Other', 'GBP', 'Europe/London') AS other \gset
 INSERT INTO loyalty.program_event (program_id, event) VALUES (:other, 'foreign');
@@ -8,6 +8,7 @@ INSERT INTO loyalty.campaign (program_id, name) VALUES (:other, 'foreign') RETUR
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale, period) VALUES
 	(:shop, 'points', 'points', 0, NULL), (:shop, 'tenths', 'points', 1, NULL), (:shop, 'counter', 'counter', 0, 'day');
+INSERT INTO loyalty.unit (program_id, code, kind, vest_days, expiry, expiry_count) VALUES (:shop, 'short', 'points', 2, 'days', 10);
 INSERT INTO loyalty.collection (program_id, name) VALUES (:shop, 'set');
 INSERT INTO loyalty.calendar_day (program_id, calendar, day) VALUES (:shop, 'days', '2026-01-01');
 INSERT INTO loyalty.rule_group (program_id, name) VALUES (:shop, 'grp');
@@ -23,6 +24,8 @@ SELECT lives_ok(format($$SELECT pg_temp.rule('{"name": "everything", "kind": "pe
 	"channels": "{app}", "stores": "{S1}", "store_collection": "set", "condition": "$.order.amount > 1", "tier_multiplied": false, "rounding": "half_even",
 	"rounding_scope": "event", "max_award": 10, "on_excess": "reject", "once_per_target": true, "cooldown": "1 day", "vest_days": 3,
 	"expiry": "days", "expiry_count": 9}')$$, :own_campaign), 'a rule with everything');
+SELECT lives_ok($$SELECT pg_temp.rule('{"award": 1, "unit": "short", "vest_days": 10}')$$, 'an award that vests on its last day');
+SELECT lives_ok($$SELECT pg_temp.rule('{"award": 1, "unit": "short", "vest_days": 100, "expiry": "never"}')$$, 'an award that vests late and never lapses');
 DELETE FROM loyalty.rule;
 
 -- What it may not be
@@ -73,6 +76,8 @@ FROM (VALUES
 	('23514', '{"cooldown": "101 years"}'),
 	('23514', '{"vest_days": -1}'), ('23514', '{"vest_days": 3651}'), ('23514', '{"expiry": "days"}'), ('23514', '{"expiry_count": 3}'),
 	('23514', '{"expiry": "never", "expiry_count": 3}'), ('23514', '{"expiry": "end_of_year", "expiry_count": 101}'),
+	('LY801', '{"vest_days": 31, "expiry": "days", "expiry_count": 30}'), ('LY801', '{"vest_days": 29, "expiry": "months", "expiry_count": 1}'),
+	('LY801', '{"unit": "short", "vest_days": 11}'), ('LY801', '{"unit": "short", "expiry": "days", "expiry_count": 1}'),
 	-- what is not there
 	('23503', '{"event": "foreign"}'), ('23503', '{"rule_group": "none"}'), ('23503', '{"collection": "none"}'), ('23503', '{"excluded_collection": "none"}'),
 	('23503', '{"store_collection": "none"}'), ('23503', '{"calendar": "none"}'), ('23503', '{"tiers": "{gold,none}"}'),
@@ -106,6 +111,8 @@ SELECT throws_ok(format($$INSERT INTO loyalty.rule_cap (program_id, rule_id, uni
 	'23503', NULL, 'a limit needs a rule');
 SELECT throws_ok($$UPDATE loyalty.rule SET unit_id = (SELECT unit_id FROM loyalty.unit WHERE code = 'tenths' ) WHERE name = 'a'$$, 'LY801', NULL,
 	'a rule does not change to a unit of other decimals than its limit counts in');
+SELECT throws_ok('DELETE FROM loyalty.rule', '23503', NULL, 'a rule with a limit stays');
+SELECT throws_ok('UPDATE loyalty.rule SET rule_id = rule_id + 1', '23503', NULL, 'and keeps its id');
 DELETE FROM loyalty.rule_cap;
 
 -- What rules name cannot go

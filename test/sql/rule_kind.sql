@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(59);
+SELECT plan(60);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale) VALUES
@@ -209,18 +209,29 @@ SELECT FROM pg_temp.rule('{"name": "tea x2", "kind": "multiplier", "award": 2, "
 SELECT FROM loyalty.purchase(pg_temp.id('cat'), 100, 't4', '[{"sku": "T", "category": "tea", "price": 40}, {"sku": "C", "price": 60}]');
 SELECT is(pg_temp.awards('cat', 't4'), 'all 7, tea 10, both 100, ladder 1000, tea x2 1010', 'multiplier on lines: of what was for these lines only');
 
+-- What is too much to be counted is not awarded, and stops nothing
+DELETE FROM loyalty.rule;
+SELECT FROM pg_temp.rule('{"name": "huge", "kind": "per_amount", "award": 999999999999, "per": 0.01}');
+SELECT FROM pg_temp.rule('{"name": "exact", "kind": "per_amount", "award": 999999999999, "per": 0.07, "proportional": true, "rounding_scope": "event"}');
+SELECT FROM pg_temp.rule('{"name": "line", "kind": "per_amount", "award": 999999999999, "per": 0.07, "proportional": true, "rounding_scope": "line"}');
+SELECT FROM pg_temp.rule('{"name": "most", "award": 999999999999}');
+SELECT FROM pg_temp.rule('{"name": "x1000", "kind": "multiplier", "award": 1000}');
+SELECT FROM pg_temp.rule('{"name": "one", "award": 1, "rule_group": null}');
+SELECT FROM loyalty.purchase(pg_temp.id('cat'), 90071992547409.92, 'h1', '[{"sku": "A", "price": 45035996273704.96, "qty": 2}]');
+SELECT is(pg_temp.awards('cat', 'h1'), 'huge overflow, exact overflow, line overflow, most 999999999999, x1000 overflow, one 1', 'overflow');
+
 -- How long it is good for
 DELETE FROM loyalty.rule;
 UPDATE loyalty.unit SET expiry = 'end_of_year', expiry_count = 1, vest_days = 3 WHERE unit_id = (SELECT unit_id FROM loyalty.unit WHERE code = 'points');
 SELECT FROM pg_temp.rule('{"event": "visit", "award": 1}');
 SELECT FROM pg_temp.rule('{"event": "visit", "award": 2, "vest_days": 0}');
 SELECT FROM pg_temp.rule('{"event": "visit", "award": 4, "vest_days": 10, "expiry": "days", "expiry_count": 30}');
-SELECT FROM pg_temp.rule('{"event": "visit", "award": 8, "expiry": "end_of_month", "expiry_count": 0}');
+SELECT FROM pg_temp.rule('{"event": "visit", "award": 8, "vest_days": 0, "expiry": "end_of_month", "expiry_count": 0}');
 SELECT FROM pg_temp.rule('{"event": "visit", "award": 16, "expiry": "never"}');
 SELECT FROM pg_temp.rule('{"event": "visit", "award": 32, "expiry": "months", "expiry_count": 1}');
 CALL pg_temp.enroll('Shop', 'eve');
 SELECT FROM loyalty.record(pg_temp.id('eve'), 'visit');
-SELECT is(pg_temp.lots('eve'), '8 e from 2026-03-18 until 2026-03-31, 4 e from 2026-03-25 until 2026-04-14, '
+SELECT is(pg_temp.lots('eve'), '8 e until 2026-03-31, 4 e from 2026-03-25 until 2026-04-14, '
 	'32 e from 2026-03-18 until 2026-04-15, 2 e until 2027-12-31, 1 e from 2026-03-18 until 2027-12-31, 16 e from 2026-03-18',
 	'vesting and expiry: of the unit, and of the rule');
 

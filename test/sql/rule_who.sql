@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(41);
+SELECT plan(42);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale, expiry, expiry_count) VALUES
@@ -91,6 +91,9 @@ SELECT FROM loyalty.tier_grant(pg_temp.id('gus'), 'gold', 'test', key => 'g');
 SELECT FROM loyalty.record(pg_temp.id('gus'), 'visit');
 SELECT is(pg_temp.lots('gus'), '4 e until 2026-03-25, 1 e until 2027-03-15, 1 e until 2028-12-31, 8 e',
 	'expiry: of the rule, else of the tier');
+SELECT FROM pg_temp.rule('{"program": "Shop", "event": "visit", "unit": "cash", "award": 1}');
+SELECT FROM loyalty.record(pg_temp.id('gus'), 'visit');
+SELECT is(pg_temp.lots('gus', 'cash'), '1 e', 'expiry: a tier''s is for points, not for money');
 DELETE FROM loyalty.rule WHERE program_id = :shop;
 
 -- Tags

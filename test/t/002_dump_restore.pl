@@ -70,6 +70,11 @@ sub goes_on
         't', "$db: the next id is a new one");
     is($node->safe_psql($db, q{SELECT replayed FROM loyalty.adjust(m(7), 500, 'points', 'goodwill', expires_on => '2027-12-31', key => 'a1')}),
         't', "$db: an old key replays");
+    is($node->safe_psql($db, shop_clock() . q{; BEGIN; SELECT (r.postings[1]).amount
+            FROM unnest('{B,C,D}'::text[]) target, loyalty.record(m(10), 'share', data => jsonb_build_object('target', target, 'store', 'S1')) r; ROLLBACK}),
+        "\n\n", "$db: limits and targets are remembered");
+    is(sqlstate($node, $db, q{SELECT loyalty.record(m(10), 'check_in', at => '2026-01-31 08:00+00')}),
+        'LY405', "$db: so is who checked in");
     is(sqlstate($node, $db, q{SELECT loyalty.program_create('third', 'EUR', 'UTC')}),
         '', "$db: a programme can be added");
     is(sqlstate($node, $db, q{DELETE FROM loyalty.entry}),
@@ -89,7 +94,7 @@ books_agree($node, 'shop', 'before the dump');
 my $state = state_hash($node, 'shop');
 my $fingerprint = fingerprint('shop');
 my $reads = reads('shop');
-unlike($state, qr/loyalty\.(?:event_data|hold|entry|rule|identity)\|0\|/,
+unlike($state, qr/loyalty\.(?:event_data|hold|entry|rule|identity|collection_item|calendar_day|campaign|budget_slot|tier_history|rule_group|rule_version|rule_cap|rule_use|streak|member_tag)\|0\|/,
     'the dump has rows of every kind');
 
 # custom ways in which people dump

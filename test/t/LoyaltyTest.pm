@@ -61,6 +61,24 @@ INSERT INTO loyalty.tier_threshold (program_id, tier_id, unit_id, threshold, mon
     FROM loyalty.tier t JOIN loyalty.unit u USING (program_id)
     WHERE t.code <> 'base' AND u.code = 'spend';
 
+-- rules that name all that rules can name; none for purchases
+INSERT INTO loyalty.collection (program_id, name) SELECT program_id, 'near' FROM loyalty.program;
+INSERT INTO loyalty.collection_item (program_id, collection, kind, value) SELECT program_id, 'near', 'store', 'S1' FROM loyalty.program;
+INSERT INTO loyalty.calendar_day (program_id, calendar, day) SELECT program_id, 'days', '2026-01-31' FROM loyalty.program;
+INSERT INTO loyalty.campaign (program_id, name, status) SELECT program_id, 'spring', 'live' FROM loyalty.program;
+INSERT INTO loyalty.rule_group (program_id, name, combine) SELECT program_id, 'best', 'best' FROM loyalty.program;
+INSERT INTO loyalty.rule (program_id, event, unit_id, kind, award, campaign_id, rule_group, store_collection, tiers, tags, condition, once_per_target)
+    SELECT program_id, 'share', unit_id, 'fixed', 5, campaign_id, 'best', 'near', '{base,silver,gold}', '{vip}', '$.event.late_days < 9', true
+    FROM loyalty.program JOIN loyalty.unit USING (program_id) JOIN loyalty.campaign USING (program_id)
+    WHERE code = 'points' AND program.name = 'shop';
+INSERT INTO loyalty.rule (program_id, event, unit_id, kind, award, calendar, cooldown)
+    SELECT program_id, 'review', unit_id, 'fixed', 3, 'days', '1 day' FROM loyalty.unit WHERE code = 'points';
+INSERT INTO loyalty.rule (program_id, event, unit_id, kind, base, step_from, step_award)
+    SELECT program_id, 'check_in', unit_id, 'steps', 'streak', '{1,3}', '{1,5}' FROM loyalty.unit WHERE code = 'points';
+UPDATE loyalty.rule SET award = 4 WHERE event = 'share';
+SELECT count(loyalty.budget_set('shop', 'points', 1000, 'spring', 4));
+SELECT count(loyalty.rule_limit(rule_id, 'month', 6, counter => 'monthly')) FROM loyalty.rule WHERE event = 'share';
+
 SELECT count(r) FROM generate_series(1, 20) no, loyalty.enroll('shop',
     jsonb_build_object('customer_no', no::text, 'email', 'c' || no || '@example.com'),
     profile => '{"name": "Ada"}') r;
@@ -115,6 +133,11 @@ SELECT clock(386);
 SELECT loyalty.account_settle(m(9));
 SELECT count(r) FROM loyalty.hold(m(1), 15, ttl => '10 days', key => 'h5', ref => 'h5') r;
 SELECT count(r) FROM loyalty.purchase(m(1), 30, 'fresh') r;
+-- limited, once for each target, on end
+SELECT loyalty.tag_add(m(10), 'vip');
+SELECT count(r) FROM unnest('{A,B,A}'::text[]) target, loyalty.record(m(10), 'share', data => jsonb_build_object('target', target, 'store', 'S1')) r;
+SELECT count(r) FROM loyalty.record(m(10), 'review') r;
+SELECT count(r) FROM loyalty.record(m(10), 'check_in') r;
 SELECT count(r) FROM loyalty.member_freeze(m(3), 'card reported stolen') r;
 SELECT count(r) FROM loyalty.member_close(m(4), 'on request') r;
 SQL
@@ -161,6 +184,7 @@ sub shop_reads
         q{loyalty.member_get('shop', 'customer_no', '1')},
         q{loyalty.balance(m(1))},
         q{loyalty.balance(m(8), 'points')},
+        q{loyalty.balance(m(10), 'monthly')},
         q{loyalty.balance(m(2), 'spend', '2025-12-31')},
         q{loyalty.tier_current(m(8))},
         q{loyalty.tier_at(m(8), '2025-11-30')},
