@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/typcache.h"
 
@@ -263,7 +264,8 @@ ingest_note(IngestRow *row, const EventOutcome *outcome)
 {
 	if (outcome->refusal != REFUSAL_NONE)
 	{
-		ingest_refuse(row, outcome->refusal, outcome->detail);
+		ingest_refuse(row, outcome->refusal,
+					  outcome->detail ? pstrdup(outcome->detail) : NULL);
 		return;
 	}
 	row->status = outcome->replayed ? INGEST_REPLAYED : INGEST_DONE;
@@ -314,6 +316,10 @@ look_up(StoreBatch *batch, const IngestRow *rows, int n)
 static void
 run_rows(StoreBatch *batch, IngestRow *rows, int n)
 {
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext scratch = AllocSetContextCreate(caller, "loyalty row",
+												  ALLOCSET_DEFAULT_SIZES);
+
 	look_up(batch, rows, n);
 	for (int i = 0; i < n; i++)
 	{
@@ -322,9 +328,13 @@ run_rows(StoreBatch *batch, IngestRow *rows, int n)
 		CHECK_FOR_INTERRUPTS();
 		if (rows[i].status != INGEST_PENDING)
 			continue;
+		MemoryContextSwitchTo(scratch);
 		outcome = event_run(batch, &rows[i].input);
+		MemoryContextSwitchTo(caller);
 		ingest_note(&rows[i], &outcome);
+		MemoryContextReset(scratch);
 	}
+	MemoryContextDelete(scratch);
 	store_batch_flush(batch);
 }
 

@@ -273,7 +273,7 @@ typedef struct Source
 	ItemPointerData last;		/* where the last row stood */
 	/* what is being converted */
 	int			row;
-	const Field *field;
+	int			field;
 	NullableDatum values[MAX_FIELDS];
 } Source;
 
@@ -541,7 +541,7 @@ make_row(const Source *source, Datum line, const NullableDatum *fields,
 	for (int i = 0; i < nfields; i++)
 	{
 		values[1 + i] = fields[i].value;
-		nulls[1 + i] = error != NULL || fields[i].isnull;
+		nulls[1 + i] = fields[i].isnull;
 	}
 	nulls[1 + nfields] = error == NULL;
 	if (error != NULL)
@@ -570,32 +570,35 @@ row_line(Source *source, uint64 row)
 										ItemPointerGetOffsetNumber(ctid)));
 }
 
-/* Converts the current row; raises what its values are not fit for. */
+/* Converts the current field of the current row, or raises why it cannot. */
 static void
-convert_row(void *argument)
+convert_field(void *argument)
 {
 	Source	   *source = argument;
+	Field	   *field = &source->fields[source->field];
+	NullableDatum *value = &source->values[source->field];
 
-	for (int i = 0; i < source->kind->nfields; i++)
-	{
-		Field	   *field = &source->fields[i];
-		NullableDatum *value = &source->values[i];
+	*value = NULL_ARG;
+	if (field->position == 0)
+		return;
+	value->value = statement_value(source->row, field->position,
+								   &value->isnull);
+	if (value->isnull || field->direct)
+		return;
+	/* if it fails, there is no value */
+	value->isnull = true;
+	value->value =
+		InputFunctionCall(&field->input,
+						  OutputFunctionCall(&field->output, value->value),
+						  field->ioparam, -1);
+	value->isnull = false;
+}
 
-		source->field = field;
-		*value = NULL_ARG;
-		if (field->position == 0)
-			continue;
-		value->value = statement_value(source->row, field->position,
-									   &value->isnull);
-		if (!value->isnull && !field->direct)
-			value->value =
-				InputFunctionCall(&field->input,
-								  OutputFunctionCall(&field->output,
-													 value->value),
-								  field->ioparam, -1);
-	}
+static void
+keep_row(Source *source, const char *error)
+{
 	source->rows[source->row] = make_row(source, source->lines[source->row],
-										 source->values, NULL);
+										 source->values, error);
 }
 
 static void
@@ -606,8 +609,30 @@ convert_all(void *argument)
 	for (source->row = 0; source->row < source->n; source->row++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		convert_row(source);
+		for (source->field = 0; source->field < source->kind->nfields;
+			 source->field++)
+			convert_field(source);
+		keep_row(source, NULL);
 	}
+}
+
+/* Converts the fields of the current row one by one, as far as they can be. */
+static void
+convert_each(Source *source)
+{
+	const char *failed = NULL;
+
+	for (source->field = 0; source->field < source->kind->nfields;
+		 source->field++)
+	{
+		const Field *field = &source->fields[source->field];
+		ErrorData  *error;
+
+		if (!ingest_attempt(convert_field, source, &error) && failed == NULL)
+			failed = psprintf("column %s is not of type %s", field->column,
+							  format_type_be(field->type));
+	}
+	keep_row(source, failed);
 }
 
 /*
@@ -626,12 +651,7 @@ convert(Source *source)
 	if (ingest_attempt(convert_all, source, &error))
 		return;
 	for (source->row = 0; source->row < source->n; source->row++)
-		if (!ingest_attempt(convert_row, source, &error))
-			source->rows[source->row] =
-				make_row(source, source->lines[source->row], source->values,
-						 psprintf("column %s is not of type %s",
-								  source->field->column,
-								  format_type_be(source->field->type)));
+		convert_each(source);
 }
 
 /*

@@ -561,43 +561,44 @@ insert_many(Statement *statement, const StatementRows *rows)
 	statement_run(statement, args, false);
 }
 
-/*
- * Writes many rows, their entries and data, each table in one statement.
- * Their changes of the tier have been written.
- */
+/* No rows yet; they are kept in the current context. */
 void
-journal_insert_many(JournalRow *const *journal, int n, const Program *program)
+journal_batch_begin(JournalBatch *batch)
 {
-	StatementRows rows;
-	StatementRows entries;
-	StatementRows data;
+	rows_begin(&batch->rows, &insert_row);
+	rows_begin(&batch->entries, &insert_entries[0]);
+	rows_begin(&batch->data, &insert_data);
+}
+
+/* Adds a row, its entries and its data, to be stored with others. */
+void
+journal_batch_add(JournalBatch *batch, JournalRow *row,
+				  const Program *program)
+{
 	NullableDatum args[ROW_NARGS];
+	Jsonb	   *data = event_data(row);
 
-	rows_begin(&rows, &insert_row);
-	rows_begin(&entries, &insert_entries[0]);
-	rows_begin(&data, &insert_data);
-	for (int i = 0; i < n; i++)
+	make_outcome(row);
+	row_args(row, program, args);
+	rows_append(&batch->rows, args);
+	owner_args(row, program, args);
+	for (int line = 1; line <= row->npostings; line++)
 	{
-		JournalRow *row = journal[i];
-		Jsonb	   *document = event_data(row);
-
-		CHECK_FOR_INTERRUPTS();
-		make_outcome(row);
-		row_args(row, program, args);
-		rows_append(&rows, args);
-		owner_args(row, program, args);
-		for (int line = 1; line <= row->npostings; line++)
-		{
-			entry_args(&row->postings[line - 1], line, &args[3]);
-			rows_append(&entries, args);
-		}
-		args[3] = POINTER_ARG(document);
-		if (document != NULL)
-			rows_append(&data, args);
+		entry_args(&row->postings[line - 1], line, &args[3]);
+		rows_append(&batch->entries, args);
 	}
-	insert_many(&insert_rows, &rows);
-	insert_many(&insert_entry_rows, &entries);
-	insert_many(&insert_data_rows, &data);
+	args[3] = POINTER_ARG(data);
+	if (data != NULL)
+		rows_append(&batch->data, args);
+}
+
+/* Stores them, each table in one statement. */
+void
+journal_batch_store(const JournalBatch *batch)
+{
+	insert_many(&insert_rows, &batch->rows);
+	insert_many(&insert_entry_rows, &batch->entries);
+	insert_many(&insert_data_rows, &batch->data);
 }
 
 /* Does the reference of an event belong to a member of the programme? */

@@ -14,6 +14,7 @@
 #include "utils/jsonb.h"
 
 #include "rule_program.h"
+#include "statement.h"
 #include "wallet.h"
 
 #pragma GCC visibility push(hidden)
@@ -79,6 +80,14 @@ typedef struct JournalRequest
 	bytea	   *request_hash;
 } JournalRequest;
 
+/* Rows, their entries and data, in the form in which they are stored. */
+typedef struct JournalBatch
+{
+	StatementRows rows;
+	StatementRows entries;
+	StatementRows data;
+} JournalBatch;
+
 extern JournalRow *journal_row_make(int64 member_id, const char *kind,
 									TimestampTz effective_at);
 extern Posting *journal_row_post(JournalRow *row, const Lot *lot);
@@ -94,8 +103,10 @@ extern JournalRow *journal_read(int64 member_id, int64 journal_id);
 extern void journal_insert(JournalRow *row, const Program *program);
 extern void journal_insert_changes(const JournalRow *row,
 								   const Program *program);
-extern void journal_insert_many(JournalRow *const *journal, int n,
-								const Program *program);
+extern void journal_batch_begin(JournalBatch *batch);
+extern void journal_batch_add(JournalBatch *batch, JournalRow *row,
+							  const Program *program);
+extern void journal_batch_store(const JournalBatch *batch);
 extern bool journal_ref_taken(const JournalRow *row, const Program *program);
 extern bool journal_claim_ref(const JournalRow *row, const Program *program);
 

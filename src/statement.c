@@ -154,11 +154,15 @@ statement_varlena(uint64 row, int column)
 		pg_detoast_datum_copy((struct varlena *) DatumGetPointer(value));
 }
 
-/* No rows yet, of the shape of a statement's arguments. */
+/*
+ * No rows yet, of the shape of a statement's arguments; they are kept in the
+ * current context.
+ */
 void
 rows_begin(StatementRows *rows, const Statement *single)
 {
 	memset(rows, 0, sizeof(StatementRows));
+	rows->context = CurrentMemoryContext;
 	rows->tupdesc = CreateTemplateTupleDesc(single->nargs);
 	for (int i = 0; i < single->nargs; i++)
 	{
@@ -175,6 +179,7 @@ rows_begin(StatementRows *rows, const Statement *single)
 void
 rows_append(StatementRows *rows, const NullableDatum *args)
 {
+	MemoryContext caller = MemoryContextSwitchTo(rows->context);
 	Datum		values[STATEMENT_MAX_ARGS];
 	bool		nulls[STATEMENT_MAX_ARGS];
 
@@ -192,6 +197,7 @@ rows_append(StatementRows *rows, const NullableDatum *args)
 	}
 	rows->rows[rows->n++] =
 		HeapTupleGetDatum(heap_form_tuple(rows->tupdesc, values, nulls));
+	MemoryContextSwitchTo(caller);
 }
 
 /* The rows as an argument. */

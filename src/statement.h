@@ -44,6 +44,7 @@ typedef struct Statement
 typedef struct StatementRows
 {
 	TupleDesc	tupdesc;
+	MemoryContext context;		/* in which they are kept */
 	int			n;
 	int			capacity;
 	Datum	   *rows;

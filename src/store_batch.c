@@ -15,15 +15,15 @@ typedef struct BatchMember
 	int64		member_id;		/* the hash key */
 	Account		account;		/* as the last decision left it */
 	bool		changed;		/* since the last flush */
-	List	   *known;			/* JournalRequest: in the journal */
-	List	   *rows;			/* JournalRow: decided, by this batch */
+	List	   *known;			/* JournalRequest: stored or decided */
 } BatchMember;
 
 struct StoreBatch
 {
 	const Program *program;
+	MemoryContext context;		/* in which it lives */
 	HTAB	   *members;
-	List	   *rows;			/* JournalRow: to be stored, ascending id */
+	JournalBatch journal;		/* to be stored, ascending id */
 	List	   *changed;		/* BatchMember */
 };
 
@@ -50,6 +50,8 @@ store_batch_begin(const Program *program, const Datum *member_ids, int n)
 	int			nfound;
 
 	batch->program = program;
+	batch->context = CurrentMemoryContext;
+	journal_batch_begin(&batch->journal);
 	batch->members = hash_create("loyalty batch", Max(n, 16), &control,
 								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	accounts = account_lock_many(member_ids, n, &nfound);
@@ -64,7 +66,6 @@ store_batch_begin(const Program *program, const Datum *member_ids, int n)
 		member->account = accounts[i];
 		member->changed = false;
 		member->known = NIL;
-		member->rows = NIL;
 	}
 	return batch;
 }
@@ -131,61 +132,91 @@ store_batch_match(const StoreBatch *batch, int64 member_id, const text *key,
 	bool		found = false;
 	ListCell   *cell;
 
-#define MATCH(row) \
-	do \
-	{ \
-		bool		by_key = same_text((row)->key, key); \
-\
-		if (by_key || \
-			(!found && same_text((row)->ref, ref) && \
-			 same_name((row)->kind, kind) && same_name((row)->event, event))) \
-		{ \
-			match->by_key = by_key; \
-			match->journal_id = (row)->journal_id; \
-			match->request_hash = (row)->request_hash; \
-			found = true; \
-		} \
-		if (by_key) \
-			return true; \
-	} while (0)
-
 	foreach(cell, member->known)
 	{
-		const JournalRequest *row = lfirst(cell);
+		const JournalRequest *known = lfirst(cell);
+		bool		by_key = same_text(known->key, key);
 
-		MATCH(row);
+		if (!by_key &&
+			(found || !same_text(known->ref, ref) ||
+			 !same_name(known->kind, kind) || !same_name(known->event, event)))
+			continue;
+		match->by_key = by_key;
+		match->journal_id = known->journal_id;
+		match->request_hash = known->request_hash;
+		found = true;
+		if (by_key)
+			break;
 	}
-	foreach(cell, member->rows)
-	{
-		const JournalRow *row = lfirst(cell);
-
-		MATCH(row);
-	}
-#undef MATCH
 	return found;
 }
 
+static void *
+copy_of(const void *varlena)
+{
+	return varlena == NULL ? NULL :
+		memcpy(palloc(VARSIZE_ANY(varlena)), varlena, VARSIZE_ANY(varlena));
+}
+
+/* Later rows of the batch may be the same request. */
+static void
+note_request(BatchMember *member, const JournalRow *row)
+{
+	JournalRequest *request;
+
+	if (row->key == NULL && row->ref == NULL)
+		return;
+	request = palloc(sizeof(JournalRequest));
+	request->member_id = row->member_id;
+	request->key = copy_of(row->key);
+	request->ref = copy_of(row->ref);
+	request->kind = pstrdup(row->kind);
+	request->event = row->event ? pstrdup(row->event) : NULL;
+	request->journal_id = row->journal_id;
+	request->request_hash = copy_of(row->request_hash);
+	member->known = lappend(member->known, request);
+}
+
+/* The account as a decision has left it. */
+static void
+keep_account(BatchMember *member, const Account *account)
+{
+	Size		size = sizeof(int64) * 2 * account->ntier_base;
+
+	if (member->account.wallet.lots != NULL)
+		pfree(member->account.wallet.lots);
+	member->account = *account;
+	wallet_copy(&account->wallet, &member->account.wallet);
+	if (size > 0)
+		member->account.tier_base = memcpy(palloc(size), account->tier_base,
+										   size);
+}
+
 /*
- * Keeps a decision to be stored with the others.  What later decisions read
- * from tables is written at once.
+ * Keeps a decision to be stored with the others; nothing of its memory is
+ * needed any more.  What later decisions read from tables is written at once.
  */
 void
 store_batch_keep(StoreBatch *batch, Decision *decision)
 {
 	BatchMember *member = find_member(batch, decision->account->member_id);
+	MemoryContext caller;
 
 	store_number(decision);
 	for (int i = 0; i < decision->nrows; i++)
-	{
-		batch->rows = lappend(batch->rows, decision->rows[i]);
-		member->rows = lappend(member->rows, decision->rows[i]);
 		journal_insert_changes(decision->rows[i], batch->program);
-	}
 	store_facts(decision);
-	member->account = *decision->account;
+	for (int i = 0; i < decision->nrows; i++)
+		journal_batch_add(&batch->journal, decision->rows[i], batch->program);
+
+	caller = MemoryContextSwitchTo(batch->context);
+	for (int i = 0; i < decision->nrows; i++)
+		note_request(member, decision->rows[i]);
+	keep_account(member, decision->account);
 	if (!member->changed)
 		batch->changed = lappend(batch->changed, member);
 	member->changed = true;
+	MemoryContextSwitchTo(caller);
 }
 
 /*
@@ -204,15 +235,10 @@ store_publish(const Decision *decision)
 void
 store_batch_flush(StoreBatch *batch)
 {
-	int			nrows = list_length(batch->rows);
+	MemoryContext caller = MemoryContextSwitchTo(batch->context);
 	int			nchanged = list_length(batch->changed);
-	JournalRow **rows = palloc(sizeof(JournalRow *) * nrows);
 	const Account **accounts = palloc(sizeof(Account *) * nchanged);
 
-	if (nrows == 0)
-		return;
-	for (int i = 0; i < nrows; i++)
-		rows[i] = list_nth(batch->rows, i);
 	for (int i = 0; i < nchanged; i++)
 	{
 		BatchMember *member = list_nth(batch->changed, i);
@@ -220,8 +246,12 @@ store_batch_flush(StoreBatch *batch)
 		accounts[i] = &member->account;
 		member->changed = false;
 	}
-	journal_insert_many(rows, nrows, batch->program);
-	account_update_many(accounts, nchanged);
-	batch->rows = NIL;
+	if (nchanged > 0)
+	{
+		journal_batch_store(&batch->journal);
+		account_update_many(accounts, nchanged);
+	}
+	journal_batch_begin(&batch->journal);
 	batch->changed = NIL;
+	MemoryContextSwitchTo(caller);
 }
