@@ -37,7 +37,15 @@ FROM generate_series(12001, 13500) customer_no,
 		+ CASE WHEN demo.dice('often/' || customer_no, 100) < 15
 		       THEN 1 + demo.dice('more/' || customer_no, 20) ELSE 0 END
 		+ CASE WHEN demo.dice('always/' || customer_no, 100) < 2
-		       THEN 50 ELSE 0 END) nth;
+		       THEN 50 ELSE 0 END) nth
+UNION ALL
+-- the last and the first minute of days with which something begins or ends
+SELECT customer_no, customer_no || '/' || nth, customer_no, false, 'United Kingdom', ts
+FROM generate_series(13501, 13530) customer_no,
+	unnest('{2024-02-29 23:59, 2024-03-01 00:00, 2024-05-31 23:59, 2024-06-01 00:00, 2024-06-30 23:59,
+		2024-07-01 00:00, 2024-11-30 23:59, 2024-12-01 00:00, 2024-12-31 23:59, 2025-01-01 00:00,
+		2025-02-13 23:59, 2025-02-14 00:00}'::timestamp[]) WITH ORDINALITY AS edge(ts, nth)
+WHERE demo.dice('edge/' || customer_no || '/' || nth, 3) > 0;
 
 CREATE TEMPORARY TABLE sale_line AS
 SELECT s.id, s.customer_no, nth AS n, l.id AS line_id, p.stock_code, p.description, quantity,

@@ -27,7 +27,9 @@ WHERE i.kind = 'customer_no' AND u.kind = 'counter'
 CREATE TABLE demo.campaign_result AS
 SELECT c.campaign_id, c.name, c.title, count(*) FILTER (WHERE granted > 0) AS orders,
 	count(DISTINCT member_id) FILTER (WHERE granted > 0) AS members,
-	coalesce(sum(granted), 0) AS points, coalesce(sum(desired - granted), 0) AS cut
+	coalesce(sum(granted), 0) AS points,
+	-- recorded only where it differs
+	coalesce(sum(desired - granted), 0) AS cut
 FROM loyalty.campaign c
 	JOIN loyalty.rule r USING (campaign_id)
 	LEFT JOIN (loyalty.event_data d
