@@ -250,6 +250,22 @@ put_change(const Source *source, OrderSort *orders, TupleTableSlot *before,
 				!source_same_field(source, FIELD_ITEMS, before, after));
 }
 
+/*
+ * A row has one transition and not the other when it was moved to another
+ * partition, and a trigger there did not let it in: then nobody knows which
+ * row became which.
+ */
+pg_noreturn static void
+refuse_lost_row(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot follow an update of an attached table in which "
+					"rows get lost"),
+			 errhint("Delete rows instead of moving them to a partition that "
+					 "does not take them.")));
+}
+
 /* All rows of the statement that change what is booked. */
 static void
 collect(const Source *source, const TriggerData *trigger, OrderSort *orders)
@@ -272,7 +288,7 @@ collect(const Source *source, const TriggerData *trigger, OrderSort *orders)
 		CHECK_FOR_INTERRUPTS();
 		/* PostgreSQL writes both transition tables row by row */
 		if (is_update && !transition_next(&before))
-			elog(ERROR, "the transition tables differ in length");
+			refuse_lost_row();
 		/* from here on: the slots keep rows in the context they are read in */
 		MemoryContextSwitchTo(row_context);
 		if (is_update)
@@ -283,6 +299,8 @@ collect(const Source *source, const TriggerData *trigger, OrderSort *orders)
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(row_context);
 	}
+	if (is_update && transition_next(&before))
+		refuse_lost_row();
 	if (is_delete || is_update)
 		ExecDropSingleTupleTableSlot(before.slot);
 	if (!is_delete)
@@ -310,15 +328,22 @@ lock_members(OrderSort *orders)
 	int64		total = 0;
 	int64	   *ids;
 	int64		n = 0;
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext row_context =
+		AllocSetContextCreate(context, "loyalty attached member",
+							  ALLOCSET_DEFAULT_SIZES);
 	SourceOrder order;
 
 	for (int i = 0; i <= ORDER_SET; i++)
 		total += orders->norders[i];
-	ids = MemoryContextAllocHuge(CurrentMemoryContext,
-								 sizeof(int64) * total);
+	ids = MemoryContextAllocHuge(context, sizeof(int64) * total);
+	MemoryContextSwitchTo(row_context);
 	while (sort_next(orders, &order))
+	{
 		if (order.member_id != 0)
 			ids[n++] = order.member_id;
+		MemoryContextReset(row_context);
+	}
 	tuplesort_rescan(orders->sort);
 	qsort(ids, n, sizeof(int64), compare_ids);
 	for (int64 i = 0; i < n; i++)
@@ -328,7 +353,11 @@ lock_members(OrderSort *orders)
 		CHECK_FOR_INTERRUPTS();
 		if (i == 0 || ids[i] != ids[i - 1])
 			account_load(ids[i], ACCOUNT_LOCK, &account);
+		MemoryContextReset(row_context);
 	}
+	MemoryContextSwitchTo(context);
+	MemoryContextDelete(row_context);
+	pfree(ids);
 }
 
 /* Orders of one action, and what becomes of each. */
@@ -383,19 +412,6 @@ book_singles(void *argument)
 	error_context_stack = callback.previous;
 }
 
-/* An error becomes a reject; its message might quote what is personal. */
-static void
-reject_error(IngestRow *row, const ErrorData *error)
-{
-	Refusal		refusal = refusal_of(error->sqlerrcode);
-
-	if (refusal != REFUSAL_NONE)
-		ingest_refuse(row, refusal, error->detail);
-	else
-		ingest_reject(row, "error",
-					  pstrdup(unpack_sql_state(error->sqlerrcode)), NULL);
-}
-
 /*
  * Books them so that an error about an order does not stop the statement: if
  * there is one, each is tried in a subtransaction of its own.
@@ -414,7 +430,7 @@ attempt_singles(Chunk *chunk)
 		&chunk->rows[i], &single};
 
 		if (chunk->single[i] && !ingest_attempt(book_singles, &one, &error))
-			reject_error(&chunk->rows[i], error);
+			ingest_reject_error(&chunk->rows[i], error);
 	}
 }
 

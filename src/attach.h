@@ -68,7 +68,7 @@ typedef enum OrderAction
 typedef struct SourceOrder
 {
 	OrderAction action;
-	int64		member_id;		/* 0: to be enrolled with the identity */
+	int64		member_id;		/* 0: to be enrolled with the identity, if any */
 	char	   *identity;
 	text	   *ref;			/* NULL: none */
 	bool		has_at;

@@ -68,6 +68,11 @@ static Statement select_owner = {
 	3, {INT4OID, TEXTOID, TEXTOID}
 };
 
+static Statement select_member = {
+	"SELECT FROM loyalty.account WHERE member_id = $1 AND program_id = $2",
+	2, {INT8OID, INT4OID}
+};
+
 static Refusal
 refusal_named(const char *reason)
 {
@@ -161,6 +166,13 @@ time_argument(const Source *source, const SourceOrder *order, bool corrects)
 	return ARG_OR_NULL(TimestampTzGetDatum(order->at), dated);
 }
 
+/* A member column may say 0, too, who is nobody. */
+static bool
+is_to_be_enrolled(const SourceOrder *order)
+{
+	return order->member_id == 0 && order->identity != NULL;
+}
+
 /* purchase(), sale() or record() of the order, under one of its references. */
 static Answer
 call_earn(const Source *source, const SourceOrder *order, text *ref,
@@ -184,7 +196,7 @@ call_earn(const Source *source, const SourceOrder *order, text *ref,
 
 		return call_verb(loyalty_event_record, lengthof(args), args);
 	}
-	if (order->member_id == 0)
+	if (is_to_be_enrolled(order))
 	{
 		StringInfoData identities;
 		NullableDatum args[] = {program, NULL_ARG, amount, refs, items, data,
@@ -501,11 +513,31 @@ check_order(const Source *source, const SourceOrder *order)
 	return refused(REFUSAL_NONE, NULL);
 }
 
+/*
+ * Is the member one of the programme?  The verbs would find that of another,
+ * which the table is not attached to.
+ */
+static bool
+is_member(const Source *source, const SourceOrder *order)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(order->member_id)),
+		ARG(Int32GetDatum(source->program->program_id))
+	};
+
+	return is_to_be_enrolled(order) ||
+		statement_run(&select_member, args, false) > 0;
+}
+
 static Answer
 book(const Source *source, const SourceOrder *order)
 {
 	Answer		answer;
 
+	if (!is_member(source, order))
+		return refused(order->action == ORDER_GONE ? REFUSAL_NONE :
+					   REFUSAL_MEMBER_NOT_FOUND,
+					   psprintf("member_id=" INT64_FORMAT, order->member_id));
 	if (order->action == ORDER_GONE)
 		return undo_order(source, order);
 	answer = check_order(source, order);

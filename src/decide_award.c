@@ -1033,12 +1033,14 @@ judge_rules(Work *work)
 			judge_multiplier(work, i);
 	exclude(work, true);
 	combine(work, true);
+	/* all of them, before one that is rounded to nothing drops out */
+	for (int i = 0; i < awards->nverdicts; i++)
+		if (awards->verdicts[i].reason == NULL)
+			round_worth(work, i);
 	for (int i = 0; i < awards->nverdicts; i++)
 	{
 		RuleVerdict *verdict = &awards->verdicts[i];
 
-		if (verdict->reason == NULL)
-			round_worth(work, i);
 		if (verdict->reason == NULL && verdict->desired == 0)
 			verdict->reason = "no_effect";
 		if (verdict->reason == NULL)

@@ -301,6 +301,9 @@ read_lot(Call *call, const JsonbValue *value, Lot *lot)
 							   "unit=%s is a metric: vests_on is a day of "
 							   "its month, expires_on is not given",
 							   unit->code);
+		if (lot->amount < 0)
+			return call_refuse(call, REFUSAL_AMOUNT_NOT_POSITIVE,
+							   "unit=%s is a metric", unit->code);
 		lot->vests_on = date_month_start(lot->vests_on);
 		return true;
 	}

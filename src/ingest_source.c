@@ -190,6 +190,7 @@ typedef struct Field
 	const char *name;
 	Oid			type;
 	char	   *column;			/* of the source; NULL: none */
+	Oid			column_type;	/* as it was when the load began */
 	int			position;		/* in the result, from 1; 0: not there */
 	bool		direct;			/* same type, else by its text */
 	FmgrInfo	output;
@@ -261,6 +262,7 @@ typedef struct Source
 	char	   *name;			/* schema and name, for people and messages */
 	char	   *sql;
 	bool		by_position;	/* a plain table: rows are found by ctid */
+	NullableDatum storage;		/* bigint: the file in which its rows are */
 	Field		fields[MAX_FIELDS];
 	Portal		portal;			/* else */
 	int64		nread;			/* else: rows read so far */
@@ -373,7 +375,8 @@ find_fields(Source *source, Jsonb *columns)
 			continue;
 		}
 		field->position = ++position;
-		type = getBaseType(get_atttype(source->relid, attnum));
+		field->column_type = get_atttype(source->relid, attnum);
+		type = getBaseType(field->column_type);
 		field->direct = type == field->type ||
 			(field->type == TEXTOID && type == VARCHAROID);
 		if (field->direct)
@@ -386,6 +389,7 @@ find_fields(Source *source, Jsonb *columns)
 	if (OidIsValid(source->lots))
 	{
 		source->fields[FIELD_LOTS].position = ++position;
+		source->fields[FIELD_LOTS].column_type = JSONBOID;
 		source->fields[FIELD_LOTS].direct = true;
 	}
 	for (int i = 0; i < lengthof(source->kind->required); i++)
@@ -635,6 +639,54 @@ convert_each(Source *source)
 	keep_row(source, failed);
 }
 
+/* The file of a table and how many rows it seems to have; NULL for others. */
+static void
+measure(const Source *source, NullableDatum *storage, NullableDatum *total)
+{
+	HeapTuple	tuple;
+	float4		estimate;
+
+	*storage = NULL_ARG;
+	*total = NULL_ARG;
+	if (!source->by_position)
+		return;
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(source->relid));
+	if (!HeapTupleIsValid(tuple))
+		return;
+	estimate = ((Form_pg_class) GETSTRUCT(tuple))->reltuples;
+	*storage = ARG(Int64GetDatum(((Form_pg_class) GETSTRUCT(tuple))->relfilenode));
+	*total = ARG_OR_NULL(Int64GetDatum((int64) estimate), estimate >= 0);
+	ReleaseSysCache(tuple);
+}
+
+/*
+ * Between batches nobody keeps the source as it was.  What was read now is of
+ * the columns and stands in the file that the load began with, or it ends.
+ */
+static void
+check_unchanged(const Source *source)
+{
+	NullableDatum storage;
+	NullableDatum total;
+
+	if (!source->by_position)
+		return;
+	for (int i = 0; i < source->kind->nfields; i++)
+	{
+		const Field *field = &source->fields[i];
+
+		if (field->position != 0 &&
+			SPI_gettypeid(SPI_tuptable->tupdesc,
+						  field->position) != field->column_type)
+			source_error(source, psprintf("column=%s has another type now",
+										  field->column));
+	}
+	measure(source, &storage, &total);
+	if (storage.isnull ||
+		DatumGetInt64(storage.value) != DatumGetInt64(source->storage.value))
+		source_error(source, "it was rewritten while it was read");
+}
+
 /*
  * Turns what was read into rows of loyalty.ingest_row.  One whose values
  * cannot be converted is passed on with the error.
@@ -686,26 +738,6 @@ call(const char *sql, int nargs, Oid *types, NullableDatum *args)
 		elog(ERROR, "could not run \"%s\"", sql);
 }
 
-/* The file of a table and how many rows it seems to have; NULL for others. */
-static void
-measure(const Source *source, NullableDatum *storage, NullableDatum *total)
-{
-	HeapTuple	tuple;
-	float4		estimate;
-
-	*storage = NULL_ARG;
-	*total = NULL_ARG;
-	if (!source->by_position)
-		return;
-	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(source->relid));
-	if (!HeapTupleIsValid(tuple))
-		return;
-	estimate = ((Form_pg_class) GETSTRUCT(tuple))->reltuples;
-	*storage = ARG(Int64GetDatum(((Form_pg_class) GETSTRUCT(tuple))->relfilenode));
-	*total = ARG_OR_NULL(Int64GetDatum((int64) estimate), estimate >= 0);
-	ReleaseSysCache(tuple);
-}
-
 static void
 open_run(Load *load, bool restart)
 {
@@ -715,6 +747,7 @@ open_run(Load *load, bool restart)
 	args[0] = ARG(load->program);
 	args[1] = ARG(CStringGetTextDatum(load->source.name));
 	measure(&load->source, &args[2], &args[3]);
+	load->source.storage = args[2];
 	args[4] = ARG(BoolGetDatum(restart));
 	call("SELECT loyalty.ingest_open($1, $2, $3, $4, $5)", 5, types, args);
 	load->run_id = DatumGetInt32(statement_notnull(0, 1));
@@ -782,6 +815,7 @@ load_batch(Load *load)
 		close_run(load);
 		return false;
 	}
+	check_unchanged(source);
 	convert(source);
 	SPI_freetuptable(read);
 	record_rows(load);

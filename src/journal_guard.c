@@ -110,7 +110,9 @@ loyalty_program_check(PG_FUNCTION_ARGS)
 Datum
 loyalty_unit_check(PG_FUNCTION_ARGS)
 {
-	static const char *const fixed[] = {"scale", "kind", "program_id"};
+	static const char *const fixed[] = {
+		"scale", "kind", "period", "program_id"
+	};
 	TriggerData *trigger = row_trigger(fcinfo);
 
 	check_fixed(trigger, fixed, lengthof(fixed));

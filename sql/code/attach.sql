@@ -243,6 +243,7 @@ BEGIN ATOMIC
 		FROM generation g
 		JOIN loyalty.journal j ON j.member_id = attach_booked.member_id
 			AND (j.ref = g.ref AND j.kind = 'event' OR j.reverses = g.ref AND j.kind = 'refund')
+		WHERE j.program_id = (SELECT p.program_id FROM loyalty.program p WHERE p.name = attach_booked.program)
 		GROUP BY g.n
 	)
 	SELECT sum(loyalty.unit_amount((b.amount - b.refunded)::bigint, p.currency_scale))

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(189);
+SELECT plan(197);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 CALL pg_temp.enroll('Shop', 'ann', 'bob', 'cat', 'dan', 'eve');
@@ -488,6 +488,44 @@ SELECT is_empty($$SELECT * FROM loyalty.reconcile('shop.mine')$$, 'rights: the o
 RESET ROLE;
 REVOKE EXECUTE ON FUNCTION loyalty.attach_order() FROM loyalty_test_owner;
 SELECT throws_ok(format($$INSERT INTO shop.mine VALUES (%s, 'm2', 100, '2026-03-15 09:00+00')$$, :tim), '42501', NULL, 'rights: taken from the owner');
+
+-- Zero is nobody's number, whether alone or beside others, and however a refusal is taken
+CREATE TABLE shop.guest (customer_id bigint, order_no text PRIMARY KEY, total numeric(12,2), paid_at timestamptz);
+SELECT loyalty.attach('shop.guest', 'Shop');
+DELETE FROM loyalty.ingest_reject;
+INSERT INTO shop.guest VALUES (0, 'g1', 10, '2026-03-15 09:00+00'), (-1, 'g2', 10, '2026-03-15 09:00+00');
+SELECT is(pg_temp.rejects(), 'g2 LY501 member_not_found, g1 LY501 member_not_found', 'a member column that says 0');
+UPDATE shop.guest SET total = 12;
+DELETE FROM shop.guest;
+SELECT is((SELECT count(*) FROM loyalty.ingest_reject), 4::bigint, 'and changes of such an order, but not its end');
+
+-- The member of another programme is none here
+SELECT loyalty.program_create('Other', 'CNY', 'Asia/Shanghai') AS other \gset
+CALL pg_temp.enroll('Other', 'zoe');
+SELECT FROM loyalty.purchase(pg_temp.id('zoe'), 50, 'z1');
+SELECT pg_temp.id('zoe') AS zoe, pg_temp.journal('zoe') AS before \gset
+DELETE FROM loyalty.ingest_reject;
+INSERT INTO shop.guest VALUES (:zoe, 'z1', 50, '2026-03-15 09:00+00'), (:zoe, 'z2', 10, '2026-03-15 09:00+00');
+SELECT is(pg_temp.rejects(), 'z1 LY501 member_not_found, z2 LY501 member_not_found', 'a member of another programme');
+UPDATE shop.guest SET total = total + 1;
+SELECT is(pg_temp.problems('shop.guest'), 'not_booked z1 51.00, not_booked z2 11.00', 'whose books are not compared');
+DELETE FROM shop.guest;
+SELECT loyalty.attach('shop.guest', 'Shop', on_refusal => 'raise');
+SELECT is(pg_temp.raised(format($$INSERT INTO shop.guest VALUES (%s, 'z3', 10, '2026-03-15 09:00+00')$$, :zoe)), 'LY501 member_id=' || :zoe, 'raise: the same');
+SELECT is(pg_temp.journal('zoe'), :'before', 'and nothing was booked there');
+
+-- A row that is lost on its way to another partition
+CREATE TABLE shop.path (customer_id bigint, order_no text, total numeric(12,2), paid_at timestamptz, part int) PARTITION BY LIST (part);
+CREATE TABLE shop.path1 PARTITION OF shop.path FOR VALUES IN (1);
+CREATE TABLE shop.path2 PARTITION OF shop.path FOR VALUES IN (2);
+CREATE FUNCTION pg_temp.lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN CASE WHEN NEW.order_no = 'p1' THEN NULL ELSE NEW END; END $$;
+CREATE TRIGGER lose BEFORE INSERT ON shop.path2 FOR EACH ROW EXECUTE FUNCTION pg_temp.lose();
+SELECT loyalty.attach('shop.path', 'Shop');
+INSERT INTO shop.path VALUES (:tim, 'p1', 10, '2026-03-15 09:00+00', 1), (:tim, 'p2', 20, '2026-03-15 09:00+00', 1);
+SELECT throws_ok('UPDATE shop.path SET part = 2', '0A000', NULL, 'an update that loses a row is not followed');
+UPDATE shop.path SET part = 2, total = 30 WHERE order_no = 'p2';
+SELECT is(pg_temp.problems('shop.path'), 'none', 'one that moves a row is');
+DELETE FROM shop.path;
 
 -- The trigger function is for these triggers
 CREATE TABLE shop.wrong (customer_id bigint, order_no text, total numeric(12,2), paid_at timestamptz);

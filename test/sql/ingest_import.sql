@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(61);
+SELECT plan(62);
 
 SELECT loyalty.program_create('shop', 'GBP', 'Europe/London') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale, debt_policy, period) VALUES (:shop, 'wallet', 'money', 2, 'limit', NULL), (:shop, 'daily', 'counter', 0, 'debt', 'day');
@@ -88,6 +88,7 @@ SELECT is(pg_temp.refused(state::jsonb), reason, state) FROM (VALUES
 	('{"lots": [{"unit": "points", "amount": 1, "origin": "d"}]}', 'data_invalid origin must be e, b, a, t or p'),
 	('{"lots": [{"unit": "points", "amount": 1, "expires_on": "infinity"}]}', 'time_not_finite expires_on=infinity'),
 	('{"lots": [{"unit": "points", "amount": 1, "expires_on": "2026-05-01", "vests_on": "2026-05-02"}]}', 'period_inverted expires_on lies before vests_on'),
+	('{"lots": [{"unit": "spend", "amount": -1, "vests_on": "2026-01-01"}]}', 'amount_not_positive unit=spend is a metric'),
 	('{"lots": [{"unit": "spend", "amount": 1}]}', 'unit_mismatch unit=spend is a metric: vests_on is a day of its month, expires_on is not given'),
 	('{"tier": "lead"}', 'unknown_tier tier=lead'),
 	('{"tier": "gold", "tier_since": "2026-03-16"}', 'time_in_future tier_since'),

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(25);
+SELECT plan(26);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale) VALUES (:shop, 'points', 'points', 0), (:shop, 'cash', 'money', 2);
@@ -83,6 +83,12 @@ SELECT FROM pg_temp.rule('{"name": "own", "kind": "per_amount", "award": 1, "per
 SELECT FROM pg_temp.rule('{"name": "cash", "unit": "cash", "kind": "per_amount", "award": 0.01, "per": 2, "proportional": true, "rounding_scope": "event"}');
 -- cash: 0.045, down to 0.04
 SELECT is(pg_temp.bought('e6', 9.00), 'own 4, a 4, b 5, cash 4', 'event: with a rule of another scope, and another unit');
+
+-- What is rounded to nothing still counts for those that follow: three of 0.4 are 1.2
+DELETE FROM loyalty.rule;
+SELECT FROM unnest('{a,b,c}'::text[]) r (name), pg_temp.rule(jsonb_build_object('name', name, 'kind', 'per_amount', 'award', 1, 'per', 25,
+	'proportional', true, 'rounding_scope', 'event'));
+SELECT is(pg_temp.bought('e7', 10.00), 'a no_effect, b no_effect, c 1', 'event, down: 0.4 and 0.8 are 0, 1.2 is 1');
 
 -- A multiplier is rounded like any other award: base 4.5, x 1.5 adds 2.25 of it
 DELETE FROM loyalty.rule;

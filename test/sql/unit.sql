@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(66);
+SELECT plan(67);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 
@@ -156,6 +156,9 @@ SELECT throws_ok($$UPDATE loyalty.unit SET scale = 2 WHERE code = 'points'$$, 'L
 	'rule 16: the decimals are fixed once there is a journal');
 SELECT throws_ok($$UPDATE loyalty.unit SET kind = 'money' WHERE code = 'points'$$, 'LY808', NULL,
 	'rule 16: and the kind');
+INSERT INTO loyalty.unit (program_id, code, kind, period) SELECT program_id, 'daily', 'counter', 'day' FROM loyalty.unit WHERE code = 'points';
+SELECT throws_ok($$UPDATE loyalty.unit SET period = 'month' WHERE code = 'daily'$$, 'LY808', NULL,
+	'rule 16: and the period of a counter, or what it has counted would be forgotten');
 SELECT lives_ok($$UPDATE loyalty.unit SET scale = 0, kind = 'points', debt_policy = 'limit' WHERE code = 'points'$$,
 	'rule 16: policies may change');
 SELECT throws_ok(format($$UPDATE loyalty.unit SET %I = NULL WHERE code = 'points'$$, setting), '23502', NULL, 'rule 16: no ' || setting)
