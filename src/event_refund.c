@@ -79,6 +79,7 @@ typedef struct Refund
 	int64		journal_id;
 	int64		amount;
 	bool		in_units;		/* made when there was nothing but spends */
+	bool		replaced;		/* to be recorded anew, as the order is now */
 	int64	   *line_net;		/* of it, by line; NULL: not known */
 } Refund;
 
@@ -129,7 +130,8 @@ static Statement select_order = {
 
 static Statement select_refunds = {
 	"SELECT j.amount, d.data -> 'lines', j.journal_id,"
-	" j.unit_id IS NOT NULL"
+	" j.unit_id IS NOT NULL,"
+	" coalesce(d.data -> 'data' -> 'replaced' = 'true', false)"
 	" FROM loyalty.journal j"
 	" LEFT JOIN loyalty.event_data d USING (member_id, journal_id)"
 	" WHERE j.member_id = $1 AND j.reverses = $2 AND j.kind = 'refund'"
@@ -441,6 +443,7 @@ load_refunds(const Call *call, Order *order)
 		refund->amount = statement_int64_or(i, 1, 0);
 		refund->journal_id = DatumGetInt64(statement_notnull(i, 3));
 		refund->in_units = DatumGetBool(statement_notnull(i, 4));
+		refund->replaced = DatumGetBool(statement_notnull(i, 5));
 		if (refund->in_units == !order->has_event)
 			order->before = amount_add(order->before, refund->amount);
 		if (lines != NULL && order->lines.n > 0)
@@ -844,19 +847,6 @@ award_taken_back(const Order *order, const OrderRow *row, const Award *award,
 					  nrefunds);
 }
 
-/* The refund being made is the last one, newer than every row. */
-static void
-add_this_refund(Order *order)
-{
-	Refund	   *refund = &order->refunds[order->nrefunds];
-
-	refund->journal_id = PG_INT64_MAX;
-	refund->amount = order->now;
-	refund->in_units = !order->has_event;
-	if (order->lines.n > 0)
-		refund->line_net = order->now_net;
-}
-
 /* Is the order taken back only to be recorded anew, as it is now? */
 static bool
 is_replaced(const Call *call)
@@ -870,10 +860,24 @@ is_replaced(const Call *call)
 	return value != NULL && value->type == jbvBool && value->val.boolean;
 }
 
+/* The refund being made is the last one, newer than every row. */
+static void
+add_this_refund(const Call *call, Order *order)
+{
+	Refund	   *refund = &order->refunds[order->nrefunds];
+
+	refund->journal_id = PG_INT64_MAX;
+	refund->amount = order->now;
+	refund->in_units = !order->has_event;
+	refund->replaced = is_replaced(call);
+	if (order->lines.n > 0)
+		refund->line_net = order->now_net;
+}
+
 static void
 take_back_awards(Call *call, const Order *order, JournalRow *journal_row)
 {
-	bool		keep_metrics = !is_replaced(call) &&
+	bool		keep_metrics = !order->refunds[order->nrefunds].replaced &&
 		call->decision.program->tier_refund == TIER_REFUND_NEVER;
 	int64	   *from = palloc(sizeof(int64) * Max(order->nawards, 1));
 	int64	   *until = palloc(sizeof(int64) * Max(order->nawards, 1));
@@ -1081,7 +1085,7 @@ loyalty_event_refund(PG_FUNCTION_ARGS)
 		row->amount = order.now;
 		if (!order.has_event)
 			row->unit_id = order.unit_id;
-		add_this_refund(&order);
+		add_this_refund(&call, &order);
 		if (call_data(&call, REFUND_DATA, REFUND_ITEMS))
 		{
 			keep_lines(&order, row);
