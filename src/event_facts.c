@@ -283,7 +283,7 @@ tier_then(Decision *decision, const JournalRow *row, DateADT on,
 		on > account->tier_since)
 		return decide_tier(decision);
 	if (!decide_tier_by(decision, at, &tier_id))
-		tier_id = tier_history_at(account->member_id, at, read_only);
+		tier_id = store_tier_at(decision, at, read_only);
 	return decide_tier_of(decision->program, tier_id);
 }
 

@@ -39,6 +39,8 @@ extern bool store_batch_match(const StoreBatch *batch, int64 member_id,
 extern void store_batch_keep(StoreBatch *batch, Decision *decision);
 extern void store_batch_flush(StoreBatch *batch);
 extern void store_publish(const Decision *decision);
+extern int32 store_tier_at(const Decision *decision, TimestampTz at,
+						   bool read_only);
 
 #pragma GCC visibility pop
 

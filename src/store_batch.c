@@ -16,6 +16,7 @@ typedef struct BatchMember
 	Account		account;		/* as the last decision left it */
 	bool		changed;		/* since the last flush */
 	List	   *known;			/* JournalRequest: stored or decided */
+	List	   *tiers;			/* TierPast, newest first; if has_tiers */
 } BatchMember;
 
 struct StoreBatch
@@ -25,6 +26,7 @@ struct StoreBatch
 	HTAB	   *members;
 	JournalBatch journal;		/* to be stored, ascending id */
 	List	   *changed;		/* BatchMember */
+	bool		has_tiers;		/* the histories of the tier are loaded */
 };
 
 static BatchMember *
@@ -66,6 +68,7 @@ store_batch_begin(const Program *program, const Datum *member_ids, int n)
 		member->account = accounts[i];
 		member->changed = false;
 		member->known = NIL;
+		member->tiers = NIL;
 	}
 	return batch;
 }
@@ -177,6 +180,72 @@ note_request(BatchMember *member, const JournalRow *row)
 	member->known = lappend(member->known, request);
 }
 
+/* Loads what tiers the members have had, all at once. */
+static void
+load_tiers(StoreBatch *batch)
+{
+	int			n = hash_get_num_entries(batch->members);
+	Datum	   *ids = palloc(sizeof(Datum) * n);
+	HASH_SEQ_STATUS scan;
+	BatchMember *member;
+	TierPast   *past;
+	int			npast;
+
+	n = 0;
+	hash_seq_init(&scan, batch->members);
+	while ((member = hash_seq_search(&scan)) != NULL)
+		ids[n++] = Int64GetDatum(member->member_id);
+	past = tier_history_many(ids, n, &npast);
+	for (int i = 0; i < npast; i++)
+	{
+		member = find_member(batch, past[i].member_id);
+		member->tiers = lappend(member->tiers, &past[i]);
+	}
+	batch->has_tiers = true;
+}
+
+/* The tier that the history of the decision's member gives for a time. */
+int32
+store_tier_at(const Decision *decision, TimestampTz at, bool read_only)
+{
+	StoreBatch *batch = decision->batch;
+	int64		member_id = decision->account->member_id;
+	ListCell   *cell;
+
+	if (batch == NULL)
+		return tier_history_at(member_id, at, read_only);
+	if (!batch->has_tiers)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(batch->context);
+
+		load_tiers(batch);
+		MemoryContextSwitchTo(caller);
+	}
+	foreach(cell, find_member(batch, member_id)->tiers)
+	{
+		const TierPast *past = lfirst(cell);
+
+		if (past->effective_at <= at)
+			return past->tier_id;
+	}
+	return 0;
+}
+
+/* Changes of the tier that later rows of the batch have to know of. */
+static void
+note_changes(BatchMember *member, const JournalRow *row)
+{
+	for (int i = 0; i < row->nchanges; i++)
+	{
+		TierPast   *past = palloc(sizeof(TierPast));
+
+		past->member_id = row->member_id;
+		past->effective_at = row->changes[i].effective_at;
+		past->tier_id = row->changes[i].tier_after;
+		member->tiers = lcons(past, member->tiers);
+	}
+}
+
 /* The account as a decision has left it. */
 static void
 keep_account(BatchMember *member, const Account *account)
@@ -211,7 +280,11 @@ store_batch_keep(StoreBatch *batch, Decision *decision)
 
 	caller = MemoryContextSwitchTo(batch->context);
 	for (int i = 0; i < decision->nrows; i++)
+	{
 		note_request(member, decision->rows[i]);
+		if (batch->has_tiers)
+			note_changes(member, decision->rows[i]);
+	}
 	keep_account(member, decision->account);
 	if (!member->changed)
 		batch->changed = lappend(batch->changed, member);

@@ -6,6 +6,7 @@
 #include "tier.h"
 
 #include "commands/trigger.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
 
@@ -49,6 +50,13 @@ static Statement select_history_at = {
 	" WHERE member_id = $1 AND effective_at <= $2"
 	" ORDER BY journal_id DESC, line DESC LIMIT 1",
 	2, {INT8OID, TIMESTAMPTZOID}
+};
+
+static Statement select_histories = {
+	"SELECT member_id, effective_at, tier_after FROM loyalty.tier_history"
+	" WHERE member_id = ANY ($1)"
+	" ORDER BY member_id, journal_id DESC, line DESC",
+	1, {INT8ARRAYOID}
 };
 
 /* What the tier was before the last promotion. */
@@ -299,6 +307,28 @@ tier_history_insert(int64 member_id, int64 journal_id, int line,
 #undef DATE_ARG
 
 	statement_run(&insert_history, args, false);
+}
+
+/* The histories of several members, of each the newest row first. */
+TierPast *
+tier_history_many(const Datum *member_ids, int n, int *npast)
+{
+	ArrayType  *ids = construct_array(unconstify(Datum *, member_ids), n,
+									  INT8OID, sizeof(int64),
+									  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	NullableDatum args[] = {ARG(PointerGetDatum(ids))};
+	TierPast   *past;
+
+	*npast = statement_run(&select_histories, args, false);
+	past = palloc(sizeof(TierPast) * Max(*npast, 1));
+	for (int i = 0; i < *npast; i++)
+	{
+		past[i].member_id = DatumGetInt64(statement_notnull(i, 1));
+		past[i].effective_at = DatumGetTimestampTz(statement_notnull(i, 2));
+		past[i].tier_id = statement_int32_or(i, 3, 0);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return past;
 }
 
 /* The tier that the history gives for a time; 0: none. */

@@ -115,6 +115,17 @@ extern const char *tier_action_name(TierAction action);
 extern const char *tier_window_name(TierWindow window);
 extern void tier_history_insert(int64 member_id, int64 journal_id, int line,
 								int32 program_id, const TierChange *change);
+/* A row of the history, as much as tells the tier of a time. */
+typedef struct TierPast
+{
+	int64		member_id;
+	TimestampTz effective_at;
+	int32		tier_id;		/* 0: none */
+} TierPast;
+
+/* The histories of several members, of each the newest row first. */
+extern TierPast *tier_history_many(const Datum *member_ids, int n,
+								   int *npast);
 /* The tier that the history gives for a time; 0: none. */
 extern int32 tier_history_at(int64 member_id, TimestampTz at, bool read_only);
 extern bool tier_history_before_promotion(int64 member_id, int32 *tier_id,

@@ -1,0 +1,142 @@
+-- Batch ingestion: the same orders loaded by ingest(), by set-based statements that
+-- write the same rows in batches of the same size, and, a part of them, one by one
+-- by the PL/pgSQL program. In turn, a part at a time.
+-- Variables: orders
+\set ON_ERROR_STOP on
+\set parts 4
+
+CREATE TABLE bench.orders AS
+SELECT s.first + s.stride * ((s.members * random())::bigint % s.members) AS member_id,
+	(1000 + (29000 * random())::int) / 100.0 AS amount, 'batch-' || n AS ref, 'load-' || n AS key,
+	now() - n % 1000 * interval '1 second' AS at, n % :parts AS part
+FROM bench.setting s, generate_series(1, :orders) n;
+CREATE TABLE bench.ingested (part int, variant text, orders bigint, seconds numeric);
+
+CREATE PROCEDURE bench.split(parts int) LANGUAGE plpgsql AS $$
+BEGIN
+	FOR part IN 0 .. parts - 1 LOOP
+		EXECUTE format('CREATE TABLE bench.orders_%s AS SELECT * FROM bench.orders WHERE part = %s', part, part);
+	END LOOP;
+END;
+$$;
+CALL bench.split(:parts);
+
+-- What a hand-written loader would send for each batch, with constants where the
+-- extension has to think.
+CREATE PROCEDURE bench.floor_load(source regclass, batch int) LANGUAGE plpgsql AS $$
+DECLARE
+	last tid := '(0,0)';
+BEGIN
+	DROP TABLE IF EXISTS pg_temp.batch;
+	CREATE TEMP TABLE batch (member_id bigint, id bigint, cents bigint, ref text, key text, at timestamptz, place tid);
+	LOOP
+		TRUNCATE batch;
+		EXECUTE format('INSERT INTO batch
+			SELECT member_id, nextval(''floor.id_seq''), (amount * 100)::bigint, ref, key, at, ctid
+			FROM %s WHERE ctid > $1 LIMIT $2', source) USING last, batch;
+		SELECT max(place) INTO last FROM batch;
+		EXIT WHEN last IS NULL;
+		INSERT INTO floor.journal (member_id, journal_id, effective_at, recorded_at, amount, program_id,
+			tier_before, tier_after, kind, event, key, ref, actor, request_hash)
+		SELECT member_id, id, at, clock_timestamp(), cents, 1, 3, 3, 'event', 'purchase', key, ref, 'postgres',
+			'\x00112233445566778899aabbccddeeff'
+		FROM batch;
+		INSERT INTO floor.entry (member_id, journal_id, amount, balance_after, program_id, unit_id,
+			vests_on, expires_on, rule_id, line, origin)
+		SELECT b.member_id, b.id, e.*
+		FROM batch b, LATERAL (VALUES
+			(155::bigint, 20000::bigint, 1, 1, NULL::date, '2030-01-31'::date, 1, 1::smallint, 'e'::"char"),
+			(b.cents, 2000000, 1, 2, '2029-01-01', NULL, 2, 2, 'e'),
+			(1, 14, 1, 3, '2029-01-01', NULL, 3, 3, 'e'),
+			(10, 20010, 1, 1, NULL, '2030-01-31', 4, 4, 'e'),
+			(15, 20025, 1, 1, NULL, '2030-01-31', 5, 5, 'e')) e;
+		INSERT INTO floor.event_data (member_id, journal_id, program_id, data)
+		SELECT member_id, id, 1, '{"awards": [{"rule": 1, "granted": 155}, {"rule": 2, "granted": 15500}, {"rule": 3, "granted": 1}, {"rule": 4, "granted": 10}, {"rule": 5, "granted": 15}]}'
+		FROM batch;
+		UPDATE floor.account a
+		SET wallet = set_byte(set_byte(a.wallet, 40, 1), 140, 2), last_event_at = b.at, last_purchase_at = b.at,
+			purchases = a.purchases + b.n
+		FROM (SELECT member_id, max(at) AS at, count(*) AS n FROM batch GROUP BY member_id) b
+		WHERE a.member_id = b.member_id;
+		COMMIT;
+	END LOOP;
+END;
+$$;
+
+-- As fast as it can: in one session, many to a transaction.
+CREATE PROCEDURE bench.plpgsql_load(source regclass, batch int, orders int) LANGUAGE plpgsql AS $$
+DECLARE
+	o record;
+	n int := 0;
+BEGIN
+	FOR o IN EXECUTE format('SELECT member_id, amount, ref, key FROM %s LIMIT $1', source) USING orders LOOP
+		PERFORM plpgsql.purchase(o.member_id, o.amount, o.ref, o.key);
+		n := n + 1;
+		IF n % batch = 0 THEN
+			COMMIT;
+		END IF;
+	END LOOP;
+END;
+$$;
+
+CREATE PROCEDURE bench.note(part int, variant text, orders bigint, began timestamptz) LANGUAGE sql AS $$
+	INSERT INTO bench.ingested VALUES ($1, $2, $3, extract(epoch FROM clock_timestamp() - $4))
+$$;
+
+-- Twice in either order.
+SELECT clock_timestamp() AS began \gset
+CALL loyalty.ingest('bench', 'bench.orders_0');
+CALL bench.note(0, 'loyalty', :orders / :parts, :'began');
+SELECT clock_timestamp() AS began \gset
+CALL bench.floor_load('bench.orders_0', 1000);
+CALL bench.note(0, 'floor', :orders / :parts, :'began');
+SELECT clock_timestamp() AS began \gset
+CALL bench.plpgsql_load('bench.orders_0', 1000, :orders / :parts / 5);
+CALL bench.note(0, 'plpgsql', :orders / :parts / 5, :'began');
+SELECT clock_timestamp() AS began \gset
+CALL bench.floor_load('bench.orders_1', 1000);
+CALL bench.note(1, 'floor', :orders / :parts, :'began');
+SELECT clock_timestamp() AS began \gset
+CALL loyalty.ingest('bench', 'bench.orders_1');
+CALL bench.note(1, 'loyalty', :orders / :parts, :'began');
+SELECT clock_timestamp() AS began \gset
+CALL bench.plpgsql_load('bench.orders_1', 1000, :orders / :parts / 5);
+CALL bench.note(1, 'plpgsql', :orders / :parts / 5, :'began');
+SELECT clock_timestamp() AS began \gset
+CALL loyalty.ingest('bench', 'bench.orders_2');
+CALL bench.note(2, 'loyalty', :orders / :parts, :'began');
+SELECT clock_timestamp() AS began \gset
+CALL bench.floor_load('bench.orders_2', 1000);
+CALL bench.note(2, 'floor', :orders / :parts, :'began');
+SELECT clock_timestamp() AS began \gset
+CALL bench.floor_load('bench.orders_3', 1000);
+CALL bench.note(3, 'floor', :orders / :parts, :'began');
+SELECT clock_timestamp() AS began \gset
+CALL loyalty.ingest('bench', 'bench.orders_3');
+CALL bench.note(3, 'loyalty', :orders / :parts, :'began');
+
+-- the same number of rows, or the comparison is worth nothing
+DO $$
+BEGIN
+	IF EXISTS (SELECT FROM loyalty.ingest_run WHERE rejected > 0 OR status <> 'done')
+		OR (SELECT count(*) FROM loyalty.journal WHERE ref ~ '^batch-') <> (SELECT count(*) FROM floor.journal WHERE ref ~ '^batch-')
+	THEN
+		RAISE EXCEPTION 'not every order was ingested';
+	END IF;
+END;
+$$;
+
+INSERT INTO bench.measure (title, value, target, met)
+SELECT title, round(ratio, 2) || ' x', '>= ' || target || ' x', ratio >= target
+FROM (
+	SELECT 1 AS place, format('batch ingestion of %s orders (%s a second) against set-based INSERT and UPDATE',
+			sum(orders) FILTER (WHERE variant = 'loyalty'),
+			round(sum(orders) FILTER (WHERE variant = 'loyalty') / sum(seconds) FILTER (WHERE variant = 'loyalty'))) AS title,
+		sum(seconds) FILTER (WHERE variant = 'floor') / sum(seconds) FILTER (WHERE variant = 'loyalty') AS ratio, 0.70 AS target
+	FROM bench.ingested
+	UNION ALL
+	SELECT 2, 'the same against PL/pgSQL',
+		sum(orders) FILTER (WHERE variant = 'loyalty') / sum(seconds) FILTER (WHERE variant = 'loyalty')
+		/ (sum(orders) FILTER (WHERE variant = 'plpgsql') / sum(seconds) FILTER (WHERE variant = 'plpgsql')), 4
+	FROM bench.ingested) r
+ORDER BY place;
