@@ -351,8 +351,10 @@ lock_members(OrderSort *orders)
 		Account		account;
 
 		CHECK_FOR_INTERRUPTS();
-		if (i == 0 || ids[i] != ids[i - 1])
-			account_load(ids[i], ACCOUNT_LOCK, &account);
+		if (i > 0 && ids[i] == ids[i - 1])
+			continue;
+		account_load(ids[i], ACCOUNT_LOCK, &account);
+		SPI_freetuptable(SPI_tuptable);
 		MemoryContextReset(row_context);
 	}
 	MemoryContextSwitchTo(context);
@@ -396,6 +398,7 @@ static void
 book_singles(void *argument)
 {
 	Chunk	   *chunk = argument;
+	MemoryContext caller = CurrentMemoryContext;
 	ErrorContextCallback callback;
 
 	callback.callback = order_context;
@@ -407,7 +410,11 @@ book_singles(void *argument)
 		if (!chunk->single[i])
 			continue;
 		callback.arg = &chunk->orders[i];
+		/* what the statements return is not kept until the last order */
+		SPI_connect();
+		MemoryContextSwitchTo(caller);
 		order_book(chunk->source, &chunk->orders[i], &chunk->rows[i]);
+		SPI_finish();
 	}
 	error_context_stack = callback.previous;
 }

@@ -312,6 +312,25 @@ look_up(StoreBatch *batch, const IngestRow *rows, int n)
 		store_batch_look_up(batch, requests, nrequests);
 }
 
+/*
+ * Judges one row, in a context that is reset; and at a level of SPI of its
+ * own, or what the statements returned would stay until the batch ends.
+ */
+static void
+run_row(StoreBatch *batch, IngestRow *row, MemoryContext scratch)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	EventOutcome outcome;
+
+	SPI_connect();
+	MemoryContextSwitchTo(scratch);
+	outcome = event_run(batch, &row->input);
+	SPI_finish();
+	MemoryContextSwitchTo(caller);
+	ingest_note(row, &outcome);
+	MemoryContextReset(scratch);
+}
+
 /* Judges rows whose members are locked, and stores what was decided. */
 static void
 run_rows(StoreBatch *batch, IngestRow *rows, int n)
@@ -323,16 +342,9 @@ run_rows(StoreBatch *batch, IngestRow *rows, int n)
 	look_up(batch, rows, n);
 	for (int i = 0; i < n; i++)
 	{
-		EventOutcome outcome;
-
 		CHECK_FOR_INTERRUPTS();
-		if (rows[i].status != INGEST_PENDING)
-			continue;
-		MemoryContextSwitchTo(scratch);
-		outcome = event_run(batch, &rows[i].input);
-		MemoryContextSwitchTo(caller);
-		ingest_note(&rows[i], &outcome);
-		MemoryContextReset(scratch);
+		if (rows[i].status == INGEST_PENDING)
+			run_row(batch, &rows[i], scratch);
 	}
 	MemoryContextDelete(scratch);
 	store_batch_flush(batch);

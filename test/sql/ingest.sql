@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(62);
+SELECT plan(64);
 
 SELECT loyalty.program_create('shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('other', 'GBP', 'Europe/London') AS other \gset
@@ -213,6 +213,21 @@ SELECT results_eq($$SELECT j.ref, coalesce(sum(e.amount) FILTER (WHERE u.code = 
 	JOIN loyalty.unit u ON u.unit_id = e.unit_id WHERE j.ref ~ '^b\d$' GROUP BY 1 ORDER BY 1$$, $$VALUES ('b1', 20::numeric), ('b2', 5), ('b3', 0)$$, 'goes to the rows in their order');
 UPDATE loyalty.budget_slot SET used = (SELECT sum(e.amount) FROM loyalty.entry e JOIN loyalty.unit u USING (unit_id) WHERE u.code = 'points' AND u.program_id = :shop), quota = 100000;
 UPDATE loyalty.budget SET amount = 100000;
+
+-- What statements return is freed row by row: how many results there are when the batch is written.
+CREATE TABLE pg_temp.kept (n bigint);
+CREATE FUNCTION pg_temp.count_results() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO pg_temp.kept SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'SPI TupTable';
+	RETURN NULL;
+END
+$$;
+CREATE TRIGGER count_results AFTER INSERT ON loyalty.journal FOR EACH STATEMENT EXECUTE FUNCTION pg_temp.count_results();
+SELECT FROM pg_temp.rule('{"program": "shop", "award": 1, "tags": "{vip}", "cooldown": "1 day"}');
+SELECT is(pg_temp.batch(array_agg(ROW(n, pg_temp.id('bob'), NULL, NULL, 1, 'kept-' || n, NULL, NULL, NULL, NULL, NULL)::loyalty.ingest_row)),
+	'100 done, 0 replayed, 0 rejected', 'a hundred rows') FROM generate_series(1, 100) n;
+SELECT cmp_ok((SELECT max(n) FROM pg_temp.kept), '<', 20::bigint, 'leave no hundred results');
+DROP TRIGGER count_results ON loyalty.journal;
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();
