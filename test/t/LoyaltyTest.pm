@@ -54,6 +54,7 @@ $$;
 SELECT clock(0);
 SELECT loyalty.program_create('shop', 'EUR', 'Europe/Berlin', vest_days => 7);
 SELECT loyalty.program_create('cafe', 'JPY', 'Asia/Tokyo');
+UPDATE loyalty.program SET ref_scope = 'program' WHERE name = 'cafe';
 INSERT INTO loyalty.tier (program_id, code, rank, valid_months, grace_days)
     SELECT program_id, t.code, t.rank, t.months, t.grace
     FROM loyalty.program, (VALUES ('base', 0, NULL, 0), ('silver', 1, 3, 0), ('gold', 2, 6, 10)) t (code, rank, months, grace)
