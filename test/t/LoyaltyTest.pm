@@ -102,7 +102,7 @@ INSERT INTO loyalty.rule (program_id, event, unit_id, name, kind, award, per, ca
         {"event": "purchase", "name": "on days", "kind": "fixed", "award": 3, "calendar": "days", "tags": "{vip}"},
         {"event": "check_in", "name": "streak", "kind": "steps", "base": "streak", "step_from": "{1,3}", "step_award": "{0.5,4}"},
         {"event": "review", "name": "review", "kind": "fixed", "award": 2, "once": true},
-        {"event": "share", "name": "share", "kind": "fixed", "award": 1, "cooldown": "10 days"}]')
+        {"event": "referral", "name": "referral", "kind": "fixed", "award": 1, "cooldown": "10 days"}]')
         AS r (event text, name text, kind text, award numeric, per numeric, campaign boolean, collection text, rule_group text, condition text, calendar text, tags text[],
             once boolean, cooldown interval, base text, step_from numeric[], step_award numeric[])
     WHERE u.code = 'stars';
@@ -130,9 +130,9 @@ BEGIN
                               jsonb_build_object('sku', 'B', 'price', 10.50 * no + week - 8.50)),
             '{"channel": "web", "store": "S1", "device": "phone"}')
         WHERE no % 5 <> week % 5;
-        PERFORM * FROM generate_series(1, 20, 6) no, loyalty.record(m(no), 'share', key => 's' || week);
+        PERFORM * FROM generate_series(1, 20, 6) no, loyalty.record(m(no), 'referral', key => 's' || week);
         IF week % 6 = 5 THEN
-            UPDATE loyalty.rule SET award = award + 0.1 WHERE name = 'share';
+            UPDATE loyalty.rule SET award = award + 0.1 WHERE name = 'referral';
             FOR day IN 0..week % 4 LOOP
                 PERFORM clock(week * 7 + day);
                 PERFORM * FROM generate_series(2, 20, 5) no, loyalty.record(m(no), 'check_in', key => 'c' || week || '-' || day);
@@ -236,7 +236,7 @@ sub shop_writes
         q{loyalty.tag_remove(m(1), 'vip')},
         q{loyalty.campaign_pause('shop', 'spring')},
         q{loyalty.budget_set('shop', 'stars', 950, campaign => 'summer')},
-        q{loyalty.rule_limit((SELECT rule_id FROM loyalty.rule WHERE name = 'share'), 'day', 10)},
+        q{loyalty.rule_limit((SELECT rule_id FROM loyalty.rule WHERE name = 'referral'), 'day', 10)},
         q{loyalty.ingest_batch('shop', ARRAY[('1', m(1), NULL, NULL, 5, 'batch-1', NULL, NULL, NULL, NULL, NULL)]::loyalty.ingest_row[], 'file')},
         q{loyalty.import_batch('shop', ARRAY[('1', '{"card": "old-8"}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::loyalty.import_row[], 'file')},
         q{loyalty.attach('web_order', 'shop', member => 'customer', amount => 'price', ref => 'no', identity => 'customer_no')},
