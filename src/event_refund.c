@@ -88,6 +88,7 @@ typedef struct Order
 	int			nrows;
 	OrderRow   *rows;
 	bool		has_event;
+	bool		replaced;		/* only to be recorded anew, as it is now */
 	bool		mixed_units;	/* of its spends */
 	int32		unit_id;		/* of its spends */
 	int			scale;			/* of its amount */
@@ -857,11 +858,10 @@ add_this_refund(Order *order)
 		refund->line_net = order->now_net;
 }
 
-/* Is the order taken back only to be recorded anew, as it is now? */
+/* Do the data of a refund, an object, say that the order comes anew? */
 static bool
-is_replaced(const Call *call)
+is_replaced(Jsonb *data)
 {
-	Jsonb	   *data = call_jsonb(call, REFUND_DATA);
 	JsonbValue	buffer;
 	JsonbValue *value = data == NULL ? NULL :
 		getKeyJsonValueFromContainer(&data->root, "replaced",
@@ -873,7 +873,7 @@ is_replaced(const Call *call)
 static void
 take_back_awards(Call *call, const Order *order, JournalRow *journal_row)
 {
-	bool		keep_metrics = !is_replaced(call) &&
+	bool		keep_metrics = !order->replaced &&
 		call->decision.program->tier_refund == TIER_REFUND_NEVER;
 	int64	   *from = palloc(sizeof(int64) * Max(order->nawards, 1));
 	int64	   *until = palloc(sizeof(int64) * Max(order->nawards, 1));
@@ -1041,16 +1041,18 @@ refund_replays(Call *call)
 /*
  * Makes a refund of the past again, which took row->reverses back by the
  * journal row of that id: as much of the order as then, but of what its
- * events came to this time.  The tier is left to the caller.
+ * events came to this time.  data are what the refund said, or NULL.  The
+ * tier is left to the caller.
  */
 void
 event_refund_again(Call *call, JournalRow *row, int64 journal_id,
-				   EventRow event_row, void *context)
+				   Jsonb *data, EventRow event_row, void *context)
 {
 	Order		order;
 
 	memset(&order, 0, sizeof(Order));
 	order.ref = row->reverses;
+	order.replaced = is_replaced(data);
 	order.until = journal_id + 1;
 	order.event_row = event_row;
 	order.context = context;
@@ -1084,6 +1086,7 @@ loyalty_event_refund(PG_FUNCTION_ARGS)
 		add_this_refund(&order);
 		if (call_data(&call, REFUND_DATA, REFUND_ITEMS))
 		{
+			order.replaced = is_replaced(call_jsonb(&call, REFUND_DATA));
 			keep_lines(&order, row);
 			/* in this order, or what returns could be forgiven first */
 			give_back_spends(&call, &order, row);
