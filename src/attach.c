@@ -568,6 +568,7 @@ loyalty_attach_order(PG_FUNCTION_ARGS)
 	source_bind(&source, trigger->tg_relation);
 
 	SPI_connect();
+	loyalty_check_version();
 	MemoryContextSwitchTo(caller);
 	require_program(&source);
 	orders = sort_begin();
@@ -658,6 +659,7 @@ loyalty_attach_set(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("source, ref and paid must not be null")));
 	SPI_connect();
+	loyalty_check_version();
 	MemoryContextSwitchTo(caller);
 	source = source_of(PG_GETARG_OID(SET_SOURCE));
 	source->raise = false;

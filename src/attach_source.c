@@ -201,7 +201,8 @@ source_bind(Source *source, Relation relation)
 		if (number == InvalidAttrNumber)
 			source_invalid(psprintf("Column \"%s\" of \"%s\", which is "
 									"attached as %s, does not exist.",
-									column, RelationGetRelationName(relation),
+									clipped(column),
+									RelationGetRelationName(relation),
 									field_names[i]),
 						   "Call loyalty.attach() again with the column's "
 						   "name, or loyalty.detach().");

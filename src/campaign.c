@@ -433,6 +433,7 @@ loyalty_budget_set(PG_FUNCTION_ARGS)
 				 errmsg("slots must be between 1 and %d", MAX_SLOTS)));
 
 	SPI_connect();
+	loyalty_check_version();
 	program_id = find_program(PG_GETARG_DATUM(BUDGET_PROGRAM));
 	row[0] = ARG(Int32GetDatum(program_id));
 	row[1] = NULL_ARG;
@@ -465,6 +466,7 @@ set_status(FunctionCallInfo fcinfo, const char *status)
 
 	require_args(fcinfo, names, lengthof(names));
 	SPI_connect();
+	loyalty_check_version();
 	args[0] = ARG(Int32GetDatum(find_program(PG_GETARG_DATUM(0))));
 	args[1] = fcinfo->args[1];
 	args[2] = ARG(CStringGetTextDatum(status));

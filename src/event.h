@@ -61,7 +61,8 @@ extern bool event_apply(Call *call, int amount_arg, int items_arg,
 /* The row of an event as it came to, where it is not the posted one. */
 typedef const JournalRow *(*EventRow) (void *context, int64 journal_id);
 extern void event_refund_again(Call *call, JournalRow *row, int64 journal_id,
-							   EventRow event_row, void *context);
+							   Jsonb *data, EventRow event_row,
+							   void *context);
 extern bool items_parse(Call *call, const Jsonb *json, CartLines *list);
 extern bool item_quantity(Call *call, const JsonbValue *value, int line,
 						  int64 *qty);

@@ -79,7 +79,6 @@ typedef struct Refund
 	int64		journal_id;
 	int64		amount;
 	bool		in_units;		/* made when there was nothing but spends */
-	bool		replaced;		/* to be recorded anew, as the order is now */
 	int64	   *line_net;		/* of it, by line; NULL: not known */
 } Refund;
 
@@ -89,6 +88,7 @@ typedef struct Order
 	int			nrows;
 	OrderRow   *rows;
 	bool		has_event;
+	bool		replaced;		/* only to be recorded anew, as it is now */
 	bool		mixed_units;	/* of its spends */
 	int32		unit_id;		/* of its spends */
 	int			scale;			/* of its amount */
@@ -130,8 +130,7 @@ static Statement select_order = {
 
 static Statement select_refunds = {
 	"SELECT j.amount, d.data -> 'lines', j.journal_id,"
-	" j.unit_id IS NOT NULL,"
-	" coalesce(d.data -> 'data' -> 'replaced' = 'true', false)"
+	" j.unit_id IS NOT NULL"
 	" FROM loyalty.journal j"
 	" LEFT JOIN loyalty.event_data d USING (member_id, journal_id)"
 	" WHERE j.member_id = $1 AND j.reverses = $2 AND j.kind = 'refund'"
@@ -443,7 +442,6 @@ load_refunds(const Call *call, Order *order)
 		refund->amount = statement_int64_or(i, 1, 0);
 		refund->journal_id = DatumGetInt64(statement_notnull(i, 3));
 		refund->in_units = DatumGetBool(statement_notnull(i, 4));
-		refund->replaced = DatumGetBool(statement_notnull(i, 5));
 		if (refund->in_units == !order->has_event)
 			order->before = amount_add(order->before, refund->amount);
 		if (lines != NULL && order->lines.n > 0)
@@ -847,11 +845,23 @@ award_taken_back(const Order *order, const OrderRow *row, const Award *award,
 					  nrefunds);
 }
 
-/* Is the order taken back only to be recorded anew, as it is now? */
-static bool
-is_replaced(const Call *call)
+/* The refund being made is the last one, newer than every row. */
+static void
+add_this_refund(Order *order)
 {
-	Jsonb	   *data = call_jsonb(call, REFUND_DATA);
+	Refund	   *refund = &order->refunds[order->nrefunds];
+
+	refund->journal_id = PG_INT64_MAX;
+	refund->amount = order->now;
+	refund->in_units = !order->has_event;
+	if (order->lines.n > 0)
+		refund->line_net = order->now_net;
+}
+
+/* Do the data of a refund, an object, say that the order comes anew? */
+static bool
+is_replaced(Jsonb *data)
+{
 	JsonbValue	buffer;
 	JsonbValue *value = data == NULL ? NULL :
 		getKeyJsonValueFromContainer(&data->root, "replaced",
@@ -860,24 +870,10 @@ is_replaced(const Call *call)
 	return value != NULL && value->type == jbvBool && value->val.boolean;
 }
 
-/* The refund being made is the last one, newer than every row. */
-static void
-add_this_refund(const Call *call, Order *order)
-{
-	Refund	   *refund = &order->refunds[order->nrefunds];
-
-	refund->journal_id = PG_INT64_MAX;
-	refund->amount = order->now;
-	refund->in_units = !order->has_event;
-	refund->replaced = is_replaced(call);
-	if (order->lines.n > 0)
-		refund->line_net = order->now_net;
-}
-
 static void
 take_back_awards(Call *call, const Order *order, JournalRow *journal_row)
 {
-	bool		keep_metrics = !order->refunds[order->nrefunds].replaced &&
+	bool		keep_metrics = !order->replaced &&
 		call->decision.program->tier_refund == TIER_REFUND_NEVER;
 	int64	   *from = palloc(sizeof(int64) * Max(order->nawards, 1));
 	int64	   *until = palloc(sizeof(int64) * Max(order->nawards, 1));
@@ -1045,16 +1041,18 @@ refund_replays(Call *call)
 /*
  * Makes a refund of the past again, which took row->reverses back by the
  * journal row of that id: as much of the order as then, but of what its
- * events came to this time.  The tier is left to the caller.
+ * events came to this time.  data are what the refund said, or NULL.  The
+ * tier is left to the caller.
  */
 void
 event_refund_again(Call *call, JournalRow *row, int64 journal_id,
-				   EventRow event_row, void *context)
+				   Jsonb *data, EventRow event_row, void *context)
 {
 	Order		order;
 
 	memset(&order, 0, sizeof(Order));
 	order.ref = row->reverses;
+	order.replaced = is_replaced(data);
 	order.until = journal_id + 1;
 	order.event_row = event_row;
 	order.context = context;
@@ -1085,9 +1083,10 @@ loyalty_event_refund(PG_FUNCTION_ARGS)
 		row->amount = order.now;
 		if (!order.has_event)
 			row->unit_id = order.unit_id;
-		add_this_refund(&call, &order);
+		add_this_refund(&order);
 		if (call_data(&call, REFUND_DATA, REFUND_ITEMS))
 		{
+			order.replaced = is_replaced(call_jsonb(&call, REFUND_DATA));
 			keep_lines(&order, row);
 			/* in this order, or what returns could be forgiven first */
 			give_back_spends(&call, &order, row);

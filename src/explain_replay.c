@@ -466,7 +466,8 @@ static void
 replay_refund(Call *work, SimState *state, const PastCall *call,
 			  JournalRow *row)
 {
-	event_refund_again(work, row, call->journal_id, awarded_row, state);
+	event_refund_again(work, row, call->journal_id, call->data, awarded_row,
+					   state);
 	find_earlier_tier(&work->decision, state);
 	decide_tier_refund(&work->decision, row);
 }

@@ -11,6 +11,7 @@
 #include "loyalty.h"
 
 #include "commands/trigger.h"
+#include "common/int.h"
 #include "utils/array.h"
 #include "utils/rel.h"
 
@@ -145,19 +146,46 @@ text_of(HeapTuple tuple, TupleDesc tupdesc, const char *name)
 	return SPI_getvalue(tuple, tupdesc, SPI_fnumber(tupdesc, name));
 }
 
-/* Counts the version up when a rule is changed. */
+static Statement select_last_version = {
+	"SELECT coalesce(max(version), 0) FROM loyalty.rule_version"
+	" WHERE rule_id = $1",
+	1, {INT4OID}
+};
+
+/*
+ * Counts the version up when a rule is changed; one that is there anew goes on
+ * where the one before it ended.  What is restored is later than that already.
+ */
 static HeapTuple
 next_version(TriggerData *trigger, HeapTuple tuple)
 {
 	TupleDesc	tupdesc = trigger->tg_relation->rd_att;
 	int			number = SPI_fnumber(tupdesc, "version");
-	bool		isnull;
+	NullableDatum args[] = {column_arg(tuple, tupdesc, "rule_id")};
+	NullableDatum given = column_arg(tuple, tupdesc, "version");
 	Datum		version;
+	int32		last;
+	int32		next;
 
-	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	if (given.isnull && !TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 		return tuple;
-	version = column(trigger->tg_trigtuple, tupdesc, "version", &isnull);
-	version = Int32GetDatum(DatumGetInt32(version) + 1);
+	statement_run(&select_last_version, args, false);
+	last = DatumGetInt32(statement_notnull(0, 1));
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	{
+		bool		isnull;
+		Datum		before = column(trigger->tg_trigtuple, tupdesc, "version",
+									&isnull);
+
+		last = Max(last, DatumGetInt32(before));
+	}
+	else if (DatumGetInt32(given.value) > last)
+		return tuple;
+	if (pg_add_s32_overflow(last, 1, &next))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("rule has too many versions")));
+	version = Int32GetDatum(next);
 	return SPI_modifytuple(trigger->tg_relation, tuple, 1, &number, &version,
 						   NULL);
 }

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(132);
+SELECT plan(137);
 
 SELECT loyalty.program_create('Other', 'GBP', 'Europe/London') AS other \gset
 INSERT INTO loyalty.program_event (program_id, event) VALUES (:other, 'foreign');
@@ -128,13 +128,19 @@ SET loyalty.now = '2026-03-16 12:00+00';
 UPDATE loyalty.rule SET name = 'c', version = 99 WHERE name = 'a';
 SELECT is((SELECT version FROM loyalty.rule WHERE name = 'c'), 3, 'version 3, whatever was written');
 UPDATE loyalty.rule SET priority = priority + 1;
-SELECT rule_id AS id FROM loyalty.rule WHERE name = 'c' \gset
+SELECT rule_id AS id, unit_id AS points FROM loyalty.rule WHERE name = 'c' \gset
 DELETE FROM loyalty.rule WHERE name = 'c';
 SELECT results_eq(format($$SELECT version, (definition ->> 'award')::int, definition ->> 'name', (definition ->> 'priority')::int, replaced_at
 	FROM loyalty.rule_version WHERE rule_id = %s ORDER BY 1$$, :id),
 	$$VALUES (1, 1, 'a', 100, '2026-03-15 12:00+00'::timestamptz), (2, 2, 'a', 100, '2026-03-16 12:00+00'), (3, 2, 'c', 100, '2026-03-16 12:00+00'),
 		(4, 2, 'c', 101, '2026-03-16 12:00+00')$$, 'rule_version has what it was, change by change');
 SELECT is((SELECT count(*) FROM loyalty.rule_version WHERE definition ->> 'name' = 'b'), 1::bigint, 'and what a statement for many has changed');
+
+-- The number of a version is given once.
+INSERT INTO loyalty.rule (rule_id, program_id, event, unit_id, kind, award, name) VALUES (:id, :shop, 'purchase', :points, 'fixed', 1, 'anew');
+SELECT is((SELECT version FROM loyalty.rule WHERE name = 'anew'), 5, 'a rule of an earlier one''s id goes on counting');
+DELETE FROM loyalty.rule WHERE name = 'anew';
+SELECT is((SELECT string_agg(version::text, ' ' ORDER BY version) FROM loyalty.rule_version WHERE rule_id = :id), '1 2 3 4 5', 'and nothing is lost');
 
 -- An award names the version by which it was judged
 CALL pg_temp.enroll('Shop', 'ann');
@@ -145,6 +151,12 @@ UPDATE loyalty.rule SET award = 5;
 SELECT FROM loyalty.purchase(pg_temp.id('ann'), 1, 'o2');
 SELECT is((SELECT jsonb_agg(a - 'rule' - 'base' - 'desired' ORDER BY ref) FROM loyalty.journal JOIN loyalty.event_data d USING (member_id, journal_id),
 	jsonb_array_elements(d.data -> 'awards') a), '[{"granted": 1}, {"version": 2, "granted": 5}]', 'an award names the version, unless it is the first');
+
+SELECT lives_ok($$UPDATE loyalty.rule SET version = 0$$, 'a version that is written counts for nothing');
+INSERT INTO loyalty.rule (program_id, event, unit_id, kind, award, name, version) VALUES (:shop, 'purchase', :points, 'fixed', 1, 'last', 2147483647);
+SELECT throws_ok($$UPDATE loyalty.rule SET award = 2 WHERE name = 'last'$$, '22003', NULL, 'nor does it begin anew at the end of all numbers');
+INSERT INTO loyalty.rule (program_id, event, unit_id, kind, award, name, version) VALUES (:shop, 'purchase', :points, 'fixed', 1, 'below', -5);
+SELECT is((SELECT version FROM loyalty.rule WHERE name = 'below'), 1, 'nor before the first');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();

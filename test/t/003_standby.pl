@@ -47,10 +47,14 @@ for my $verb (sort keys %verbs)
     is(sqlstate($standby, 'shop', shop_clock() . "; SELECT * FROM $try"),
         '25006', "$verb: refused in mode try too");
 }
-for my $call ('loyalty.account_settle(m(1))', 'loyalty.rebuild(m(1))', 'loyalty.next_id()',
-    q{loyalty.program_create('other', 'EUR', 'UTC')}, q{loyalty.setup_roles('other')})
+for my $call (shop_writes())
 {
     is(sqlstate($standby, 'shop', "SELECT * FROM $call"), '25006', "$call: refused");
+}
+for my $call (q{CALL loyalty.ingest('shop', 'staged')}, q{CALL loyalty.import_members('shop', 'old_member', restart => true)},
+    q{INSERT INTO web_order VALUES ('new', '1', 9, loyalty.now())})
+{
+    is(sqlstate($standby, 'shop', $call), '25006', "$call: refused");
 }
 
 # A replay writes nothing, so it could be answered; what counts is that the
@@ -63,6 +67,8 @@ $primary->stop('immediate');
 $standby->promote;
 is(sqlstate($standby, 'shop', shop_clock() . "; SELECT * FROM $verbs{$_}"), '', "$_: done after the promotion")
   for qw(purchase enroll capture);
+is(sqlstate($standby, 'shop', shop_clock() . q{; INSERT INTO web_order VALUES ('new', '1', 9, loyalty.now())}), '', 'orders flow in after the promotion');
+is(sqlstate($standby, 'shop', shop_clock() . q{; CALL loyalty.ingest('shop', 'staged', restart => true)}), '', 'and a load runs');
 books_agree($standby, 'shop', 'after the promotion');
 
 $standby->stop;

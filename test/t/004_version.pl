@@ -31,9 +31,21 @@ for my $verb (sort keys %verbs)
 
 my $member = $node->safe_psql('shop', 'SELECT min(member_id) FROM loyalty.account');
 for my $read ("balance($member)", "statement($member)", q{find('shop', 'customer_no', '1')},
-    q{member_get('shop', 'customer_no', '1')}, "account_settle($member)", "rebuild($member)")
+    q{member_get('shop', 'customer_no', '1')}, "account_settle($member)", "rebuild($member)",
+    "tier_current($member)", "tier_progress($member)", "tier_at($member, loyalty.now())",
+    "explain($member, (SELECT max(journal_id) FROM loyalty.journal WHERE member_id = $member AND kind = 'event'))",
+    q{simulate('shop', 'spring')}, "tag_add($member, 'new')", q{campaign_start('shop', 'spring')}, q{budget_set('shop', 'stars', 5)},
+    q{rule_limit((SELECT min(rule_id) FROM loyalty.rule), 'day', 10)}, q{ingest_batch('shop', '{}', 'file')}, q{import_batch('shop', '{}', 'file')},
+    q{attach('web_order', 'shop', member => 'customer', amount => 'price', ref => 'no', identity => 'customer_no')},
+    q{attach_set('web_order', NULL, NULL, 'new', 5, loyalty.now(), NULL, '{}', true)}, q{reconcile('web_order')})
 {
     is(sqlstate($node, 'shop', "SELECT * FROM loyalty.$read"), 'LY904', "$read: refused");
+}
+
+for my $call (q{CALL loyalty.ingest('shop', 'staged')}, q{CALL loyalty.import_members('shop', 'old_member')},
+    q{INSERT INTO web_order VALUES ('new', '1', 9, loyalty.now())})
+{
+    is(sqlstate($node, 'shop', $call), 'LY904', "$call: refused");
 }
 
 my ($status, $out, $err) = $node->psql('shop', "SELECT * FROM loyalty.redeem($member, 1, key => 'k')",

@@ -11,7 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node create_shop shop_verbs shop_reads shop_clock
+our @EXPORT = qw(new_node create_shop shop_verbs shop_writes shop_reads shop_clock
   sqlstate books_agree state_hash);
 
 # A server that runs, with nothing in it.
@@ -28,7 +28,9 @@ sub new_node
 }
 
 # A database with two programmes, in which a year has passed: members with
-# every status, vested, pending and lapsed value, debt, holds in every state.
+# every status, vested, pending and lapsed value, debt, holds in every state,
+# rules old and new with limits and budgets, streaks, tiers, an attached table,
+# loads.
 sub create_shop
 {
     my ($node, $db) = @_;
@@ -52,6 +54,7 @@ $$;
 SELECT clock(0);
 SELECT loyalty.program_create('shop', 'EUR', 'Europe/Berlin', vest_days => 7);
 SELECT loyalty.program_create('cafe', 'JPY', 'Asia/Tokyo');
+UPDATE loyalty.program SET ref_scope = 'program' WHERE name = 'cafe';
 INSERT INTO loyalty.tier (program_id, code, rank, valid_months, grace_days)
     SELECT program_id, t.code, t.rank, t.months, t.grace
     FROM loyalty.program, (VALUES ('base', 0, NULL, 0), ('silver', 1, 3, 0), ('gold', 2, 6, 10)) t (code, rank, months, grace)
@@ -79,11 +82,43 @@ UPDATE loyalty.rule SET award = 4 WHERE event = 'share';
 SELECT count(loyalty.budget_set('shop', 'points', 1000, 'spring', 4));
 SELECT count(loyalty.rule_limit(rule_id, 'month', 6, counter => 'monthly')) FROM loyalty.rule WHERE event = 'share';
 
+-- rules for purchases, with limits and a budget
+INSERT INTO loyalty.campaign (program_id, name, status)
+    SELECT program_id, 'summer', 'live' FROM loyalty.program WHERE name = 'shop';
+INSERT INTO loyalty.rule_group (program_id, name, combine) SELECT program_id, 'toys', 'best' FROM loyalty.program WHERE name = 'shop';
+INSERT INTO loyalty.collection (program_id, name) SELECT program_id, 'toys' FROM loyalty.program WHERE name = 'shop';
+INSERT INTO loyalty.collection_item (program_id, collection, kind, value)
+    SELECT program_id, 'toys', 'sku', 'A' FROM loyalty.program WHERE name = 'shop';
+INSERT INTO loyalty.calendar_day (program_id, calendar, day) SELECT program_id, 'days', '2025-06-01' FROM loyalty.program;
+INSERT INTO loyalty.unit (program_id, code, kind, scale) SELECT program_id, 'stars', 'points', 1 FROM loyalty.program WHERE name = 'shop';
+INSERT INTO loyalty.rule (program_id, event, unit_id, name, kind, award, per, campaign_id, rule_group, collection, condition, calendar, tags,
+        once_per_target, cooldown, base, step_from, step_award)
+    SELECT u.program_id, r.event, u.unit_id, r.name, r.kind, r.award, r.per,
+        (SELECT campaign_id FROM loyalty.campaign WHERE name = 'summer' AND r.campaign), r.rule_group, r.collection, r.condition::jsonpath, r.calendar, r.tags,
+        coalesce(r.once, false), r.cooldown, coalesce(r.base, 'amount'), r.step_from, r.step_award
+    FROM loyalty.unit u, jsonb_to_recordset('[
+        {"event": "purchase", "name": "pieces", "kind": "per_quantity", "award": 1.5, "per": 1, "campaign": true, "collection": "toys", "rule_group": "toys"},
+        {"event": "purchase", "name": "large", "kind": "multiplier", "award": 2, "rule_group": "toys", "condition": "$.order.amount > 150"},
+        {"event": "purchase", "name": "on days", "kind": "fixed", "award": 3, "calendar": "days", "tags": "{vip}"},
+        {"event": "check_in", "name": "streak", "kind": "steps", "base": "streak", "step_from": "{1,3}", "step_award": "{0.5,4}"},
+        {"event": "review", "name": "review", "kind": "fixed", "award": 2, "once": true},
+        {"event": "referral", "name": "referral", "kind": "fixed", "award": 1, "cooldown": "10 days"}]')
+        AS r (event text, name text, kind text, award numeric, per numeric, campaign boolean, collection text, rule_group text, condition text, calendar text, tags text[],
+            once boolean, cooldown interval, base text, step_from numeric[], step_award numeric[])
+    WHERE u.code = 'stars';
+SELECT loyalty.rule_limit(rule_id, 'year', 60, counter => 'stars_a_year') FROM loyalty.rule WHERE name = 'pieces';
+SELECT loyalty.rule_limit(rule_id, 'lifetime', 3, counts => 'times') FROM loyalty.rule WHERE name = 'review';
+SELECT loyalty.budget_set('shop', 'stars', 900, campaign => 'summer', slots => 3);
+SELECT loyalty.budget_set('shop', 'stars', 100000);
+CREATE TABLE web_order (no text PRIMARY KEY, customer text, price numeric(12,2), paid_at timestamptz);
+SELECT loyalty.attach('web_order', 'shop', member => 'customer', amount => 'price', ref => 'no', at => 'paid_at', identity => 'customer_no');
+
 SELECT count(r) FROM generate_series(1, 20) no, loyalty.enroll('shop',
     jsonb_build_object('customer_no', no::text, 'email', 'c' || no || '@example.com'),
     profile => '{"name": "Ada"}') r;
 SELECT count(r) FROM generate_series(1, 3) no, loyalty.enroll('cafe',
     jsonb_build_object('customer_no', no::text)) r;
+SELECT loyalty.tag_add(m(no), 'vip') FROM generate_series(1, 5) no;
 
 DO $$
 BEGIN
@@ -95,7 +130,15 @@ BEGIN
                               jsonb_build_object('sku', 'B', 'price', 10.50 * no + week - 8.50)),
             '{"channel": "web", "store": "S1", "device": "phone"}')
         WHERE no % 5 <> week % 5;
+        PERFORM * FROM generate_series(1, 20, 6) no, loyalty.record(m(no), 'referral', key => 's' || week);
         IF week % 6 = 5 THEN
+            UPDATE loyalty.rule SET award = award + 0.1 WHERE name = 'referral';
+            FOR day IN 0..week % 4 LOOP
+                PERFORM clock(week * 7 + day);
+                PERFORM * FROM generate_series(2, 20, 5) no, loyalty.record(m(no), 'check_in', key => 'c' || week || '-' || day);
+            END LOOP;
+            PERFORM * FROM generate_series(2, 20, 5) no, loyalty.record(m(no), 'review', data => '{"target": "A"}', key => 'v' || week);
+            INSERT INTO web_order SELECT 'w' || week || '-' || no, no::text, 3 * no, loyalty.now() FROM generate_series(18, 22) no;
             PERFORM * FROM generate_series(1, 20) no,
                 loyalty.redeem(m(no), 20 + no, ref => 'order-' || week, mode => 'try');
             PERFORM * FROM generate_series(1, 20, 3) no, loyalty.refund(m(no),
@@ -115,6 +158,14 @@ SELECT d.program_id, d.campaign_id, 'purchase', u.unit_id, 'multiplier', 2
 FROM draft d JOIN loyalty.unit u ON u.program_id = d.program_id AND u.code = 'points';
 
 SELECT clock(385);
+DELETE FROM loyalty.rule WHERE name = 'on days';
+UPDATE web_order SET price = price + 1 WHERE no LIKE 'w47-%';
+DELETE FROM web_order WHERE no LIKE 'w53-%';
+CREATE TABLE old_member AS SELECT i AS number, jsonb_build_object('card', 'old-' || i) AS identities FROM generate_series(1, 3) i;
+CREATE TABLE old_lot AS SELECT i AS number, 'points' AS unit, 100 * i AS amount FROM generate_series(1, 3) i;
+CALL loyalty.import_members('shop', 'old_member', 'old_lot');
+CREATE TABLE staged AS SELECT jsonb_build_object('customer_no', i) AS identities, 10 * i AS amount, 'st-' || i AS ref FROM generate_series(19, 22) i;
+CALL loyalty.ingest('shop', 'staged');
 SELECT count(r) FROM loyalty.purchase(loyalty.find('cafe', 'customer_no', '1'), 5000, 'order-1') r;
 SELECT count(r) FROM loyalty.transfer(m(5), m(6), 25, key => 't1') r;
 SELECT count(r) FROM loyalty.adjust(m(7), 500, 'points', 'goodwill', expires_on => '2027-12-31', key => 'a1') r;
@@ -162,6 +213,7 @@ sub shop_verbs
         adjust => q{loyalty.adjust(m(1), 10, 'points', 'gift', key => 'new')},
         identity_add => q{loyalty.identity_add(m(1), 'card', '1234')},
         identity_remove => q{loyalty.identity_remove(m(1), 'email', 'c1@example.com')},
+        import_member => q{loyalty.import_member('shop', '{"card": "old-9"}', state => '{"tier": "silver", "lots": [{"unit": "points", "amount": 5}]}')},
         tier_review => q{loyalty.tier_review(m(1))},
         tier_grant => q{loyalty.tier_grant(m(1), 'gold', 'test')},
         member_freeze => q{loyalty.member_freeze(m(1), 'test')},
@@ -169,6 +221,27 @@ sub shop_verbs
         member_close => q{loyalty.member_close(m(1), 'test')},
         member_reopen => q{loyalty.member_reopen(m(4), 'test')},
     );
+}
+
+# Other calls that write, each as what follows SELECT.
+sub shop_writes
+{
+    return (
+        q{loyalty.account_settle(m(1))},
+        q{loyalty.rebuild(m(1))},
+        q{loyalty.next_id()},
+        q{loyalty.program_create('other', 'EUR', 'UTC')},
+        q{loyalty.setup_roles('other')},
+        q{loyalty.tag_add(m(1), 'new')},
+        q{loyalty.tag_remove(m(1), 'vip')},
+        q{loyalty.campaign_pause('shop', 'spring')},
+        q{loyalty.budget_set('shop', 'stars', 950, campaign => 'summer')},
+        q{loyalty.rule_limit((SELECT rule_id FROM loyalty.rule WHERE name = 'referral'), 'day', 10)},
+        q{loyalty.ingest_batch('shop', ARRAY[('1', m(1), NULL, NULL, 5, 'batch-1', NULL, NULL, NULL, NULL, NULL)]::loyalty.ingest_row[], 'file')},
+        q{loyalty.import_batch('shop', ARRAY[('1', '{"card": "old-8"}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::loyalty.import_row[], 'file')},
+        q{loyalty.attach('web_order', 'shop', member => 'customer', amount => 'price', ref => 'no', identity => 'customer_no')},
+        q{loyalty.detach('web_order')},
+        q{loyalty.attach_set('web_order', m(1), NULL, 'new', 5, loyalty.now(), NULL, '{}', true)});
 }
 
 # Queries that write nothing and whose answers depend on the shop alone.
@@ -189,9 +262,15 @@ sub shop_reads
         q{loyalty.tier_current(m(8))},
         q{loyalty.tier_at(m(8), '2025-11-30')},
         q{loyalty.tier_progress(m(8))},
+        q{loyalty.explain(m(2), (SELECT max(journal_id) FROM loyalty.journal WHERE member_id = m(2) AND event = 'purchase'))},
+        q{loyalty.explain(m(2), (SELECT max(journal_id) FROM loyalty.journal WHERE member_id = m(2) AND event = 'check_in'))},
+        q{loyalty.simulate('shop', 'summer', '2025-12-01', '2026-02-01')},
+        q{loyalty.simulate_postings('shop', 'summer', '2026-01-01', '2026-02-01')},
+        q{loyalty.import_total('shop')},
+        q{loyalty.reconcile('web_order')},
+        q{loyalty.attach_count('web_order')},
         q{loyalty.statement(m(1))},
         q{loyalty.statement(m(9), '2026-01-01', '2026-12-31', 'points')},
-        q{loyalty.explain(m(1), (SELECT max(journal_id) FROM loyalty.journal WHERE member_id = m(1) AND event = 'purchase'))},
         q{loyalty.simulate('shop', 'double', '2025-06-01', '2025-07-01')},
         q{loyalty.simulate_postings('shop', 'double', '2025-06-01', '2025-07-01')},
         q{loyalty.simulate_tiers('shop', 'double')},
