@@ -1,15 +1,34 @@
 -- Batch ingestion: the same orders loaded by ingest(), by set-based statements that
 -- write the same rows in batches of the same size, and, a part of them, one by one
 -- by the PL/pgSQL program. In turn, a part at a time.
--- Variables: orders
+-- Variables: orders, members (more than those with a history are made)
 \set ON_ERROR_STOP on
 \set parts 4
 
+SELECT count(loyalty.enroll('bench', jsonb_build_object('card', 'C' || n)))
+FROM bench.setting s, generate_series(s.members, :members - 1) n \g /dev/null
+INSERT INTO floor.account
+SELECT (jsonb_populate_record(NULL::floor.account,
+	to_jsonb(a) - 'wallet' || jsonb_build_object('wallet', '\x' || repeat('00', 200)))).*
+FROM loyalty.account a
+WHERE NOT EXISTS (SELECT FROM floor.account f WHERE f.member_id = a.member_id);
+INSERT INTO plpgsql.member (member_id, program_id, points, tier_id, tier_since)
+SELECT a.member_id, 1, 0, 1, current_date
+FROM loyalty.account a
+WHERE NOT EXISTS (SELECT FROM plpgsql.member m WHERE m.member_id = a.member_id);
+
+CREATE TABLE bench.batch_member AS
+SELECT row_number() OVER (ORDER BY member_id) - 1 AS n, member_id FROM loyalty.account;
 CREATE TABLE bench.orders AS
-SELECT s.first + s.stride * ((s.members * random())::bigint % s.members) AS member_id,
-	(1000 + (29000 * random())::int) / 100.0 AS amount, 'batch-' || n AS ref, 'load-' || n AS key,
-	now() - n % 1000 * interval '1 second' AS at, n % :parts AS part
-FROM bench.setting s, generate_series(1, :orders) n;
+SELECT m.member_id, o.amount, o.ref, o.key, o.at, o.part
+FROM (
+	SELECT (random() * (SELECT max(n) FROM bench.batch_member))::bigint AS m,
+		(1000 + (29000 * random())::int) / 100.0 AS amount, 'batch-' || n AS ref, 'load-' || n AS key,
+		now() - n % 1000 * interval '1 second' AS at, n % :parts AS part
+	FROM generate_series(1, :orders) n) o
+JOIN bench.batch_member m ON m.n = o.m
+ORDER BY random();
+VACUUM (ANALYZE);
 CREATE TABLE bench.ingested (part int, variant text, orders bigint, seconds numeric);
 
 CREATE PROCEDURE bench.split(parts int) LANGUAGE plpgsql AS $$
@@ -23,12 +42,44 @@ CALL bench.split(:parts);
 
 -- What a hand-written loader would send for each batch, with constants where the
 -- extension has to think.
+CREATE PROCEDURE bench.floor_batch() LANGUAGE plpgsql AS $$
+BEGIN
+	SET LOCAL client_min_messages = warning;
+	DROP TABLE IF EXISTS pg_temp.batch;
+	CREATE TEMP TABLE batch (member_id bigint, id bigint, cents bigint, ref text, key text, at timestamptz, place tid);
+END;
+$$;
+CREATE PROCEDURE bench.floor_write() LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO floor.journal (member_id, journal_id, effective_at, recorded_at, amount, program_id,
+		tier_before, tier_after, kind, event, key, ref, actor, request_hash)
+	SELECT member_id, id, at, clock_timestamp(), cents, 1, 3, 3, 'event', 'purchase', key, ref, 'postgres',
+		'\x00112233445566778899aabbccddeeff'
+	FROM batch;
+	INSERT INTO floor.entry (member_id, journal_id, amount, balance_after, program_id, unit_id,
+		vests_on, expires_on, rule_id, line, origin)
+	SELECT b.member_id, b.id, e.*
+	FROM batch b, LATERAL (VALUES
+		(155::bigint, 20000::bigint, 1, 1, NULL::date, '2030-01-31'::date, 1, 1::smallint, 'e'::"char"),
+		(b.cents, 2000000, 1, 2, '2029-01-01', NULL, 2, 2, 'e'),
+		(1, 14, 1, 3, '2029-01-01', NULL, 3, 3, 'e'),
+		(10, 20010, 1, 1, NULL, '2030-01-31', 4, 4, 'e'),
+		(15, 20025, 1, 1, NULL, '2030-01-31', 5, 5, 'e')) e;
+	INSERT INTO floor.event_data (member_id, journal_id, program_id, data)
+	SELECT member_id, id, 1, '{"awards": [{"rule": 1, "granted": 155}, {"rule": 2, "granted": 15500}, {"rule": 3, "granted": 1}, {"rule": 4, "granted": 10}, {"rule": 5, "granted": 15}]}'
+	FROM batch;
+	UPDATE floor.account a
+	SET wallet = set_byte(set_byte(a.wallet, 40, 1), 140, 2), last_event_at = b.at, last_purchase_at = b.at,
+		purchases = a.purchases + b.n
+	FROM (SELECT member_id, max(at) AS at, count(*) AS n FROM batch GROUP BY member_id) b
+	WHERE a.member_id = b.member_id;
+END;
+$$;
 CREATE PROCEDURE bench.floor_load(source regclass, batch int) LANGUAGE plpgsql AS $$
 DECLARE
 	last tid := '(0,0)';
 BEGIN
-	DROP TABLE IF EXISTS pg_temp.batch;
-	CREATE TEMP TABLE batch (member_id bigint, id bigint, cents bigint, ref text, key text, at timestamptz, place tid);
+	CALL bench.floor_batch();
 	LOOP
 		TRUNCATE batch;
 		EXECUTE format('INSERT INTO batch
@@ -36,28 +87,7 @@ BEGIN
 			FROM %s WHERE ctid > $1 LIMIT $2', source) USING last, batch;
 		SELECT max(place) INTO last FROM batch;
 		EXIT WHEN last IS NULL;
-		INSERT INTO floor.journal (member_id, journal_id, effective_at, recorded_at, amount, program_id,
-			tier_before, tier_after, kind, event, key, ref, actor, request_hash)
-		SELECT member_id, id, at, clock_timestamp(), cents, 1, 3, 3, 'event', 'purchase', key, ref, 'postgres',
-			'\x00112233445566778899aabbccddeeff'
-		FROM batch;
-		INSERT INTO floor.entry (member_id, journal_id, amount, balance_after, program_id, unit_id,
-			vests_on, expires_on, rule_id, line, origin)
-		SELECT b.member_id, b.id, e.*
-		FROM batch b, LATERAL (VALUES
-			(155::bigint, 20000::bigint, 1, 1, NULL::date, '2030-01-31'::date, 1, 1::smallint, 'e'::"char"),
-			(b.cents, 2000000, 1, 2, '2029-01-01', NULL, 2, 2, 'e'),
-			(1, 14, 1, 3, '2029-01-01', NULL, 3, 3, 'e'),
-			(10, 20010, 1, 1, NULL, '2030-01-31', 4, 4, 'e'),
-			(15, 20025, 1, 1, NULL, '2030-01-31', 5, 5, 'e')) e;
-		INSERT INTO floor.event_data (member_id, journal_id, program_id, data)
-		SELECT member_id, id, 1, '{"awards": [{"rule": 1, "granted": 155}, {"rule": 2, "granted": 15500}, {"rule": 3, "granted": 1}, {"rule": 4, "granted": 10}, {"rule": 5, "granted": 15}]}'
-		FROM batch;
-		UPDATE floor.account a
-		SET wallet = set_byte(set_byte(a.wallet, 40, 1), 140, 2), last_event_at = b.at, last_purchase_at = b.at,
-			purchases = a.purchases + b.n
-		FROM (SELECT member_id, max(at) AS at, count(*) AS n FROM batch GROUP BY member_id) b
-		WHERE a.member_id = b.member_id;
+		CALL bench.floor_write();
 		COMMIT;
 	END LOOP;
 END;
