@@ -193,9 +193,12 @@ DECLARE
 BEGIN
 	PERFORM loyalty.attach_check(source, mapping);
 	-- a time without a zone is one of the programme's clocks
-	SELECT coalesce(nullif(t.typbasetype, 0), t.oid) <> 'timestamptz'::regtype INTO is_local
-	FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-	WHERE a.attrelid = source AND a.attname = loyalty.attach_option(mapping, 'at');
+	WITH RECURSIVE base (type) AS (
+		SELECT a.atttypid FROM pg_attribute a
+		WHERE a.attrelid = source AND a.attname = loyalty.attach_option(mapping, 'at')
+		UNION ALL
+		SELECT t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.type WHERE t.typbasetype <> 0)
+	SELECT NOT bool_or(b.type = 'timestamptz'::regtype) INTO is_local FROM base b;
 	IF is_local THEN
 		at := format('(%s::timestamp AT TIME ZONE %L)', at, (SELECT p.time_zone FROM loyalty.program p
 			WHERE p.name = loyalty.attach_option(mapping, 'program')));

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(197);
+SELECT plan(198);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 CALL pg_temp.enroll('Shop', 'ann', 'bob', 'cat', 'dan', 'eve');
@@ -513,6 +513,17 @@ DELETE FROM shop.guest;
 SELECT loyalty.attach('shop.guest', 'Shop', on_refusal => 'raise');
 SELECT is(pg_temp.raised(format($$INSERT INTO shop.guest VALUES (%s, 'z3', 10, '2026-03-15 09:00+00')$$, :zoe)), 'LY501 member_id=' || :zoe, 'raise: the same');
 SELECT is(pg_temp.journal('zoe'), :'before', 'and nothing was booked there');
+
+-- A domain over a domain is what it is made of, also where the session has another time zone
+CREATE DOMAIN shop.moment AS timestamptz;
+CREATE DOMAIN shop.paid AS shop.moment;
+CREATE TABLE shop.domain (customer_id bigint, order_no text PRIMARY KEY, total numeric(12,2), paid_at shop.paid);
+SELECT loyalty.attach('shop.domain', 'Shop');
+INSERT INTO shop.domain VALUES (:tim, 'd1', 10, '2026-03-15 09:00+00');
+SET LOCAL TimeZone = 'America/Lima';
+SELECT is((SELECT paid FROM loyalty.attach_count('shop.domain', '2026-03-15 09:00+00', '2026-03-15 09:01+00')), 1::bigint, 'a domain over a domain of times');
+SET LOCAL TimeZone = 'UTC';
+DELETE FROM shop.domain;
 
 -- A row that is lost on its way to another partition
 CREATE TABLE shop.path (customer_id bigint, order_no text, total numeric(12,2), paid_at timestamptz, part int) PARTITION BY LIST (part);
