@@ -13,6 +13,8 @@ use Test::More;
 
 use constant CLIENTS => 4;
 use constant MEMBERS => 10;
+# each purchase earns one star, as long as there are any
+use constant STARS => 5000;
 
 my $files = PostgreSQL::Test::Utils::tempdir();
 my $node = new_node('main', conf => <<'CONF');
@@ -27,8 +29,19 @@ CREATE FUNCTION m(no int) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT loyalty.find('shop', 'customer_no', no::text)
 $$;
 SELECT loyalty.program_create('shop', 'EUR', 'UTC');
+INSERT INTO loyalty.campaign (program_id, name, status) SELECT program_id, 'stars', 'live' FROM loyalty.program;
+INSERT INTO loyalty.unit (program_id, code, kind) SELECT program_id, 'stars', 'points' FROM loyalty.program;
+INSERT INTO loyalty.rule (program_id, event, unit_id, name, kind, award, campaign_id)
+    SELECT program_id, 'purchase', unit_id, 'stars', 'fixed', 1, campaign_id
+    FROM loyalty.unit JOIN loyalty.campaign USING (program_id) WHERE code = 'stars';
+SELECT loyalty.rule_limit(rule_id, 'lifetime', 100000) FROM loyalty.rule WHERE name = 'stars';
+INSERT INTO loyalty.tier (program_id, code, rank) SELECT program_id, 't' || n, n FROM loyalty.program, generate_series(0, 40) n;
+INSERT INTO loyalty.tier_threshold (program_id, tier_id, unit_id, threshold, window_kind)
+    SELECT t.program_id, t.tier_id, u.unit_id, 50 * t.rank, 'lifetime'
+    FROM loyalty.tier t JOIN loyalty.unit u USING (program_id) WHERE u.code = 'orders' AND t.rank > 0;
 SELECT count(r) FROM generate_series(1, 10) no, loyalty.enroll('shop', jsonb_build_object('customer_no', no::text)) r;
 SQL
+$node->safe_psql('postgres', 'SELECT loyalty.budget_set(\'shop\', \'stars\', ' . STARS . ', campaign => \'stars\')');
 
 # The calls of one client in one round, as [key, call]: of every ten six
 # purchases of 7, two redemptions of 3, one transfer of 2 and one adjustment
@@ -115,6 +128,7 @@ sub repeat
 # What all that was ever sent must add up to, worked out from the calls.
 my %expected = map { $_ => 0 } 1 .. MEMBERS;
 my $sent = 0;
+my %purchases = map { $_ => 0 } 1 .. MEMBERS;
 
 sub expect
 {
@@ -124,6 +138,7 @@ sub expect
 
         $sent++;
         $expected{$member} += 7 if $call =~ /^purchase/;
+        $purchases{$member}++ if $call =~ /^purchase/;
         $expected{$member} -= 3 if $call =~ /^redeem/;
         $expected{$member} += 1 if $call =~ /^adjust/;
         if ($call =~ /^transfer\(m\(\d+\), m\((\d+)\)/)
@@ -198,9 +213,23 @@ for my $how (sort keys %crash)
     is( $node->safe_psql('postgres', 'SELECT string_agg(available::text, \' \' ORDER BY no) FROM generate_series(1, 10) no, loyalty.balance(m(no), \'points\')'),
         join(' ', map { $expected{$_} } 1 .. MEMBERS),
         "$how: after the repetition each call counts once");
+    # whatever is the order in which the calls came, nothing of the budget is
+    # lost and nothing given twice; and the tier goes by the purchases
+    my $all = 0;
+    $all += $_ for values %purchases;
+    my $stars = $all < STARS ? $all : STARS;
+    is($node->safe_psql('postgres', q{SELECT used, (SELECT sum(available) FROM generate_series(1, 10) no, loyalty.balance(m(no), 'stars'))
+            FROM loyalty.budget_status}), "$stars|$stars", "$how: $stars stars for $all purchases");
+    is($node->safe_psql('postgres', q{SELECT string_agg(tier, ' ' ORDER BY no) FROM generate_series(1, 10) no, loyalty.tier_current(m(no))}),
+        join(' ', map { my $rank = int($purchases{$_} / 50); 't' . ($rank < 40 ? $rank : 40) } 1 .. MEMBERS),
+        "$how: each member is in the tier of his purchases");
+    is($node->safe_psql('postgres', q{SELECT count(*) FROM loyalty.account a JOIN loyalty.tier t USING (tier_id)
+            WHERE t.rank <> (SELECT count(*) FROM loyalty.tier_history h WHERE h.member_id = a.member_id AND action = 'promoted')}),
+        '0', "$how: and was promoted step by step");
     books_agree($node, 'postgres', "after the repetition");
 }
 
+cmp_ok($node->safe_psql('postgres', 'SELECT remaining FROM loyalty.budget_status'), '==', 0, 'the budget came to its end');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM loyalty.journal WHERE key ~ '_'}),
     $sent, 'one journal row per call');
 $node->command_ok([ 'pg_amcheck', '--heapallindexed', '--parent-check', '--schema=loyalty', 'postgres' ],

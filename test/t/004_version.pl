@@ -37,7 +37,7 @@ for my $read ("balance($member)", "statement($member)", q{find('shop', 'customer
     q{simulate('shop', 'spring')}, "tag_add($member, 'new')", q{campaign_start('shop', 'spring')}, q{budget_set('shop', 'stars', 5)},
     q{rule_limit((SELECT min(rule_id) FROM loyalty.rule), 'day', 10)}, q{ingest_batch('shop', '{}', 'file')}, q{import_batch('shop', '{}', 'file')},
     q{attach('web_order', 'shop', member => 'customer', amount => 'price', ref => 'no', identity => 'customer_no')},
-    q{attach_set('web_order', NULL, NULL, 'new', 5, loyalty.now(), NULL, '{}', true)}, q{reconcile('web_order')})
+    q{attach_set('web_order', NULL, NULL, 'new', true, 5, loyalty.now(), NULL, '{}')}, q{reconcile('web_order')})
 {
     is(sqlstate($node, 'shop', "SELECT * FROM loyalty.$read"), 'LY904', "$read: refused");
 }

@@ -241,7 +241,7 @@ sub shop_writes
         q{loyalty.import_batch('shop', ARRAY[('1', '{"card": "old-8"}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::loyalty.import_row[], 'file')},
         q{loyalty.attach('web_order', 'shop', member => 'customer', amount => 'price', ref => 'no', identity => 'customer_no')},
         q{loyalty.detach('web_order')},
-        q{loyalty.attach_set('web_order', m(1), NULL, 'new', 5, loyalty.now(), NULL, '{}', true)});
+        q{loyalty.attach_set('web_order', m(1), NULL, 'new', true, 5, loyalty.now(), NULL, '{}')});
 }
 
 # Queries that write nothing and whose answers depend on the shop alone.
