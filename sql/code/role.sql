@@ -120,7 +120,7 @@ BEGIN
 			('worker', '{account_settle,tier_review,verify,now}'),
 			('reader', '{balance,tier_current,tier_at,tier_progress,now,unit_amount,wallet_balance,wallet_pending,wallet_debt,wallet_lots}'),
 			('pii', '{identity_canonical,find}'),
-			('auditor', '{statement,explain,verify}')
+			('auditor', '{statement,verify}')
 		) g (role, names) ON f.proname = ANY (g.names) OR g.names IS NULL
 		ORDER BY f.signature::text, g.role
 	LOOP

@@ -73,7 +73,7 @@ INSERT INTO call (name, roles) VALUES
 	('member_freeze', 'admin'), ('member_thaw', 'admin'), ('member_close', 'admin'), ('member_reopen', 'admin'),
 	('account_settle', 'admin worker'), ('verify', 'admin auditor worker'),
 	('tier_current', 'admin app auditor pii reader'), ('tier_at', 'admin app auditor pii reader'), ('tier_progress', 'admin app auditor pii reader'),
-	('tier_review', 'admin worker'), ('tier_grant', 'admin'), ('explain', 'admin app auditor'),
+	('tier_review', 'admin worker'), ('tier_grant', 'admin'), ('explain', 'admin app'),
 	('simulate', 'admin'), ('simulate_postings', 'admin'), ('simulate_tiers', 'admin'),
 	('ingest_batch', 'admin app'), ('ingest', 'admin'), ('ingest_open', 'admin'), ('ingest_position', 'admin'), ('ingest_close', 'admin'),
 	('import_member', 'admin'), ('import_batch', 'admin'), ('import_members', 'admin'), ('import_total', 'admin'),
