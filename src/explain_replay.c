@@ -563,7 +563,9 @@ keep_row(SimState *state, const JournalRow *row)
 
 	*copy = *row;
 	copy->postings = palloc(sizeof(Posting) * Max(row->npostings, 1));
-	memcpy(copy->postings, row->postings, sizeof(Posting) * row->npostings);
+	if (row->npostings > 0)
+		memcpy(copy->postings, row->postings,
+			   sizeof(Posting) * row->npostings);
 	if (row->awards != NULL)
 	{
 		copy->awards = palloc(VARSIZE(row->awards));
