@@ -28,6 +28,7 @@
 
 #include "postgres.h"
 
+#include "access/htup.h"
 #include "fmgr.h"
 #include "utils/date.h"
 #include "utils/timestamp.h"
@@ -69,6 +70,8 @@ typedef struct LoyaltyTypes
 } LoyaltyTypes;
 
 extern const LoyaltyTypes *loyalty_types(void);
+
+extern HeapTuple trigger_row(FunctionCallInfo fcinfo);
 
 extern void loyalty_check_version(void);
 extern TimestampTz loyalty_clock(void);

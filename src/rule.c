@@ -52,22 +52,6 @@ check_number(HeapTuple tuple, TupleDesc tupdesc, const char *column,
 						   scale)));
 }
 
-/* The row that a BEFORE INSERT OR UPDATE trigger is about. */
-static HeapTuple
-new_row(FunctionCallInfo fcinfo)
-{
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
-
-	if (!CALLED_AS_TRIGGER(fcinfo) ||
-		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
-		!TRIGGER_FIRED_BEFORE(trigger->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("must be called as a trigger before each row")));
-	return TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
-		trigger->tg_newtuple : trigger->tg_trigtuple;
-}
-
 /* A column of it, as an argument. */
 static NullableDatum
 column_arg(HeapTuple tuple, TupleDesc tupdesc, const char *column)
@@ -258,7 +242,7 @@ check_lapse(HeapTuple tuple, TupleDesc tupdesc)
 Datum
 loyalty_rule_check(PG_FUNCTION_ARGS)
 {
-	HeapTuple	tuple = new_row(fcinfo);
+	HeapTuple	tuple = trigger_row(fcinfo);
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	TupleDesc	tupdesc = trigger->tg_relation->rd_att;
 	NullableDatum args[] = {column_arg(tuple, tupdesc, "unit_id")};
@@ -412,7 +396,7 @@ check_reference(Statement *statement, const NullableDatum *args,
 Datum
 loyalty_config_reference(PG_FUNCTION_ARGS)
 {
-	HeapTuple	tuple = new_row(fcinfo);
+	HeapTuple	tuple = trigger_row(fcinfo);
 	Relation	relation = ((TriggerData *) fcinfo->context)->tg_relation;
 	TupleDesc	tupdesc = relation->rd_att;
 	NullableDatum args[2];

@@ -174,16 +174,8 @@ loyalty_rule_cap_check(PG_FUNCTION_ARGS)
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	NullableDatum args[lengthof(columns)];
 	TupleDesc	tupdesc;
-	HeapTuple	tuple;
+	HeapTuple	tuple = trigger_row(fcinfo);
 
-	if (!CALLED_AS_TRIGGER(fcinfo) ||
-		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
-		!TRIGGER_FIRED_BEFORE(trigger->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("must be called as a trigger before each row")));
-	tuple = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
-		trigger->tg_newtuple : trigger->tg_trigtuple;
 	tupdesc = trigger->tg_relation->rd_att;
 	SPI_connect();
 	for (int i = 0; i < lengthof(columns); i++)

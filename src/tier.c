@@ -238,22 +238,14 @@ Datum
 loyalty_tier_check(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	HeapTuple	tuple = trigger_row(fcinfo);
 	TupleDesc	tupdesc;
-	HeapTuple	tuple;
 	NullableDatum unit;
 	Datum		threshold;
 	bool		isnull;
 	int64		minor;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) ||
-		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
-		!TRIGGER_FIRED_BEFORE(trigger->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("must be called as a trigger before each row")));
 	tupdesc = trigger->tg_relation->rd_att;
-	tuple = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
-		trigger->tg_newtuple : trigger->tg_trigtuple;
 	SPI_connect();
 	unit.value = SPI_getbinval(tuple, tupdesc,
 							   SPI_fnumber(tupdesc, "unit_id"), &unit.isnull);
