@@ -149,6 +149,9 @@ time_field(Call *call, JsonbContainer *object, const char *name,
 	return true;
 }
 
+/* What is left of an int can be counted up to, purchase by purchase. */
+#define MAX_PURCHASES 1000000000
+
 /* How often and when the member bought, as the other system counted. */
 static bool
 take_purchases(Call *call, JsonbContainer *state)
@@ -163,7 +166,7 @@ take_purchases(Call *call, JsonbContainer *state)
 	if (purchases != NULL &&
 		(purchases->type != jbvNumeric ||
 		 amount_parse(purchases->val.numeric, 0, &n) != REFUSAL_NONE ||
-		 n < 0 || n > PG_INT32_MAX - account->purchases))
+		 n < 0 || n > MAX_PURCHASES - account->purchases))
 		return call_refuse(call, REFUSAL_DATA_INVALID,
 						   "purchases must be a number of purchases");
 	if (!time_field(call, state, "first_purchase_at", &first) ||

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(64);
+SELECT plan(65);
 
 SELECT loyalty.program_create('shop', 'GBP', 'Europe/London') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale, debt_policy, period) VALUES (:shop, 'wallet', 'money', 2, 'limit', NULL), (:shop, 'daily', 'counter', 0, 'debt', 'day');
@@ -110,6 +110,7 @@ SELECT is(pg_temp.refused(state::jsonb), reason, state) FROM (VALUES
 	('{"tier": "gold", "tier_since": "2026-03-16"}', 'time_in_future tier_since'),
 	('{"tier": "gold", "tier_since": "2026-03-10", "tier_until": "2026-03-09"}', 'period_inverted tier_until lies before tier_since'),
 	('{"purchases": -1}', 'data_invalid purchases must be a number of purchases'),
+	('{"purchases": 2147483647}', 'data_invalid purchases must be a number of purchases'),
 	('{"first_purchase_at": "2026-03-02", "last_purchase_at": "2026-03-01"}', 'period_inverted first_purchase_at lies after last_purchase_at'),
 	('{"last_purchase_at": "2026-03-16"}', 'time_in_future last_purchase_at=2026-03-16')) v (state, reason);
 SELECT is(pg_temp.state(), :'before', 'and nothing was written');

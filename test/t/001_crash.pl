@@ -14,7 +14,7 @@ use Test::More;
 use constant CLIENTS => 4;
 use constant MEMBERS => 10;
 # each purchase earns one star, as long as there are any
-use constant STARS => 5000;
+use constant STARS => 3500;
 
 my $files = PostgreSQL::Test::Utils::tempdir();
 my $node = new_node('main', conf => <<'CONF');
