@@ -1138,9 +1138,9 @@ award_lot(const Rule *rule, const Facts *facts, DateADT today)
 {
 	const Unit *unit = rule->unit;
 	const Tier *tier = facts->tier;
+	bool		by_tier = tier != NULL && unit->kind == UNIT_POINTS;
 	const Expiry *expiry = &unit->expiry;
-	int			vest_days = rule->vest_days >= 0 ? rule->vest_days :
-		unit->vest_days;
+	int			vest_days = unit->vest_days;
 	Lot			lot = {.unit_id = unit->unit_id, .origin = ORIGIN_EARNED};
 
 	if (unit->kind == UNIT_METRIC)
@@ -1151,11 +1151,16 @@ award_lot(const Rule *rule, const Facts *facts, DateADT today)
 	}
 	if (rule->has_expiry)
 		expiry = &rule->expiry;
-	else if (tier != NULL && tier->has_expiry && unit->kind == UNIT_POINTS)
+	else if (by_tier && tier->has_expiry)
 		expiry = &tier->expiry;
-	lot.vests_on = vest_days > 0 || facts->on > today ?
-		facts->on + vest_days : DATEVAL_NOBEGIN;
+	if (rule->vest_days >= 0)
+		vest_days = rule->vest_days;
+	else if (by_tier && tier->vest_days >= 0)
+		vest_days = tier->vest_days;
 	lot.expires_on = expiry_date(expiry, facts->on);
+	/* each says its own; what is earned can be used on one day at least */
+	lot.vests_on = vest_days > 0 || facts->on > today ?
+		Min(facts->on + vest_days, lot.expires_on) : DATEVAL_NOBEGIN;
 	return lot;
 }
 

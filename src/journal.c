@@ -239,15 +239,6 @@ journal_row_message(JournalRow *row, const char *code, const Unit *unit,
 					 amount_text(amount, unit->scale));
 }
 
-static int32
-int_or_zero(uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = statement_value(row, column, &isnull);
-
-	return isnull ? 0 : DatumGetInt32(value);
-}
-
 static bytea *
 column_bytea(uint64 row, int column)
 {
@@ -390,8 +381,8 @@ journal_read(int64 member_id, int64 journal_id)
 	row->hold_id = isnull ? 0 : DatumGetInt64(value);
 	value = statement_value(0, 3, &isnull);
 	row->outcome = isnull ? NULL : DatumGetJsonbPCopy(value);
-	row->tier_before = int_or_zero(0, 4);
-	row->tier_after = int_or_zero(0, 5);
+	row->tier_before = statement_int32_or(0, 4, 0);
+	row->tier_after = statement_int32_or(0, 5, 0);
 
 	n = statement_run(&select_entries, args, false);
 	for (uint64 i = 0; i < n; i++)

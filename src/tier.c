@@ -18,7 +18,7 @@ PG_FUNCTION_INFO_V1(loyalty_tier_check);
 static Statement select_tiers = {
 	"SELECT tier_id, code, rank, entry_match = 'all', retention_match = 'all',"
 	" valid_months, valid_round, grace_days, warn_days, demotion,"
-	" (multiplier * 1000)::int, expiry, expiry_count"
+	" (multiplier * 1000)::int, expiry, expiry_count, vest_days"
 	" FROM loyalty.tier WHERE program_id = $1 ORDER BY rank",
 	1, {INT4OID}
 };
@@ -123,15 +123,6 @@ place_of(const char *name, const char *const *names, int n)
 	elog(ERROR, "unknown word \"%s\" in the configuration of a tier", name);
 }
 
-static int
-int_or_zero(uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = statement_value(row, column, &isnull);
-
-	return isnull ? 0 : DatumGetInt32(value);
-}
-
 static const Unit *
 unit_of(const Tier *tier, int32 unit_id, const Unit *units, int nunits)
 {
@@ -173,7 +164,7 @@ load_thresholds(Tier *tier, const Unit *units, int nunits)
 							threshold->unit->code)));
 		threshold->window = place_of(window, window_names,
 									 lengthof(window_names));
-		threshold->months = int_or_zero(i, 5);
+		threshold->months = statement_int32_or(i, 5, 0);
 	}
 }
 
@@ -198,7 +189,7 @@ tier_load(int32 program_id, const Unit *units, int nunits, int *ntiers)
 		tier->rank = DatumGetInt32(statement_notnull(i, 3));
 		tier->entry_all = DatumGetBool(statement_notnull(i, 4));
 		tier->retention_all = DatumGetBool(statement_notnull(i, 5));
-		tier->valid_months = int_or_zero(i, 6);
+		tier->valid_months = statement_int32_or(i, 6, 0);
 		tier->valid_round = place_of(statement_text(i, 7), round_names,
 									 lengthof(round_names));
 		tier->grace_days = DatumGetInt32(statement_notnull(i, 8));
@@ -206,11 +197,12 @@ tier_load(int32 program_id, const Unit *units, int nunits, int *ntiers)
 		tier->demotion = place_of(statement_text(i, 10), demotion_names,
 								  lengthof(demotion_names));
 		tier->multiplier = DatumGetInt32(statement_notnull(i, 11));
+		tier->vest_days = statement_int32_or(i, 14, -1);
 		tier->has_expiry = expiry != NULL;
 		if (tier->has_expiry)
 		{
 			tier->expiry.policy = expiry_policy(expiry);
-			tier->expiry.count = int_or_zero(i, 13);
+			tier->expiry.count = statement_int32_or(i, 13, 0);
 		}
 	}
 	for (int i = 0; i < n; i++)

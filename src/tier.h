@@ -57,6 +57,7 @@ typedef struct Tier
 	int			warn_days;
 	TierDemotion demotion;
 	int			multiplier;		/* thousandths */
+	int			vest_days;		/* -1: the unit's */
 	bool		has_expiry;
 	Expiry		expiry;
 	int			nthresholds;

@@ -24,6 +24,7 @@ CREATE TABLE loyalty.tier (
 	-- of what is earned in this tier; NULL: the unit's own
 	expiry          text         CHECK (expiry IN ('never', 'days', 'months', 'end_of_month', 'end_of_year')),
 	expiry_count    int          CHECK (expiry_count >= 0),
+	vest_days       int          CHECK (vest_days BETWEEN 0 AND 3650),
 	UNIQUE (program_id, code),
 	UNIQUE (program_id, rank),
 	CHECK ((expiry IS NULL OR expiry = 'never') = (expiry_count IS NULL)),

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(60);
+SELECT plan(62);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale) VALUES
@@ -234,6 +234,21 @@ SELECT FROM loyalty.record(pg_temp.id('eve'), 'visit');
 SELECT is(pg_temp.lots('eve'), '8 e until 2026-03-31, 4 e from 2026-03-25 until 2026-04-14, '
 	'32 e from 2026-03-18 until 2026-04-15, 2 e until 2027-12-31, 1 e from 2026-03-18 until 2027-12-31, 16 e from 2026-03-18',
 	'vesting and expiry: of the unit, and of the rule');
+-- a tier of everybody comes between the two
+INSERT INTO loyalty.tier (program_id, code, rank, expiry, expiry_count, vest_days)
+SELECT program_id, 'all', 0, 'days', 60, 5 FROM loyalty.program WHERE name = 'Shop';
+CALL pg_temp.enroll('Shop', 'fay');
+SELECT FROM loyalty.record(pg_temp.id('fay'), 'visit');
+SELECT is(pg_temp.lots('fay'), '8 e until 2026-03-31, 4 e from 2026-03-25 until 2026-04-14, '
+	'32 e from 2026-03-20 until 2026-04-15, 2 e until 2026-05-14, 1 e from 2026-03-20 until 2026-05-14, 16 e from 2026-03-20',
+	'vesting and expiry: rule before tier before unit');
+-- whoever sets one of the two does not know the other
+UPDATE loyalty.tier SET vest_days = 100;
+CALL pg_temp.enroll('Shop', 'gus');
+SELECT FROM loyalty.record(pg_temp.id('gus'), 'visit');
+SELECT is(pg_temp.lots('gus'), '8 e until 2026-03-31, 4 e from 2026-03-25 until 2026-04-14, '
+	'32 e from 2026-04-15 until 2026-04-15, 2 e until 2026-05-14, 1 e from 2026-05-14 until 2026-05-14, 16 e from 2026-06-23',
+	'vesting and expiry: nothing lapses before it can be used');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();
