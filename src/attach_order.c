@@ -13,13 +13,11 @@
  */
 #include "attach.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
-#include "utils/resowner.h"
 
 #include "amount.h"
 #include "statement.h"
@@ -336,37 +334,6 @@ earn_next(const Source *source, const SourceOrder *order,
 					 order->moved || booked->generation > 0);
 }
 
-/* Runs work in a subtransaction, which stays if work returns true. */
-static void
-in_subtransaction(bool (*work) (void *argument), void *argument)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		if (work(argument))
-			ReleaseCurrentSubTransaction();
-		else
-			RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	if (error != NULL)
-		ReThrowError(error);
-}
-
 typedef struct Replacement
 {
 	const Source *source;
@@ -407,12 +374,12 @@ replace(const Source *source, const SourceOrder *order, const Booked *booked)
 {
 	Replacement replacement = {source, order, booked};
 
-	in_subtransaction(refund_and_earn, &replacement);
+	statement_attempt(refund_and_earn, &replacement);
 	if (replacement.answer.refusal == REFUSAL_NONE &&
 		replacement.answer.forgave)
 	{
 		replacement.earn_first = true;
-		in_subtransaction(refund_and_earn, &replacement);
+		statement_attempt(refund_and_earn, &replacement);
 	}
 	return replacement.answer;
 }

@@ -6,9 +6,7 @@
  */
 #include "event_enroll.h"
 
-#include "access/xact.h"
 #include "utils/builtins.h"
-#include "utils/resowner.h"
 
 #include "member.h"
 #include "statement.h"
@@ -120,6 +118,16 @@ enrolment_read(Enrolment *enrolment, int program_arg, int identities_arg,
 					   &enrolment->identities);
 }
 
+static bool
+insert_identities(void *argument)
+{
+	Enrolment  *enrolment = argument;
+
+	identity_insert(enrolment->program->program_id, enrolment->new_member_id,
+					&enrolment->identities, &enrolment->inserted);
+	return enrolment->inserted.n == enrolment->identities.n;
+}
+
 /*
  * Takes all identities for a new member, or none.  In a subtransaction, so
  * that none is kept from others while the account is locked to which the
@@ -128,41 +136,11 @@ enrolment_read(Enrolment *enrolment, int program_arg, int identities_arg,
 static bool
 take_identities(Enrolment *enrolment, int64 member_id)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	bool		all;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		identity_insert(enrolment->program->program_id, member_id,
-						&enrolment->identities, &enrolment->inserted);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		ReThrowError(error);
-	}
-	PG_END_TRY();
-	all = enrolment->inserted.n == enrolment->identities.n;
-	if (all)
-		ReleaseCurrentSubTransaction();
-	else
-	{
-		RollbackAndReleaseCurrentSubTransaction();
-		enrolment->inserted.n = 0;
-	}
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return all;
+	enrolment->new_member_id = member_id;
+	if (statement_attempt(insert_identities, enrolment))
+		return true;
+	enrolment->inserted.n = 0;
+	return false;
 }
 
 /*

@@ -20,6 +20,7 @@ typedef struct Enrolment
 	const Program *program;
 	IdentityList identities;
 	IdentityList inserted;		/* those that are new to the member */
+	int64		new_member_id;	/* of one who is being enrolled */
 	int			nnew;
 	const Jsonb *profile;		/* NULL: none given */
 	bool		is_new;			/* the member is */

@@ -10,7 +10,9 @@
 #include "access/htup_details.h"
 #include "funcapi.h"
 #include "utils/array.h"
+#include "access/xact.h"
 #include "utils/builtins.h"
+#include "utils/resowner.h"
 
 /*
  * Plans the statement if this session has not done so, or not since the
@@ -75,6 +77,44 @@ statement_run(Statement *statement, const NullableDatum *args, bool read_only)
 		elog(ERROR, "could not run \"%s\": %s", statement->sql,
 			 SPI_result_code_string(result));
 	return SPI_processed;
+}
+
+/*
+ * Runs work in a subtransaction, which stays if the work returns true, and is
+ * undone with its locks if it returns false or raises an error, which is
+ * raised on.  Returns what the work returned.
+ */
+bool
+statement_attempt(bool (*work) (void *argument), void *argument)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+	volatile bool stays = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		stays = work(argument);
+		if (stays)
+			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	if (error != NULL)
+		ReThrowError(error);
+	return stays;
 }
 
 /* A column (from 1) of a row (from 0) of the last result. */

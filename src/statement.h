@@ -56,6 +56,7 @@ extern Datum rows_array(const StatementRows *rows);
 
 extern uint64 statement_run(Statement *statement, const NullableDatum *args,
 							bool read_only);
+extern bool statement_attempt(bool (*work) (void *argument), void *argument);
 extern Datum statement_value(uint64 row, int column, bool *isnull);
 extern Datum statement_notnull(uint64 row, int column);
 extern char *statement_text(uint64 row, int column);
