@@ -139,27 +139,19 @@ add_used(int32 budget_id, int32 slot, int64 amount)
 		elog(ERROR, "slot %d of budget %d was not written", slot, budget_id);
 }
 
-typedef struct Claim
-{
-	int32		budget_id;
-	int64		amount;
-} Claim;
-
 /* Takes all from one slot that nobody has locked; false if none has it. */
 static bool
-take_unlocked(void *argument)
+take_unlocked(int32 budget_id, int64 amount)
 {
-	const Claim *claim = argument;
 	NullableDatum args[] = {
-		ARG(Int32GetDatum(claim->budget_id)),
-		ARG(Int64GetDatum(claim->amount)),
+		ARG(Int32GetDatum(budget_id)),
+		ARG(Int64GetDatum(amount)),
 		ARG(Int32GetDatum(MyProcPid % MAX_SLOTS))
 	};
 
 	if (statement_run(&lock_unlocked_slot, args, false) == 0)
 		return false;
-	add_used(claim->budget_id, DatumGetInt32(statement_notnull(0, 1)),
-			 claim->amount);
+	add_used(budget_id, DatumGetInt32(statement_notnull(0, 1)), amount);
 	return true;
 }
 
@@ -190,18 +182,12 @@ budget_take(int32 budget_id, int64 amount, bool whole)
 {
 	Slot		locked[MAX_SLOTS];
 	Slot		slot = {0, 0};
-	Claim		claim = {budget_id, amount};
 	int			n = 0;
 	int64		left = amount;
 
 	if (amount <= 0)
 		return 0;
-	/*
-	 * A slot that was drained since the snapshot stays locked although it is
-	 * not returned: giving up the attempt unlocks it, or we would wait below
-	 * while holding a slot out of order.
-	 */
-	if (statement_attempt(take_unlocked, &claim))
+	if (take_unlocked(budget_id, amount))
 		return amount;
 	if (whole && budget_look(budget_id, amount, true, false) == 0)
 		return 0;
