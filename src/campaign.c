@@ -18,6 +18,9 @@
 
 #include "amount.h"
 
+/* A slot counts as full while it has so many awards of this amount left. */
+#define FULL_SLOT 100
+
 #define MAX_SLOTS 1000
 
 PG_FUNCTION_INFO_V1(loyalty_budget_set);
@@ -81,7 +84,21 @@ budget_load(int32 program_id, int *nbudgets)
  * Taking.
  */
 
-/* Each session begins elsewhere: its number, mixed, orders the slots. */
+/*
+ * Each session begins elsewhere: its number, mixed, orders the slots.  This is
+ * the first slot that has so much left that it is not drained under our
+ * hands, unless somebody else has locked it.
+ */
+static Statement lock_full_slot = {
+	"SELECT slot FROM loyalty.budget_slot"
+	" WHERE budget_id = $1 AND quota - used >= $2"
+	" AND slot = (SELECT slot FROM loyalty.budget_slot"
+	" WHERE budget_id = $1 AND quota - used >= $4"
+	" ORDER BY (slot + $3) * 40503 & 65535 LIMIT 1)"
+	" FOR NO KEY UPDATE SKIP LOCKED",
+	4, {INT4OID, INT8OID, INT4OID, INT8OID}
+};
+
 static Statement lock_unlocked_slot = {
 	"SELECT slot FROM loyalty.budget_slot"
 	" WHERE budget_id = $1 AND quota - used >= $2"
@@ -125,6 +142,13 @@ typedef struct Slot
 	int64		amount;
 } Slot;
 
+/* What is to be taken. */
+typedef struct Claim
+{
+	int32		budget_id;
+	int64		amount;
+} Claim;
+
 /* Adds to what is used of a slot that this transaction has locked. */
 static void
 add_used(int32 budget_id, int32 slot, int64 amount)
@@ -139,20 +163,29 @@ add_used(int32 budget_id, int32 slot, int64 amount)
 		elog(ERROR, "slot %d of budget %d was not written", slot, budget_id);
 }
 
-/* Takes all from one slot that nobody has locked; false if none has it. */
+/* Takes all from the slot that the statement locks; false if it locks none. */
 static bool
-take_unlocked(int32 budget_id, int64 amount)
+take_locked(Statement *lock, const Claim *claim)
 {
 	NullableDatum args[] = {
-		ARG(Int32GetDatum(budget_id)),
-		ARG(Int64GetDatum(amount)),
-		ARG(Int32GetDatum(MyProcPid % MAX_SLOTS))
+		ARG(Int32GetDatum(claim->budget_id)),
+		ARG(Int64GetDatum(claim->amount)),
+		ARG(Int32GetDatum(MyProcPid % MAX_SLOTS)),
+		ARG(Int64GetDatum(Min(claim->amount, AMOUNT_MAX) * FULL_SLOT))
 	};
 
-	if (statement_run(&lock_unlocked_slot, args, false) == 0)
+	if (statement_run(lock, args, false) == 0)
 		return false;
-	add_used(budget_id, DatumGetInt32(statement_notnull(0, 1)), amount);
+	add_used(claim->budget_id, DatumGetInt32(statement_notnull(0, 1)),
+			 claim->amount);
 	return true;
+}
+
+/* Takes all from any slot that nobody has locked; false if none has it. */
+static bool
+take_unlocked(void *claim)
+{
+	return take_locked(&lock_unlocked_slot, claim);
 }
 
 /* Locks the next slot with something left; false if there is none. */
@@ -182,12 +215,20 @@ budget_take(int32 budget_id, int64 amount, bool whole)
 {
 	Slot		locked[MAX_SLOTS];
 	Slot		slot = {0, 0};
+	Claim		claim = {budget_id, amount};
 	int			n = 0;
 	int64		left = amount;
 
 	if (amount <= 0)
 		return 0;
-	if (take_unlocked(budget_id, amount))
+	/*
+	 * A slot that was drained since the snapshot stays locked although it is
+	 * not returned: giving up the attempt unlocks it, or we would wait below
+	 * while holding a slot out of order.  A full slot is not drained so soon,
+	 * and a long transaction is spared thousands of subtransactions.
+	 */
+	if (take_locked(&lock_full_slot, &claim) ||
+		statement_attempt(take_unlocked, &claim))
 		return amount;
 	if (whole && budget_look(budget_id, amount, true, false) == 0)
 		return 0;
