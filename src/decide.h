@@ -60,6 +60,17 @@ typedef struct Streak
 	DateADT		last_on;
 } Streak;
 
+/* What makes a member entitled to something, beyond his tier. */
+typedef struct Holdings
+{
+	NameList	tags;
+	NameList	segments;
+	int			nperiods;
+	PlanPeriod *periods;		/* of plans, not over */
+	int			ngiven;
+	GivenBenefit *given;		/* by hand, not over */
+} Holdings;
+
 /*
  * What the rules of an event may be judged by, beyond account and programme.
  * Loaded by event_facts(), as much of it as the rules of the event need.
@@ -82,7 +93,7 @@ typedef struct Facts
 	int			birth_month;	/* 0: not known */
 	int			birth_day;
 	int			birth_year;		/* 0: not known */
-	NameList	tags;
+	Holdings	held;
 	int			nuses;
 	RuleUse    *uses;
 	int			npast;

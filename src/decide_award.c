@@ -13,7 +13,7 @@
 #include "utils/datetime.h"
 
 #include "amount.h"
-#include "rule_path.h"
+#include "condition.h"
 
 #define MULTIPLIER_ONE 1000
 
@@ -136,15 +136,6 @@ fraction_round(const Fraction *fraction, Rounding rounding, int64 *result)
  */
 
 static bool
-has_name(const NameList *list, const char *name)
-{
-	for (int i = 0; i < list->n; i++)
-		if (strcmp(list->names[i], name) == 0)
-			return true;
-	return false;
-}
-
-static bool
 has_text(const NameList *list, const text *name)
 {
 	if (name == NULL)
@@ -197,26 +188,6 @@ is_time(const Rule *rule, TimeADT time)
 	return time >= rule->time_from || time < rule->time_until;
 }
 
-/*
- * Does a day of the year recur on a date?  29 February does on 28 February
- * in a year that has none.
- */
-static bool
-recurs(Recurrence recurrence, int birth_month, int birth_day, DateADT on)
-{
-	int			year;
-	int			month;
-	int			day;
-
-	if (birth_month == 0)
-		return false;
-	j2date(on + POSTGRES_EPOCH_JDATE, &year, &month, &day);
-	if (month != birth_month)
-		return false;
-	return recurrence == RECUR_MONTH ||
-		day == Min(birth_day, day_tab[isleap(year)][birth_month - 1]);
-}
-
 static bool
 is_anniversary(const Rule *rule, const Facts *facts)
 {
@@ -231,7 +202,7 @@ is_anniversary(const Rule *rule, const Facts *facts)
 		   &this_day);
 	j2date(facts->joined_on + POSTGRES_EPOCH_JDATE, &year, &month, &day);
 	return this_year > year &&
-		recurs(rule->anniversary, month, day, facts->on);
+		date_recurs(rule->anniversary, month, day, facts->on);
 }
 
 static const char *
@@ -257,7 +228,7 @@ check_when(const Rule *rule, const Facts *facts)
 		matches &= rule->calendar != NULL &&
 			calendar_has(rule->calendar, facts->on);
 	if (rule->birthday != RECUR_NONE)
-		matches &= recurs(rule->birthday, facts->birth_month,
+		matches &= date_recurs(rule->birthday, facts->birth_month,
 						  facts->birth_day, facts->on);
 	if (rule->anniversary != RECUR_NONE)
 		matches &= facts->has_member && is_anniversary(rule, facts);
@@ -297,15 +268,16 @@ check_history(const Work *work, const Rule *rule)
 	return NULL;
 }
 
-static const char *
-check_tags(const Rule *rule, const Facts *facts)
+/* Has a member one of the names that a rule asks for (NULL: any)? */
+static bool
+holds(const NameList *asked, const NameList *held)
 {
-	if (rule->tags == NULL)
-		return NULL;
-	for (int i = 0; i < facts->tags.n; i++)
-		if (has_name(rule->tags, facts->tags.names[i]))
-			return NULL;
-	return "segment_mismatch";
+	if (asked == NULL)
+		return true;
+	for (int i = 0; i < held->n; i++)
+		if (name_listed(asked, held->names[i]))
+			return true;
+	return false;
 }
 
 static const char *
@@ -326,10 +298,11 @@ check_who(const Work *work, const Rule *rule)
 {
 	const Facts *facts = work->facts;
 
-	if (rule->tags != NULL && check_tags(rule, facts))
+	if (!holds(rule->tags, &facts->held.tags) ||
+		!holds(rule->segments, &facts->held.segments))
 		return "segment_mismatch";
 	if (rule->tiers != NULL &&
-		(facts->tier == NULL || !has_name(rule->tiers, facts->tier->code)))
+		(facts->tier == NULL || !name_listed(rule->tiers, facts->tier->code)))
 		return "tier_mismatch";
 	if (rule->channels != NULL && !has_text(rule->channels, work->row->channel))
 		return "channel_mismatch";
@@ -345,13 +318,13 @@ check_condition(Work *work, const Rule *rule)
 		return NULL;
 	if (facts->context == NULL)
 		facts->context = decide_context(work->decision, work->row, facts);
-	switch (path_match(rule->condition, facts->context))
+	switch (condition_match(rule->condition, facts->context))
 	{
-		case PATH_TRUE:
+		case CONDITION_TRUE:
 			return NULL;
-		case PATH_FALSE:
+		case CONDITION_FALSE:
 			return "condition_not_met";
-		case PATH_ERROR:
+		case CONDITION_ERROR:
 			break;
 	}
 	return "condition_error";
@@ -484,7 +457,7 @@ matches_line(Work *work, const Rule *rule, int line)
 		work->lines[line] =
 			decide_line(work->facts, line, work->nets[line],
 						work->decision->program->currency_scale);
-	return path_match(rule->item_filter, work->lines[line]) == PATH_TRUE;
+	return condition_match(rule->item_filter, work->lines[line]) == CONDITION_TRUE;
 }
 
 /* NULL: no line. */

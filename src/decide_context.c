@@ -250,6 +250,16 @@ push_birthday(JsonbParseState **state, const Facts *facts)
 						  facts->birth_month, facts->birth_day));
 }
 
+static void
+push_names(JsonbParseState **state, const char *name, const NameList *list)
+{
+	push_key(state, name);
+	pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
+	for (int i = 0; i < list->n; i++)
+		push_cstring(state, NULL, list->names[i]);
+	pushJsonbValue(state, WJB_END_ARRAY, NULL);
+}
+
 static Jsonb *
 member_part(const Decision *decision, const JournalRow *row,
 			const Facts *facts)
@@ -263,11 +273,8 @@ member_part(const Decision *decision, const JournalRow *row,
 		push_cstring(&state, "tier", facts->tier->code);
 		push_amount(&state, "tier_rank", facts->tier->rank, 0);
 	}
-	push_key(&state, "tags");
-	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
-	for (int i = 0; i < facts->tags.n; i++)
-		push_cstring(&state, NULL, facts->tags.names[i]);
-	pushJsonbValue(&state, WJB_END_ARRAY, NULL);
+	push_names(&state, "tags", &facts->held.tags);
+	push_names(&state, "segments", &facts->held.segments);
 	push_date(&state, "joined_on", facts->joined_on);
 	push_amount(&state, "age_days", Max(facts->on - facts->joined_on, 0), 0);
 	push_birthday(&state, facts);

@@ -91,6 +91,32 @@
 	  "tier does not exist in this programme") \
 	X(UNKNOWN_CAMPAIGN, "LY407", "unknown_campaign", \
 	  "campaign does not exist in this programme") \
+	X(UNKNOWN_BENEFIT, "LY408", "unknown_benefit", \
+	  "benefit does not exist in this programme") \
+	X(UNKNOWN_PLAN, "LY409", "unknown_plan", \
+	  "plan does not exist in this programme") \
+	X(NOT_ENTITLED, "LY410", "not_entitled", \
+	  "member is not entitled to this benefit") \
+	X(QUOTA_EXHAUSTED, "LY411", "quota_exhausted", \
+	  "quota of this period is used up") \
+	X(NOT_IN_WINDOW, "LY412", "not_in_time_window", \
+	  "benefit cannot be used at this time") \
+	X(BENEFIT_KIND, "LY413", "benefit_kind_mismatch", \
+	  "benefit is not of a kind that allows this") \
+	X(VOUCHER_NOT_FOUND, "LY414", "voucher_not_found", \
+	  "member has no such voucher to use") \
+	X(ALREADY_GIVEN, "LY415", "already_given", \
+	  "gift was already given") \
+	X(PLAN_HELD, "LY420", "plan_held", \
+	  "member holds a plan in this period") \
+	X(PLAN_NOT_HELD, "LY421", "plan_not_held", \
+	  "member holds no such plan") \
+	X(PLAN_NOT_HIGHER, "LY422", "plan_not_higher", \
+	  "plan is not higher than the one that is held") \
+	X(UNKNOWN_ACTIVITY, "LY430", "unknown_activity", \
+	  "kind of activity is not known in this programme") \
+	X(VISITOR_JOINED, "LY431", "visitor_joined", \
+	  "visitor already belongs to another member") \
 	/* LY5: members and identities */ \
 	X(MEMBER_NOT_FOUND, "LY501", "member_not_found", \
 	  "member does not exist") \
@@ -115,8 +141,14 @@
 	  "condition could cost too much") \
 	X(CONFIG_FIXED, "LY808", "configuration_fixed", \
 	  "setting cannot change once it has been used") \
+	X(TAG_BY_RULE, "LY809", "tag_by_rule", \
+	  "tag is set by its condition") \
 	X(SOURCE_INVALID, "LY810", "source_invalid", \
 	  "source table cannot be used in this way") \
+	X(UNKNOWN_SEGMENT, "LY811", "unknown_segment", \
+	  "segment does not exist in this programme") \
+	X(SEGMENT_NOT_LIST, "LY812", "segment_not_a_list", \
+	  "segment is not a list") \
 	/* LY9: internal */ \
 	X(INVARIANT_VIOLATED, "LY902", "invariant_violated", \
 	  "the books of this member do not agree") \

@@ -22,11 +22,6 @@ static Statement select_person = {
 	1, {INT8OID}
 };
 
-static Statement select_tags = {
-	"SELECT tag FROM loyalty.member_tag WHERE member_id = $1 ORDER BY tag",
-	1, {INT8OID}
-};
-
 static Statement select_uses = {
 	"SELECT rule_id, target, used_at FROM loyalty.rule_use"
 	" WHERE member_id = $1 AND (target = '' OR target = $2)",
@@ -112,19 +107,6 @@ load_person(Decision *decision, Facts *facts, bool read_only)
 	facts->joined_on = program_date(decision->program,
 									DatumGetTimestampTz(statement_notnull(0, 1)));
 	read_birthday(facts, statement_text(0, 2));
-}
-
-static void
-load_tags(Decision *decision, Facts *facts, bool read_only)
-{
-	NullableDatum args[] = {
-		ARG(Int64GetDatum(decision->account->member_id))
-	};
-
-	facts->tags.n = statement_run(&select_tags, args, read_only);
-	facts->tags.names = palloc(sizeof(char *) * Max(facts->tags.n, 1));
-	for (int i = 0; i < facts->tags.n; i++)
-		facts->tags.names[i] = statement_text(i, 1);
 }
 
 static void
@@ -327,8 +309,10 @@ event_facts(Decision *decision, const JournalRow *row, const CartLines *lines,
 		return facts;
 	if (facts->event->needs & NEEDS_MEMBER)
 		load_person(decision, facts, read_only);
-	if (facts->event->needs & NEEDS_TAGS)
-		load_tags(decision, facts, read_only);
+	if (facts->event->needs & NEEDS_HOLDINGS)
+		store_holdings(decision->account->member_id, program,
+					   row->effective_at, facts->event->needs, read_only,
+					   &facts->held);
 	if (facts->event->needs & NEEDS_USES)
 		load_uses(decision, facts, read_only);
 	if (facts->event->needs & NEEDS_PAST)

@@ -211,19 +211,19 @@ load_tags(const SimMember *member, const PastCall *call, Facts *facts)
 	int			n = tags && tags->type == jbvBinary ?
 		JsonContainerSize(tags->val.binary.data) : 0;
 
-	facts->tags.names = palloc(sizeof(char *) * Max(Max(n, member->ntags), 1));
+	facts->held.tags.names = palloc(sizeof(char *) * Max(Max(n, member->ntags), 1));
 	for (int i = 0; i < n; i++)
 	{
 		JsonbValue *tag = getIthJsonbValueFromContainer(tags->val.binary.data,
 														i);
 
 		if (tag->type == jbvString)
-			facts->tags.names[facts->tags.n++] =
+			facts->held.tags.names[facts->held.tags.n++] =
 				pnstrdup(tag->val.string.val, tag->val.string.len);
 	}
 	for (int i = 0; i < member->ntags && tags == NULL; i++)
 		if (member->tags[i].tagged_at <= member->now)
-			facts->tags.names[facts->tags.n++] = member->tags[i].tag;
+			facts->held.tags.names[facts->held.tags.n++] = member->tags[i].tag;
 }
 
 /* The runs of days before this event, which no campaign changes. */

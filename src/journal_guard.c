@@ -129,6 +129,11 @@ static Statement program_in_use = {
 	" UNION ALL SELECT FROM loyalty.tier WHERE program_id = $1"
 	" UNION ALL SELECT FROM loyalty.rule_group WHERE program_id = $1"
 	" UNION ALL SELECT FROM loyalty.rule WHERE program_id = $1"
+	" UNION ALL SELECT FROM loyalty.tag WHERE program_id = $1"
+	" UNION ALL SELECT FROM loyalty.segment WHERE program_id = $1"
+	" UNION ALL SELECT FROM loyalty.plan WHERE program_id = $1"
+	" UNION ALL SELECT FROM loyalty.benefit WHERE program_id = $1"
+	" UNION ALL SELECT FROM loyalty.price_list WHERE program_id = $1"
 	" UNION ALL SELECT FROM loyalty.account WHERE program_id = $1 LIMIT 1",
 	1, {INT4OID}
 };
@@ -139,6 +144,7 @@ static Statement unit_in_use = {
 	" UNION ALL SELECT FROM loyalty.budget WHERE unit_id = $1"
 	" UNION ALL SELECT FROM loyalty.tier_threshold WHERE unit_id = $1"
 	" UNION ALL SELECT FROM loyalty.rule_cap WHERE unit_id = $1"
+	" UNION ALL SELECT FROM loyalty.benefit WHERE unit_id = $1"
 	" UNION ALL SELECT FROM loyalty.entry WHERE unit_id = $1 LIMIT 1",
 	1, {INT4OID}
 };
@@ -159,7 +165,10 @@ static Statement tier_in_use = {
 /* Rules name tiers by their code. */
 static Statement tier_code_in_use = {
 	"SELECT FROM loyalty.rule"
-	" WHERE tiers @> ARRAY[$1] AND program_id = $2 LIMIT 1",
+	" WHERE tiers @> ARRAY[$1] AND program_id = $2"
+	" UNION ALL SELECT FROM loyalty.plan WHERE tier = $1 AND program_id = $2"
+	" UNION ALL SELECT FROM loyalty.benefit_holder"
+	" WHERE source = 'tier' AND name = $1 AND program_id = $2 LIMIT 1",
 	2, {TEXTOID, INT4OID}
 };
 
@@ -167,7 +176,9 @@ static Statement collection_in_use = {
 	"SELECT FROM loyalty.collection_item"
 	" WHERE collection = $1 AND program_id = $2"
 	" UNION ALL SELECT FROM loyalty.rule WHERE program_id = $2"
-	" AND $1 IN (collection, excluded_collection, store_collection) LIMIT 1",
+	" AND $1 IN (collection, excluded_collection, store_collection)"
+	" UNION ALL SELECT FROM loyalty.price_list WHERE program_id = $2"
+	" AND kind = 'collection' AND value = $1 LIMIT 1",
 	2, {TEXTOID, INT4OID}
 };
 
@@ -189,6 +200,32 @@ static Statement rule_in_use = {
 	2, {INT4OID, INT4OID}
 };
 
+static Statement segment_in_use = {
+	"SELECT FROM loyalty.rule"
+	" WHERE segments @> ARRAY[$1] AND program_id = $2"
+	" UNION ALL SELECT FROM loyalty.benefit_holder"
+	" WHERE source = 'segment' AND name = $1 AND program_id = $2 LIMIT 1",
+	2, {TEXTOID, INT4OID}
+};
+
+static Statement plan_name_in_use = {
+	"SELECT FROM loyalty.benefit_holder"
+	" WHERE source = 'plan' AND name = $1 AND program_id = $2 LIMIT 1",
+	2, {TEXTOID, INT4OID}
+};
+
+static Statement plan_in_use = {
+	"SELECT FROM loyalty.member_plan WHERE plan_id = $1 LIMIT 1",
+	1, {INT4OID}
+};
+
+static Statement benefit_in_use = {
+	"SELECT FROM loyalty.benefit_holder WHERE benefit_id = $1"
+	" UNION ALL SELECT FROM loyalty.member_benefit WHERE benefit_id = $1"
+	" UNION ALL SELECT FROM loyalty.voucher WHERE benefit_id = $1 LIMIT 1",
+	1, {INT4OID}
+};
+
 /* By which column of a table other rows refer to it. */
 static const struct
 {
@@ -204,7 +241,11 @@ static const struct
 	{"collection", "name", &collection_in_use},
 	{"campaign", "campaign_id", &campaign_in_use},
 	{"rule_group", "name", &group_in_use},
-	{"rule", "rule_id", &rule_in_use}
+	{"rule", "rule_id", &rule_in_use},
+	{"segment", "name", &segment_in_use},
+	{"plan", "name", &plan_name_in_use},
+	{"plan", "plan_id", &plan_in_use},
+	{"benefit", "benefit_id", &benefit_in_use}
 };
 
 /* Is the column, with the programme, the same after an update? */

@@ -16,7 +16,7 @@
 #include "utils/rel.h"
 
 #include "amount.h"
-#include "rule_path.h"
+#include "condition.h"
 #include "rule_program.h"
 #include "statement.h"
 
@@ -105,7 +105,7 @@ check_steps(HeapTuple tuple, TupleDesc tupdesc, const char *name, int scale,
 
 	if (isnull)
 		return;
-	n = rule_elements(DatumGetArrayTypeP(value), NUMERICOID, &numbers);
+	n = array_elements(DatumGetArrayTypeP(value), NUMERICOID, &numbers);
 	if (n < 0)
 		refuse_rule(psprintf("%s: an element is null", name));
 	for (int i = 0; i < n; i++)
@@ -260,8 +260,8 @@ loyalty_rule_check(PG_FUNCTION_ARGS)
 			refuse_rule("unit_id: its limits count in other decimals");
 		check_lapse(tuple, tupdesc);
 	}
-	check_path(tuple, tupdesc, "condition", path_check);
-	check_path(tuple, tupdesc, "item_filter", path_check_line);
+	check_path(tuple, tupdesc, "condition", condition_check);
+	check_path(tuple, tupdesc, "item_filter", condition_check_line);
 	tuple = next_version(trigger, tuple);
 	SPI_finish();
 	return PointerGetDatum(tuple);
@@ -345,6 +345,20 @@ static Statement rule_known = {
 	KNOWN("rule", "rule_id = $2"), 2, {INT4OID, INT4OID}
 };
 
+static Statement tier_code_known = {
+	KNOWN("tier", "code = $2"), 2, {INT4OID, TEXTOID}
+};
+static Statement benefit_known = {
+	KNOWN("benefit", "benefit_id = $2"), 2, {INT4OID, INT4OID}
+};
+static Statement segments_known = {
+	"SELECT NOT EXISTS (SELECT FROM pg_catalog.unnest($2) AS s (name)"
+	" WHERE NOT EXISTS (SELECT FROM loyalty.segment"
+	" WHERE program_id = $1 AND segment.name = s.name)),"
+	" EXISTS (SELECT FROM loyalty.segment WHERE program_id = $1)",
+	2, {INT4OID, TEXTARRAYOID}
+};
+
 /* Which columns refer to what, beyond the programme. */
 static const struct
 {
@@ -367,6 +381,11 @@ static const struct
 	{"rule", "store_collection", &collection_known},
 	{"rule", "calendar", &calendar_known},
 	{"rule", "tiers", &tiers_known},
+	{"rule", "segments", &segments_known},
+	{"plan", "tier", &tier_code_known},
+	{"benefit", "unit_id", &unit_known},
+	{"benefit", "calendar", &calendar_known},
+	{"benefit_holder", "benefit_id", &benefit_known},
 	{"rule_cap", "rule_id", &rule_known},
 	{"rule_cap", "unit_id", &counter_known}
 };

@@ -53,6 +53,7 @@ enum rule_column
 	RULE_IDLE_UNTIL,
 	RULE_TIERS,
 	RULE_TAGS,
+	RULE_SEGMENTS,
 	RULE_CHANNELS,
 	RULE_STORES,
 	RULE_STORE_COLLECTION,
@@ -76,8 +77,8 @@ static Statement select_rules = {
 	" exclusive, base, step_from, step_award, excludes, item_filter,"
 	" collection, excluded_collection, days_of_week, weeks_of_month,"
 	" days_of_month, calendar, time_from, time_until, birthday, anniversary,"
-	" first_purchases, idle_from, idle_until, tiers, tags, channels, stores,"
-	" store_collection, condition, tier_multiplied, rounding, rounding_scope,"
+	" first_purchases, idle_from, idle_until, tiers, tags, segments, channels,"
+	" stores, store_collection, condition, tier_multiplied, rounding, rounding_scope,"
 	" max_award, on_excess, once_per_target, cooldown, vest_days, expiry,"
 	" expiry_count"
 	" FROM loyalty.rule WHERE program_id = $1 AND status = 'active'"
@@ -119,48 +120,13 @@ amount_of(const Rule *rule, uint64 row, int column, int scale)
 	return minor;
 }
 
-/* The index of a word in a list of words. */
-static int
-word_of(const char *word, const char *const *words, int nwords)
-{
-	for (int i = 0; i < nwords; i++)
-		if (strcmp(word, words[i]) == 0)
-			return i;
-	elog(ERROR, "unknown word \"%s\"", word);
-}
-
 #define WORD(row, column, words) \
 	word_of(statement_text(row, column), words, lengthof(words))
-
-/*
- * The elements of an array (NULL: none) in the current context; -1 if one of
- * them is NULL.
- */
-int
-rule_elements(ArrayType *array, Oid type, Datum **elements)
-{
-	int16		length;
-	bool		by_value;
-	char		align;
-	bool	   *nulls;
-	int			n;
-
-	*elements = NULL;
-	if (array == NULL)
-		return 0;
-	get_typlenbyvalalign(type, &length, &by_value, &align);
-	deconstruct_array(array, type, length, by_value, align, elements, &nulls,
-					  &n);
-	for (int i = 0; i < n; i++)
-		if (nulls[i])
-			return -1;
-	return n;
-}
 
 static int
 elements_of(uint64 row, int column, Oid type, Datum **elements)
 {
-	int			n = rule_elements((ArrayType *) statement_varlena(row, column),
+	int			n = array_elements((ArrayType *) statement_varlena(row, column),
 								  type, elements);
 
 	if (n < 0)
@@ -180,34 +146,6 @@ bits_of(uint64 row, int column)
 		bits |= 1u << (DatumGetInt32(numbers[i]) < 0 ? 0 :
 					   DatumGetInt32(numbers[i]));
 	return bits;
-}
-
-static NameList *
-names_of(uint64 row, int column)
-{
-	NameList   *list;
-	Datum	   *names;
-	bool		isnull;
-
-	statement_value(row, column, &isnull);
-	if (isnull)
-		return NULL;
-	list = palloc(sizeof(NameList));
-	list->n = elements_of(row, column, TEXTOID, &names);
-	list->names = palloc(sizeof(char *) * Max(list->n, 1));
-	for (int i = 0; i < list->n; i++)
-		list->names[i] = TextDatumGetCString(names[i]);
-	return list;
-}
-
-static Recurrence
-recurrence_of(uint64 row, int column)
-{
-	char	   *name = statement_text(row, column);
-
-	if (name == NULL)
-		return RECUR_NONE;
-	return strcmp(name, "day") == 0 ? RECUR_DAY : RECUR_MONTH;
 }
 
 static void
@@ -318,7 +256,7 @@ load_base(Rule *rule, uint64 row)
 		[EXCLUDED_SHIPPING] = "shipping",
 		[EXCLUDED_POINTS] = "points"
 	};
-	NameList   *excludes = names_of(row, RULE_EXCLUDES);
+	NameList   *excludes = statement_names(row, RULE_EXCLUDES);
 
 	for (int i = 0; i < excludes->n; i++)
 		rule->excludes[word_of(excludes->names[i], parts,
@@ -350,8 +288,8 @@ load_when(Rule *rule, uint64 row)
 		rule->time_until = DatumGetTimeADT(statement_notnull(row,
 															 RULE_TIME_UNTIL));
 	}
-	rule->birthday = recurrence_of(row, RULE_BIRTHDAY);
-	rule->anniversary = recurrence_of(row, RULE_ANNIVERSARY);
+	rule->birthday = recurrence(statement_text(row, RULE_BIRTHDAY));
+	rule->anniversary = recurrence(statement_text(row, RULE_ANNIVERSARY));
 	rule->first_purchases = statement_int32_or(row, RULE_FIRST_PURCHASES, 0);
 	rule->idle_from = statement_int32_or(row, RULE_IDLE_FROM, -1);
 	rule->idle_until = statement_int32_or(row, RULE_IDLE_UNTIL, -1);
@@ -360,10 +298,11 @@ load_when(Rule *rule, uint64 row)
 static void
 load_who(Rule *rule, uint64 row)
 {
-	rule->tiers = names_of(row, RULE_TIERS);
-	rule->tags = names_of(row, RULE_TAGS);
-	rule->channels = names_of(row, RULE_CHANNELS);
-	rule->stores = names_of(row, RULE_STORES);
+	rule->tiers = statement_names(row, RULE_TIERS);
+	rule->tags = statement_names(row, RULE_TAGS);
+	rule->segments = statement_names(row, RULE_SEGMENTS);
+	rule->channels = statement_names(row, RULE_CHANNELS);
+	rule->stores = statement_names(row, RULE_STORES);
 	rule->store_collection_name = statement_text(row, RULE_STORE_COLLECTION);
 	rule->condition = (JsonPath *) statement_varlena(row, RULE_CONDITION);
 }
@@ -523,12 +462,15 @@ needs_of(const Rule *rule)
 		needs |= NEEDS_MEMBER;
 	if (rule->tags != NULL)
 		needs |= NEEDS_TAGS;
+	if (rule->segments != NULL)
+		needs |= NEEDS_SEGMENTS;
 	if (rule->once_per_target || rule->cooldown != NULL)
 		needs |= NEEDS_USES;
 	if (rule->once_per_target)
 		needs |= NEEDS_TARGET;
 	if (rule->condition != NULL)
-		needs |= NEEDS_CONTEXT | NEEDS_MEMBER | NEEDS_TAGS;
+		needs |= NEEDS_CONTEXT | NEEDS_MEMBER | NEEDS_TAGS |
+			NEEDS_SEGMENTS;
 	if (rule->by_line || rule->scope == SCOPE_LINE ||
 		rule->kind == RULE_PER_QUANTITY || rule->base == BASE_QUANTITY)
 		needs |= NEEDS_LINES;

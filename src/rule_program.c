@@ -36,7 +36,8 @@ PG_FUNCTION_INFO_V1(loyalty_config_changed);
 static const char *const config_tables[] = {
 	"program", "program_event", "unit", "collection", "collection_item",
 	"calendar_day", "campaign", "budget", "tier", "tier_threshold",
-	"rule_group", "rule", "rule_cap"
+	"rule_group", "rule", "rule_cap", "tag", "segment", "plan", "benefit",
+	"benefit_holder", "price_list"
 };
 
 static Oid	config_oids[lengthof(config_tables)];
@@ -206,6 +207,13 @@ load_program(Program *program, int32 live_campaign)
 	for (int i = 0; i < program->ncampaigns; i++)
 		if (program->campaigns[i].campaign_id == live_campaign)
 			program->campaigns[i].live = true;
+	program->tags = tag_load(program->program_id, &program->ntags);
+	program->segments = segment_load(program->program_id,
+									 &program->nsegments);
+	program->plans = plan_load(program->program_id, program->currency_scale,
+							   &program->nplans);
+	program->benefits = benefit_load(program->program_id, program->units,
+									 program->nunits, &program->nbenefits);
 	rule_load(program);
 	return true;
 }
@@ -513,4 +521,44 @@ TimestampTz
 program_midnight(const Program *program, DateADT date)
 {
 	return program_at(program, date, 0);
+}
+
+/* The benefit with this name, NULL if the programme has none. */
+const Benefit *
+program_benefit(const Program *program, const char *name)
+{
+	for (int i = 0; i < program->nbenefits; i++)
+		if (strcmp(program->benefits[i].name, name) == 0)
+			return &program->benefits[i];
+	return NULL;
+}
+
+const Benefit *
+program_benefit_by_id(const Program *program, int32 benefit_id)
+{
+	for (int i = 0; i < program->nbenefits; i++)
+		if (program->benefits[i].benefit_id == benefit_id)
+			return &program->benefits[i];
+	elog(ERROR, "benefit %d is not of programme %d", benefit_id,
+		 program->program_id);
+}
+
+/* The plan with this name, NULL if the programme has none. */
+const PaidPlan *
+program_plan(const Program *program, const char *name)
+{
+	for (int i = 0; i < program->nplans; i++)
+		if (strcmp(program->plans[i].name, name) == 0)
+			return &program->plans[i];
+	return NULL;
+}
+
+const PaidPlan *
+program_plan_by_id(const Program *program, int32 plan_id)
+{
+	for (int i = 0; i < program->nplans; i++)
+		if (program->plans[i].plan_id == plan_id)
+			return &program->plans[i];
+	elog(ERROR, "plan %d is not of programme %d", plan_id,
+		 program->program_id);
 }

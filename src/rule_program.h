@@ -14,8 +14,12 @@
 #include "utils/jsonpath.h"
 #include "utils/timestamp.h"
 
+#include "benefit.h"
 #include "campaign.h"
 #include "collection.h"
+#include "plan.h"
+#include "segment.h"
+#include "tag.h"
 #include "tier.h"
 #include "unit.h"
 
@@ -60,14 +64,6 @@ typedef enum Combine
 	COMBINE_MAX_MULTIPLIER
 } Combine;
 
-/* A day of the year or a month of it. */
-typedef enum Recurrence
-{
-	RECUR_NONE,
-	RECUR_DAY,
-	RECUR_MONTH
-} Recurrence;
-
 /* Parts of an order's amount that a rule may leave out. */
 typedef enum Excluded
 {
@@ -76,13 +72,6 @@ typedef enum Excluded
 	EXCLUDED_POINTS,
 	EXCLUDED_COUNT
 } Excluded;
-
-/* A list of names; NULL in a rule: any. */
-typedef struct NameList
-{
-	int			n;
-	char	  **names;
-} NameList;
 
 typedef struct RuleStep
 {
@@ -145,6 +134,7 @@ typedef struct Rule
 
 	NameList   *tiers;
 	NameList   *tags;
+	NameList   *segments;
 	NameList   *channels;
 	NameList   *stores;
 	const char *store_collection_name;
@@ -179,6 +169,9 @@ typedef struct Rule
 #define NEEDS_PAST		0x80	/* caps: counters of periods that are over */
 #define NEEDS_TIME		0x100	/* local time of day */
 #define NEEDS_TARGET	0x200	/* target of data */
+#define NEEDS_SEGMENTS	0x400
+#define NEEDS_BENEFITS	0x800	/* all that may entitle to one */
+#define NEEDS_HOLDINGS	(NEEDS_TAGS | NEEDS_SEGMENTS | NEEDS_BENEFITS)
 
 typedef struct ProgramEvent
 {
@@ -214,6 +207,14 @@ typedef struct Program
 	int			ntiers;
 	Tier	   *tiers;			/* ascending rank */
 	TierRefund	tier_refund;
+	int			ntags;			/* active ones that have a condition, by name */
+	Tag		   *tags;
+	int			nsegments;		/* the same */
+	Segment    *segments;
+	int			nplans;
+	PaidPlan   *plans;			/* ascending plan_id */
+	int			nbenefits;
+	Benefit    *benefits;		/* ascending benefit_id */
 	bool		explain;
 
 	MemoryContext context;
@@ -224,7 +225,6 @@ typedef struct Program
 
 /* rule_load.c: the rules of a programme whose other parts are loaded. */
 extern void rule_load(Program *program);
-extern int	rule_elements(ArrayType *array, Oid type, Datum **elements);
 
 /* rule_limit.c */
 extern bool rule_limits_fit(NullableDatum rule_id, NullableDatum unit_id);
@@ -240,6 +240,12 @@ extern const ProgramEvent *program_event(const Program *program,
 										 const char *name);
 extern const Tier *program_tier(const Program *program, const char *code);
 extern const Tier *program_tier_by_id(const Program *program, int32 tier_id);
+extern const Benefit *program_benefit(const Program *program,
+									  const char *name);
+extern const Benefit *program_benefit_by_id(const Program *program,
+											int32 benefit_id);
+extern const PaidPlan *program_plan(const Program *program, const char *name);
+extern const PaidPlan *program_plan_by_id(const Program *program, int32 plan_id);
 /* A copy that is not cached, in which one campaign is live. */
 extern const Program *program_with_campaign(int32 program_id,
 											int32 campaign_id);

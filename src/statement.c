@@ -8,10 +8,10 @@
 #include "statement.h"
 
 #include "access/htup_details.h"
-#include "funcapi.h"
-#include "utils/array.h"
 #include "access/xact.h"
+#include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/resowner.h"
 
 /*
@@ -192,6 +192,70 @@ statement_varlena(uint64 row, int column)
 
 	return isnull ? NULL :
 		pg_detoast_datum_copy((struct varlena *) DatumGetPointer(value));
+}
+
+/*
+ * The elements of an array (NULL: none) in the current context; -1 if one of
+ * them is NULL.
+ */
+int
+array_elements(ArrayType *array, Oid type, Datum **elements)
+{
+	int16		length;
+	bool		by_value;
+	char		align;
+	bool	   *nulls;
+	int			n;
+
+	*elements = NULL;
+	if (array == NULL)
+		return 0;
+	get_typlenbyvalalign(type, &length, &by_value, &align);
+	deconstruct_array(array, type, length, by_value, align, elements, &nulls,
+					  &n);
+	for (int i = 0; i < n; i++)
+		if (nulls[i])
+			return -1;
+	return n;
+}
+
+/* Texts in the current context; NULL for NULL. */
+NameList *
+statement_names(uint64 row, int column)
+{
+	ArrayType  *array = (ArrayType *) statement_varlena(row, column);
+	NameList   *list;
+	Datum	   *names;
+
+	if (array == NULL)
+		return NULL;
+	list = palloc(sizeof(NameList));
+	list->n = array_elements(array, TEXTOID, &names);
+	if (list->n < 0)
+		elog(ERROR, "unexpected NULL in an array");
+	list->names = palloc(sizeof(char *) * Max(list->n, 1));
+	for (int i = 0; i < list->n; i++)
+		list->names[i] = TextDatumGetCString(names[i]);
+	return list;
+}
+
+bool
+name_listed(const NameList *list, const char *name)
+{
+	for (int i = 0; i < list->n; i++)
+		if (strcmp(list->names[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* The index of a word in a list of words. */
+int
+word_of(const char *word, const char *const *words, int nwords)
+{
+	for (int i = 0; i < nwords; i++)
+		if (strcmp(word, words[i]) == 0)
+			return i;
+	elog(ERROR, "unknown word \"%s\"", word);
 }
 
 /*

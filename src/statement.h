@@ -11,6 +11,7 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "utils/array.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -18,6 +19,13 @@
 
 /* In argtypes: loyalty.wallet, whose oid is not known when C is compiled. */
 #define WALLET_TYPE InvalidOid
+
+/* A list of names. */
+typedef struct NameList
+{
+	int			n;
+	char	  **names;
+} NameList;
 
 typedef struct Statement
 {
@@ -67,6 +75,11 @@ extern DateADT statement_date_or(uint64 row, int column, DateADT otherwise);
 extern TimestampTz statement_time_or(uint64 row, int column,
 									 TimestampTz otherwise);
 extern struct varlena *statement_varlena(uint64 row, int column);
+/* An array of texts; NULL for NULL. */
+extern NameList *statement_names(uint64 row, int column);
+extern bool name_listed(const NameList *list, const char *name);
+extern int	word_of(const char *word, const char *const *words, int nwords);
+extern int	array_elements(ArrayType *array, Oid type, Datum **elements);
 
 #pragma GCC visibility pop
 

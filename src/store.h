@@ -13,7 +13,6 @@
 
 #pragma GCC visibility push(hidden)
 
-
 extern bool store_load(int64 member_id, AccountLock lock, TimestampTz now,
 					   Account *account, Decision *decision);
 extern void store_begin(Decision *decision, Account *account,
@@ -24,6 +23,11 @@ extern bool store_claim(Decision *decision, bool dry);
 extern void store_claim_budgets(Decision *decision, bool dry);
 extern void store_decision(Decision *decision);
 extern void store_facts(const Decision *decision);
+
+/* needs: NEEDS_TAGS, NEEDS_SEGMENTS, NEEDS_BENEFITS. */
+extern void store_holdings(int64 member_id, const Program *program,
+						   TimestampTz at, int needs, bool read_only,
+						   Holdings *held);
 
 extern StoreBatch *store_batch_begin(const Program *program,
 									 const Datum *member_ids, int n);

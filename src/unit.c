@@ -141,3 +141,32 @@ period_end(Period period, DateADT date)
 	}
 	elog(ERROR, "unknown period %d", period);
 }
+
+/* 'day' or 'month'; NULL: none. */
+Recurrence
+recurrence(const char *name)
+{
+	if (name == NULL)
+		return RECUR_NONE;
+	return strcmp(name, "day") == 0 ? RECUR_DAY : RECUR_MONTH;
+}
+
+/*
+ * Does a day of the year recur on a date?  29 February does on 28 February
+ * in a year that has none.  A month of 0 is not known, and does not.
+ */
+bool
+date_recurs(Recurrence recurrence, int month, int day, DateADT on)
+{
+	int			year;
+	int			this_month;
+	int			this_day;
+
+	if (month == 0)
+		return false;
+	j2date(on + POSTGRES_EPOCH_JDATE, &year, &this_month, &this_day);
+	if (this_month != month)
+		return false;
+	return recurrence == RECUR_MONTH ||
+		this_day == Min(day, day_tab[isleap(year)][month - 1]);
+}

@@ -43,6 +43,14 @@ typedef enum Period
 	PERIOD_LIFETIME
 } Period;
 
+/* A day of the year or a month of it. */
+typedef enum Recurrence
+{
+	RECUR_NONE,
+	RECUR_DAY,
+	RECUR_MONTH
+} Recurrence;
+
 typedef struct Unit
 {
 	int32		unit_id;
@@ -65,6 +73,9 @@ extern DateADT period_start(Period period, DateADT date);
 extern DateADT period_end(Period period, DateADT date);
 extern DateADT date_add_months(DateADT date, int months);
 extern DateADT date_month_start(DateADT date);
+extern Recurrence recurrence(const char *name);
+extern bool date_recurs(Recurrence recurrence, int month, int day,
+						DateADT on);
 
 #pragma GCC visibility pop
 

@@ -19,6 +19,10 @@ CREATE OR REPLACE TRIGGER entry_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON
 
 CREATE OR REPLACE TRIGGER tier_history_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON loyalty.tier_history
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.journal_immutable();
+CREATE OR REPLACE TRIGGER tag_history_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON loyalty.tag_history
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.journal_immutable();
+CREATE OR REPLACE TRIGGER segment_history_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON loyalty.segment_history
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.journal_immutable();
 
 -- What of the configuration is fixed, once the ledger is written in its terms.
 
@@ -63,4 +67,10 @@ CREATE OR REPLACE TRIGGER tier_in_use BEFORE DELETE OR UPDATE OF program_id, tie
 CREATE OR REPLACE TRIGGER rule_group_in_use BEFORE DELETE OR UPDATE OF program_id, name ON loyalty.rule_group
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
 CREATE OR REPLACE TRIGGER rule_in_use BEFORE DELETE OR UPDATE OF program_id, rule_id ON loyalty.rule
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
+CREATE OR REPLACE TRIGGER segment_in_use BEFORE DELETE OR UPDATE OF program_id, name ON loyalty.segment
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
+CREATE OR REPLACE TRIGGER plan_in_use BEFORE DELETE OR UPDATE OF program_id, plan_id, name ON loyalty.plan
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
+CREATE OR REPLACE TRIGGER benefit_in_use BEFORE DELETE OR UPDATE OF program_id, benefit_id ON loyalty.benefit
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();

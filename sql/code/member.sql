@@ -32,7 +32,6 @@ AS 'MODULE_PATHNAME', 'loyalty_member_reopen';
 COMMENT ON FUNCTION loyalty.member_reopen(bigint, text, timestamptz, text, text) IS
 'Closed to active';
 
-COMMENT ON TABLE loyalty.member_tag IS 'What a member is known for: plain names that rules ask for';
 
 CREATE OR REPLACE FUNCTION loyalty.tag_add(member_id bigint, tag text)
 RETURNS boolean LANGUAGE sql VOLATILE SECURITY DEFINER

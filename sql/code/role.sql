@@ -74,24 +74,24 @@ BEGIN
 	FOR command IN
 		SELECT format('GRANT %s ON %s TO %I', g.privilege, o.object, prefix || '_' || g.role)
 		FROM (VALUES
-			('owner', 'SELECT', '{table_kind,program,program_event,unit,unit_anchor,collection,collection_item,calendar_day,campaign,budget,budget_slot,tier,tier_threshold,tier_history,rule_group,rule,rule_version,rule_cap,rule_use,streak,member,member_tag,account,journal,event_data,entry,hold,identity,journal_ref,ingest_run,ingest_reject,id_seq,program_id_seq,unit_id_seq,rule_id_seq,tier_id_seq,campaign_id_seq,budget_id_seq,ingest_run_id_seq}'::text[]),
-			('owner', 'INSERT', '{program,program_event,unit,unit_anchor,budget,budget_slot,tier_threshold,tier_history,rule,rule_version,rule_cap,rule_use,streak,member,member_tag,account,journal,event_data,entry,hold,identity,journal_ref,ingest_run,ingest_reject}'),
-			('owner', 'UPDATE', '{tier_threshold,campaign,budget,budget_slot,rule_cap,rule_use,member,account,hold,ingest_run}'),
-			('owner', 'DELETE', '{budget_slot,streak,member_tag,identity,ingest_reject}'),
+			('owner', 'SELECT', '{table_kind,program,program_event,unit,unit_anchor,collection,collection_item,calendar_day,campaign,budget,budget_slot,tier,tier_threshold,tier_history,rule_group,rule,rule_version,rule_cap,rule_use,streak,member,tag,member_tag,tag_history,member_day,tag_review,tag_scan,segment,member_segment,segment_history,plan,member_plan,benefit,benefit_holder,member_benefit,price_list,voucher,activity_kind,activity,visitor,account,journal,event_data,entry,hold,identity,journal_ref,ingest_run,ingest_reject,id_seq,program_id_seq,unit_id_seq,rule_id_seq,tier_id_seq,campaign_id_seq,budget_id_seq,ingest_run_id_seq,benefit_id_seq,plan_id_seq}'::text[]),
+			('owner', 'INSERT', '{program,program_event,unit,unit_anchor,budget,budget_slot,tier_threshold,tier_history,rule,rule_version,rule_cap,rule_use,streak,member,member_tag,tag_history,member_day,tag_review,tag_scan,member_segment,segment_history,member_plan,member_benefit,voucher,activity,visitor,account,journal,event_data,entry,hold,identity,journal_ref,ingest_run,ingest_reject}'),
+			('owner', 'UPDATE', '{tier_threshold,campaign,budget,budget_slot,rule_cap,rule_use,member,member_tag,member_day,tag_review,tag_scan,member_plan,member_benefit,voucher,visitor,account,hold,ingest_run}'),
+			('owner', 'DELETE', '{budget_slot,streak,member_tag,member_day,tag_review,member_segment,member_benefit,activity,identity,ingest_reject}'),
 			('owner', 'USAGE', '{id_seq,program_id_seq,unit_id_seq,rule_id_seq,budget_id_seq,ingest_run_id_seq}'),
-			('admin', 'SELECT', '{attach_list,ingest_progress,budget_status,program,program_event,unit,unit_anchor,collection,collection_item,calendar_day,campaign,budget,budget_slot,tier,tier_threshold,rule_group,rule,rule_version,rule_cap,ingest_run,ingest_reject}'),
-			('admin', 'INSERT', '{program,program_event,unit,unit_anchor,collection,collection_item,calendar_day,campaign,tier,tier_threshold,rule_group,rule,rule_cap}'),
-			('admin', 'UPDATE', '{program,program_event,unit,unit_anchor,collection,collection_item,calendar_day,campaign,tier,tier_threshold,rule_group,rule,rule_cap}'),
-			('admin', 'DELETE', '{ingest_run,ingest_reject,program_event,unit_anchor,collection,collection_item,calendar_day,tier,tier_threshold,rule_group,rule_cap}'),
-			('admin', 'USAGE', '{program_id_seq,unit_id_seq,rule_id_seq,tier_id_seq,campaign_id_seq}'),
+			('admin', 'SELECT', '{attach_list,ingest_progress,budget_status,program,program_event,unit,unit_anchor,collection,collection_item,calendar_day,campaign,budget,budget_slot,tier,tier_threshold,rule_group,rule,rule_version,rule_cap,ingest_run,ingest_reject,tag,segment,plan,benefit,benefit_holder,price_list,activity_kind}'),
+			('admin', 'INSERT', '{program,program_event,unit,unit_anchor,collection,collection_item,calendar_day,campaign,tier,tier_threshold,rule_group,rule,rule_cap,tag,segment,plan,benefit,benefit_holder,price_list,activity_kind}'),
+			('admin', 'UPDATE', '{program,program_event,unit,unit_anchor,collection,collection_item,calendar_day,campaign,tier,tier_threshold,rule_group,rule,rule_cap,tag,segment,plan,benefit,benefit_holder,price_list,activity_kind}'),
+			('admin', 'DELETE', '{ingest_run,ingest_reject,program_event,unit_anchor,collection,collection_item,calendar_day,tier,tier_threshold,rule_group,rule_cap,tag,segment,plan,benefit,benefit_holder,price_list,activity_kind}'),
+			('admin', 'USAGE', '{program_id_seq,unit_id_seq,rule_id_seq,tier_id_seq,campaign_id_seq,benefit_id_seq,plan_id_seq}'),
 			('worker', 'SELECT', '{program}'),
 			('worker', 'SELECT (member_id, program_id, status, settled_on, due_on, hold_until)', '{account}'),
 			('worker', 'SELECT (member_id, hold_id, program_id, status, expires_at)', '{hold}'),
-			('reader', 'SELECT', '{report_member,report_balance,report_ledger,report_event,report_daily,budget_status,program,program_event,unit,unit_anchor,campaign,budget,budget_slot,tier,tier_threshold,tier_history,rule_group,rule,rule_version,rule_cap,entry,hold}'),
+			('reader', 'SELECT', '{report_member,report_balance,report_ledger,report_event,report_daily,budget_status,program,program_event,unit,unit_anchor,campaign,budget,budget_slot,tier,tier_threshold,tier_history,rule_group,rule,rule_version,rule_cap,entry,hold,tag,segment,plan,benefit,benefit_holder,price_list,activity_kind,member_plan,voucher,member_benefit}'),
 			('reader', 'SELECT (member_id, joined_at, program_id)', '{member}'),
 			('reader', 'SELECT (member_id, program_id, status, wallet, purchases, tier_id, tier_since, tier_until, tier_locked_until, tier_state, settled_on, due_on, hold_until, first_event_at, last_event_at, first_purchase_at, last_purchase_at)', '{account}'),
 			('reader', 'SELECT (member_id, journal_id, program_id, kind, event, ref, reverses, effective_at, recorded_at, amount, unit_id, hold_id, other_member_id, tier_before, tier_after, channel, store, staff, actor, reason, outcome)', '{journal}'),
-			('pii', 'SELECT', '{member,member_tag,identity,event_data}'),
+			('pii', 'SELECT', '{member,member_tag,identity,event_data,tag_history,member_segment,segment_history,member_day,activity,visitor}'),
 			('auditor', 'SELECT', '{table_kind,journal,journal_ref}')
 		) g (role, privilege, objects)
 		CROSS JOIN LATERAL unnest(g.objects) x (name)

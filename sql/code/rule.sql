@@ -86,3 +86,15 @@ CREATE OR REPLACE TRIGGER rule_group_reference BEFORE INSERT OR UPDATE ON loyalt
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_reference();
 CREATE OR REPLACE TRIGGER rule_cap_reference BEFORE INSERT OR UPDATE ON loyalty.rule_cap
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_reference();
+CREATE OR REPLACE TRIGGER tag_reference BEFORE INSERT OR UPDATE ON loyalty.tag
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_reference();
+CREATE OR REPLACE TRIGGER segment_reference BEFORE INSERT OR UPDATE ON loyalty.segment
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_reference();
+CREATE OR REPLACE TRIGGER plan_reference BEFORE INSERT OR UPDATE ON loyalty.plan
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_reference();
+CREATE OR REPLACE TRIGGER benefit_reference BEFORE INSERT OR UPDATE ON loyalty.benefit
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_reference();
+CREATE OR REPLACE TRIGGER benefit_holder_reference BEFORE INSERT OR UPDATE ON loyalty.benefit_holder
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_reference();
+CREATE OR REPLACE TRIGGER price_list_reference BEFORE INSERT OR UPDATE ON loyalty.price_list
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_reference();

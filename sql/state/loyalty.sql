@@ -18,6 +18,8 @@ CREATE SEQUENCE loyalty.tier_id_seq AS int;
 CREATE SEQUENCE loyalty.campaign_id_seq AS int;
 CREATE SEQUENCE loyalty.budget_id_seq AS int;
 CREATE SEQUENCE loyalty.ingest_run_id_seq AS int;
+CREATE SEQUENCE loyalty.benefit_id_seq AS int;
+CREATE SEQUENCE loyalty.plan_id_seq AS int;
 
 INSERT INTO loyalty.table_kind (table_name, kind, column_name, builtin) VALUES
 	('table_kind',    'reference', NULL,    true),
@@ -33,6 +35,14 @@ INSERT INTO loyalty.table_kind (table_name, kind, column_name, builtin) VALUES
 	('budget_slot',   'lookup',    'budget_id', true),
 	('tier',          'reference', NULL,    true),
 	('tier_threshold', 'reference', NULL,   true),
+	('tag',           'reference', NULL,    true),
+	('tag_scan',      'reference', NULL,    true),
+	('segment',       'reference', NULL,    true),
+	('benefit',       'reference', NULL,    true),
+	('benefit_holder', 'reference', NULL,   true),
+	('price_list',    'reference', NULL,    true),
+	('plan',          'reference', NULL,    true),
+	('activity_kind', 'reference', NULL,    true),
 	('rule_group',    'reference', NULL,    true),
 	('rule',          'reference', NULL,    true),
 	('rule_version',  'reference', NULL,    true),
@@ -43,11 +53,21 @@ INSERT INTO loyalty.table_kind (table_name, kind, column_name, builtin) VALUES
 	('streak',        'member',    NULL,    true),
 	('tier_history',  'member',    NULL,    true),
 	('member_tag',    'member',    NULL,    true),
+	('tag_history',   'member',    NULL,    true),
+	('member_day',    'member',    NULL,    true),
+	('tag_review',    'member',    NULL,    true),
+	('member_segment', 'member',   NULL,    true),
+	('segment_history', 'member',  NULL,    true),
+	('member_benefit', 'member',   NULL,    true),
+	('voucher',       'member',    NULL,    true),
+	('member_plan',   'member',    NULL,    true),
+	('activity',      'member',    NULL,    true),
 	('member',        'member',    NULL,    true),
 	('account',       'member',    NULL,    true),
 	('journal',       'member',    NULL,    true),
 	('event_data',    'member',    NULL,    true),
 	('entry',         'member',    NULL,    true),
 	('hold',          'member',    NULL,    true),
+	('visitor',       'lookup',    'visitor', true),
 	('identity',      'lookup',    'value', true),
 	('journal_ref',   'lookup',    'ref',   true);

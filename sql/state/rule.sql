@@ -69,6 +69,7 @@ CREATE TABLE loyalty.rule (
 	-- who; each: any of them
 	tiers        text[] CHECK (tiers <> '{}' AND array_position(tiers, NULL) IS NULL),
 	tags         text[] CHECK (tags <> '{}' AND array_position(tags, NULL) IS NULL),
+	segments     text[] CHECK (segments <> '{}' AND array_position(segments, NULL) IS NULL),
 	channels     text[] CHECK (channels <> '{}' AND array_position(channels, NULL) IS NULL),
 	stores       text[] CHECK (stores <> '{}' AND array_position(stores, NULL) IS NULL),
 	store_collection text,

@@ -1,12 +1,12 @@
 /*
- * rule_path.c
+ * condition.c
  *
  * What a condition may be, and its evaluation.
  *
  * The bound.  Evaluated on any document that a call may bring, a condition
  * must neither raise an error nor take longer than in proportion to the
  * document.  So no part of it may visit anything twice for each thing that
- * another part visits: what is refused is what could, and path_check() walks
+ * another part visits: what is refused is what could, and condition_check() walks
  * the compiled path to find it.
  *
  * In lax mode almost anything can turn out to be a list, because a list is
@@ -14,7 +14,7 @@
  * the shape of the context document, and takes what callers put into it for
  * a list.  In strict mode nothing is unwrapped.
  */
-#include "rule_path.h"
+#include "condition.h"
 
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -738,26 +738,26 @@ check(JsonPath *path, Shape root, Refusal *refusal)
 	return walk.detail;
 }
 
-/* A condition on the context; see rule_path.h. */
+/* A condition on the context; see condition.h. */
 const char *
-path_check(JsonPath *path, Refusal *refusal)
+condition_check(JsonPath *path, Refusal *refusal)
 {
 	return check(path, SHAPE_CONTEXT, refusal);
 }
 
 /* A condition on one line. */
 const char *
-path_check_line(JsonPath *path, Refusal *refusal)
+condition_check_line(JsonPath *path, Refusal *refusal)
 {
 	return check(path, SHAPE_LINE, refusal);
 }
 
 /*
- * Evaluates a path that has passed path_check().  It neither reads a table
+ * Evaluates a path that has passed condition_check().  It neither reads a table
  * nor depends on a setting.
  */
-PathResult
-path_match(JsonPath *path, Jsonb *document)
+ConditionResult
+condition_match(JsonPath *path, Jsonb *document)
 {
 	Jsonb	   *variables = palloc(sizeof(Jsonb));
 	LOCAL_FCINFO(fcinfo, 4);
@@ -774,6 +774,6 @@ path_match(JsonPath *path, Jsonb *document)
 	fcinfo->args[3] = (NullableDatum) {.value = BoolGetDatum(true)};
 	result = jsonb_path_match(fcinfo);
 	if (fcinfo->isnull)
-		return PATH_ERROR;
-	return DatumGetBool(result) ? PATH_TRUE : PATH_FALSE;
+		return CONDITION_ERROR;
+	return DatumGetBool(result) ? CONDITION_TRUE : CONDITION_FALSE;
 }

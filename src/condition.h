@@ -1,11 +1,11 @@
 /*
- * rule_path.h
+ * condition.h
  *
  * jsonpath as the language of conditions: refused when it is saved if it is
  * no predicate or could cost too much, evaluated without an error later.
  */
-#ifndef LOYALTY_RULE_PATH_H
-#define LOYALTY_RULE_PATH_H
+#ifndef LOYALTY_CONDITION_H
+#define LOYALTY_CONDITION_H
 
 #include "loyalty.h"
 
@@ -14,22 +14,22 @@
 
 #pragma GCC visibility push(hidden)
 
-typedef enum PathResult
+typedef enum ConditionResult
 {
-	PATH_FALSE,
-	PATH_TRUE,
-	PATH_ERROR					/* no boolean, or an error inside */
-} PathResult;
+	CONDITION_FALSE,
+	CONDITION_TRUE,
+	CONDITION_ERROR					/* no boolean, or an error inside */
+} ConditionResult;
 
 /*
  * What is wrong with a condition, as the detail of LY801 (no predicate, a
  * malformed expression) or LY805 (too costly); NULL if nothing.
  */
-extern const char *path_check(JsonPath *path, Refusal *refusal);
+extern const char *condition_check(JsonPath *path, Refusal *refusal);
 /* The same for a condition on one line of an order, as item_filter is. */
-extern const char *path_check_line(JsonPath *path, Refusal *refusal);
-extern PathResult path_match(JsonPath *path, Jsonb *document);
+extern const char *condition_check_line(JsonPath *path, Refusal *refusal);
+extern ConditionResult condition_match(JsonPath *path, Jsonb *document);
 
 #pragma GCC visibility pop
 
-#endif							/* LOYALTY_RULE_PATH_H */
+#endif							/* LOYALTY_CONDITION_H */

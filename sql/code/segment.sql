@@ -1,0 +1,6 @@
+COMMENT ON TABLE loyalty.segment IS 'A set of members: by a condition, by a view of the shop''s own, or as a list';
+COMMENT ON TABLE loyalty.member_segment IS 'Who is in a segment, and since when';
+COMMENT ON TABLE loyalty.segment_history IS 'Every member who entered or left a segment; append-only';
+
+CREATE OR REPLACE TRIGGER segment_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.segment
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.config_changed();

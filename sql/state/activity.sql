@@ -1,0 +1,40 @@
+-- Behaviour that moves no value: append-only, kept as long as its kind says.
+CREATE TABLE loyalty.activity_kind (
+	program_id  int  NOT NULL,
+	kind        text NOT NULL CHECK (kind ~ '^[a-z][a-z0-9_]{0,62}$'),
+	title       text,
+	-- NULL: for ever
+	retain_days int  CHECK (retain_days BETWEEN 1 AND 36500),
+	PRIMARY KEY (program_id, kind)
+);
+
+CREATE TABLE loyalty.activity (
+	-- or the anonymous id of a visitor who has not joined
+	member_id     bigint      NOT NULL,
+	activity_id   bigint      NOT NULL,
+	at            timestamptz NOT NULL,
+	program_id    int         NOT NULL,
+	dwell_seconds int         CHECK (dwell_seconds >= 0),
+	kind          text        NOT NULL,
+	-- sku, page, store, ...
+	target_kind   text,
+	target        text,
+	session       text,
+	channel       text,
+	data          jsonb,
+	PRIMARY KEY (member_id, activity_id)
+);
+CREATE INDEX activity_program_id_at_idx ON loyalty.activity (program_id, kind, at);
+
+-- Who has not joined yet, by what the shop recognises him by: a cookie, a device.
+CREATE TABLE loyalty.visitor (
+	program_id   int         NOT NULL,
+	visitor      text        NOT NULL CHECK (octet_length(visitor) BETWEEN 1 AND 255),
+	-- under which his activities are kept until he joins
+	anonymous_id bigint      NOT NULL,
+	-- whose they are since then
+	member_id    bigint,
+	seen_at      timestamptz NOT NULL,
+	joined_at    timestamptz,
+	PRIMARY KEY (visitor, program_id)
+);
