@@ -210,6 +210,25 @@ extern int64 *cart_nets(const CartLines *list, int64 amount);
 extern int64 decide_counter(const Decision *decision, const Unit *counter,
 							const Facts *facts);
 
+/* decide_benefit.c */
+
+/* By what a member is entitled to a benefit, until when, and to how much. */
+typedef struct Entitlement
+{
+	const Benefit *benefit;
+	const BenefitHolder *holder;	/* NULL: given by hand */
+	const GivenBenefit *given;
+	TimestampTz until;			/* DT_NOEND: no end is known */
+	int64		quantity;
+} Entitlement;
+
+extern bool decide_entitled(const Program *program, const Benefit *benefit,
+							const Tier *tier, const Holdings *held,
+							TimestampTz at, Entitlement *entitlement);
+extern bool decide_benefit_open(const Program *program,
+								const Benefit *benefit, int birth_month,
+								int birth_day, TimestampTz at);
+
 /* decide_tier.c: pure, on the account's wallet and tier. */
 
 /* How far the thresholds of a tier are met, and which of them decides. */
