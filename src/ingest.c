@@ -249,12 +249,21 @@ find_members(const Program *program, IngestRow *rows, int n, bool enroll)
 	}
 }
 
+/*
+ * Are the requests of a batch looked up before they are judged?  Where the
+ * last batch was new and accepted as a whole, the next one likely is too: its
+ * rows are taken for new, and the unique indexes of the journal tell if one is
+ * not.  Then the batch is undone and begun again.
+ */
+static bool look_first = false;
+
 typedef struct Ingest
 {
 	const Program *program;
 	int			n;
 	IngestRow  *rows;
 	StoreBatch *batch;
+	bool		look_first;
 	IngestRow  *row;			/* of those that are tried one by one */
 } Ingest;
 
@@ -331,20 +340,33 @@ run_row(StoreBatch *batch, IngestRow *row, MemoryContext scratch)
 	MemoryContextReset(scratch);
 }
 
+/* What was taken for new and is refused may be known: a replay goes first. */
+static void
+run_again(StoreBatch *batch, IngestRow *row, MemoryContext scratch)
+{
+	row->status = INGEST_PENDING;
+	look_up(batch, row, 1);
+	run_row(batch, row, scratch);
+}
+
 /* Judges rows whose members are locked, and stores what was decided. */
 static void
-run_rows(StoreBatch *batch, IngestRow *rows, int n)
+run_rows(StoreBatch *batch, IngestRow *rows, int n, bool look)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext scratch = AllocSetContextCreate(caller, "loyalty row",
 												  ALLOCSET_DEFAULT_SIZES);
 
-	look_up(batch, rows, n);
+	if (look)
+		look_up(batch, rows, n);
 	for (int i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (rows[i].status == INGEST_PENDING)
-			run_row(batch, &rows[i], scratch);
+		if (rows[i].status != INGEST_PENDING)
+			continue;
+		run_row(batch, &rows[i], scratch);
+		if (!look && rows[i].status == INGEST_REJECTED)
+			run_again(batch, &rows[i], scratch);
 	}
 	MemoryContextDelete(scratch);
 	store_batch_flush(batch);
@@ -355,7 +377,7 @@ run_all(void *argument)
 {
 	Ingest	   *ingest = argument;
 
-	run_rows(ingest->batch, ingest->rows, ingest->n);
+	run_rows(ingest->batch, ingest->rows, ingest->n, ingest->look_first);
 }
 
 static void
@@ -365,7 +387,33 @@ run_one(void *argument)
 
 	run_rows(store_batch_begin(ingest->program,
 							   &ingest->row->input.member_id.value, 1),
-			 ingest->row, 1);
+			 ingest->row, 1, true);
+}
+
+/*
+ * Tries the rows together; again, if one that was taken for new is not.
+ * False if there is an error that belongs to one of them.
+ */
+static bool
+run_together(Ingest *ingest, const bool *pending)
+{
+	int			nids;
+	Datum	   *ids = member_ids(ingest->rows, ingest->n, &nids);
+	ErrorData  *error;
+
+	for (;;)
+	{
+		ingest->batch = store_batch_begin(ingest->program, ids, nids);
+		if (ingest_attempt(run_all, ingest, &error))
+			return true;
+		if (ingest->look_first ||
+			error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION)
+			return false;
+		ingest->look_first = true;
+		for (int i = 0; i < ingest->n; i++)
+			if (pending[i])
+				ingest->rows[i].status = INGEST_PENDING;
+	}
 }
 
 /* Tries the rows one by one, after they failed together. */
@@ -406,11 +454,13 @@ void
 ingest_rows(const Program *program, IngestRow *rows, int n, bool enroll,
 			IngestCounts *counts)
 {
-	Ingest		ingest = {.program = program, .n = n, .rows = rows};
+	Ingest		ingest = {
+		.program = program,
+		.n = n,
+		.rows = rows,
+		.look_first = look_first
+	};
 	bool	   *pending = palloc(sizeof(bool) * Max(n, 1));
-	ErrorData  *error;
-	int			nids;
-	Datum	   *ids;
 
 	for (int i = 0; i < n; i++)
 		if (rows[i].status == INGEST_PENDING)
@@ -419,12 +469,11 @@ ingest_rows(const Program *program, IngestRow *rows, int n, bool enroll,
 	for (int i = 0; i < n; i++)
 		pending[i] = rows[i].status == INGEST_PENDING;
 
-	ids = member_ids(rows, n, &nids);
-	ingest.batch = store_batch_begin(program, ids, nids);
-	if (!ingest_attempt(run_all, &ingest, &error))
+	if (!run_together(&ingest, pending))
 		run_each(&ingest, pending);
 
 	ingest_count(rows, n, counts);
+	look_first = counts->done < n;
 }
 
 static Statement insert_rejects = {

@@ -16,7 +16,8 @@ typedef struct BatchMember
 	Account		account;		/* as the last decision left it */
 	bool		changed;		/* since the last flush */
 	List	   *known;			/* JournalRequest: stored or decided */
-	List	   *tiers;			/* TierPast, newest first; if has_tiers */
+	bool		has_tiers;		/* the history of the tier is loaded: */
+	List	   *tiers;			/* TierPast, newest first */
 } BatchMember;
 
 struct StoreBatch
@@ -26,7 +27,6 @@ struct StoreBatch
 	HTAB	   *members;
 	JournalBatch journal;		/* to be stored, ascending id */
 	List	   *changed;		/* BatchMember */
-	bool		has_tiers;		/* the histories of the tier are loaded */
 };
 
 static BatchMember *
@@ -68,6 +68,7 @@ store_batch_begin(const Program *program, const Datum *member_ids, int n)
 		member->account = accounts[i];
 		member->changed = false;
 		member->known = NIL;
+		member->has_tiers = false;
 		member->tiers = NIL;
 	}
 	return batch;
@@ -180,9 +181,12 @@ note_request(BatchMember *member, const JournalRow *row)
 	member->known = lappend(member->known, request);
 }
 
-/* Loads what tiers the members have had, all at once. */
+/*
+ * Loads what tiers a member has had; and, as the same will be asked of them,
+ * the others whose tier began on that day or later.
+ */
 static void
-load_tiers(StoreBatch *batch)
+load_tiers(StoreBatch *batch, const BatchMember *asked, DateADT since)
 {
 	int			n = hash_get_num_entries(batch->members);
 	Datum	   *ids = palloc(sizeof(Datum) * n);
@@ -194,14 +198,19 @@ load_tiers(StoreBatch *batch)
 	n = 0;
 	hash_seq_init(&scan, batch->members);
 	while ((member = hash_seq_search(&scan)) != NULL)
+	{
+		if (member->has_tiers ||
+			(member != asked && member->account.tier_since < since))
+			continue;
+		member->has_tiers = true;
 		ids[n++] = Int64GetDatum(member->member_id);
+	}
 	past = tier_history_many(ids, n, &npast);
 	for (int i = 0; i < npast; i++)
 	{
 		member = find_member(batch, past[i].member_id);
-		member->tiers = lappend(member->tiers, &past[i]);
+		member->tiers = lcons(&past[i], member->tiers);
 	}
-	batch->has_tiers = true;
 }
 
 /* The tier that the history of the decision's member gives for a time. */
@@ -210,18 +219,20 @@ store_tier_at(const Decision *decision, TimestampTz at, bool read_only)
 {
 	StoreBatch *batch = decision->batch;
 	int64		member_id = decision->account->member_id;
+	BatchMember *member;
 	ListCell   *cell;
 
 	if (batch == NULL)
 		return tier_history_at(member_id, at, read_only);
-	if (!batch->has_tiers)
+	member = find_member(batch, member_id);
+	if (!member->has_tiers)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(batch->context);
 
-		load_tiers(batch);
+		load_tiers(batch, member, program_date(batch->program, at));
 		MemoryContextSwitchTo(caller);
 	}
-	foreach(cell, find_member(batch, member_id)->tiers)
+	foreach(cell, member->tiers)
 	{
 		const TierPast *past = lfirst(cell);
 
@@ -282,7 +293,7 @@ store_batch_keep(StoreBatch *batch, Decision *decision)
 	for (int i = 0; i < decision->nrows; i++)
 	{
 		note_request(member, decision->rows[i]);
-		if (batch->has_tiers)
+		if (member->has_tiers)
 			note_changes(member, decision->rows[i]);
 	}
 	keep_account(member, decision->account);

@@ -55,7 +55,7 @@ static Statement select_history_at = {
 static Statement select_histories = {
 	"SELECT member_id, effective_at, tier_after FROM loyalty.tier_history"
 	" WHERE member_id = ANY ($1)"
-	" ORDER BY member_id, journal_id DESC, line DESC",
+	" ORDER BY member_id, journal_id, line",
 	1, {INT8ARRAYOID}
 };
 
@@ -293,7 +293,7 @@ tier_history_insert(int64 member_id, int64 journal_id, int line,
 	statement_run(&insert_history, args, false);
 }
 
-/* The histories of several members, of each the newest row first. */
+/* The histories of several members, of each the oldest row first. */
 TierPast *
 tier_history_many(const Datum *member_ids, int n, int *npast)
 {

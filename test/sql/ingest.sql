@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(64);
+SELECT plan(70);
 
 SELECT loyalty.program_create('shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('other', 'GBP', 'Europe/London') AS other \gset
@@ -51,6 +51,29 @@ SELECT is(pg_temp.batch(ARRAY[
 SELECT results_eq($$SELECT regexp_replace(r, '=\d+', '=N') FROM pg_temp.rejects() r$$,
 	$$VALUES ('4 idempotency_key_reused LY002 journal_id=N'), ('5 duplicate_ref LY003 journal_id=N'), ('6 idempotency_key_reused LY002 journal_id=N')$$,
 	'the three ways of being known');
+
+-- A batch that follows one in which all was new takes its rows for new, and finds out.
+CALL pg_temp.enroll('shop', 'cas');
+SELECT is(pg_temp.batch(ARRAY[
+	ROW('1', pg_temp.id('cas'), NULL, NULL, 10, 'c1', NULL, NULL, NULL, 'kc1', NULL),
+	ROW('2', pg_temp.id('cas'), NULL, NULL, 20, 'c2', NULL, NULL, NULL, NULL, NULL)]::loyalty.ingest_row[]),
+	'2 done, 0 replayed, 0 rejected', 'all is new');
+SELECT is(pg_temp.batch(ARRAY[
+	ROW('1', pg_temp.id('cas'), NULL, NULL, 30, 'c3', NULL, NULL, NULL, NULL, NULL),
+	ROW('2', pg_temp.id('cas'), NULL, NULL, 10, 'c1', NULL, NULL, NULL, 'kc1', NULL),
+	ROW('3', pg_temp.id('cas'), NULL, NULL, 21, 'c2', NULL, NULL, NULL, NULL, NULL),
+	ROW('4', pg_temp.id('cas'), NULL, NULL, 20, 'c2', NULL, NULL, NULL, 'kc2', NULL)]::loyalty.ingest_row[]),
+	'1 done, 1 replayed, 2 rejected', 'then not all');
+SELECT results_eq($$SELECT regexp_replace(r, '=\d+', '=N') FROM pg_temp.rejects() r$$,
+	$$VALUES ('3 idempotency_key_reused LY002 journal_id=N'), ('4 duplicate_ref LY003 journal_id=N')$$, 'for the same reasons');
+SELECT is(pg_temp.batch(ARRAY[ROW('1', pg_temp.id('cas'), NULL, NULL, 40, 'c4', NULL, NULL, NULL, NULL, NULL)]::loyalty.ingest_row[]),
+	'1 done, 0 replayed, 0 rejected', 'all is new again');
+SELECT FROM loyalty.member_close(pg_temp.id('cas'), 'moved');
+SELECT is(pg_temp.batch(ARRAY[
+	ROW('1', pg_temp.id('cas'), NULL, NULL, 40, 'c4', NULL, NULL, NULL, NULL, NULL),
+	ROW('2', pg_temp.id('cas'), NULL, NULL, 50, 'c5', NULL, NULL, NULL, NULL, NULL)]::loyalty.ingest_row[]),
+	'0 done, 1 replayed, 1 rejected', 'what would be refused today is replayed');
+SELECT is((SELECT string_agg(r, ', ') FROM pg_temp.rejects() r), '2 member_closed LY502 member_id=' || pg_temp.id('cas'), 'what is new is refused');
 
 SELECT is(pg_temp.batch(ARRAY[
 	ROW('1', NULL, NULL, NULL, 1, 'x', NULL, NULL, NULL, NULL, NULL),
