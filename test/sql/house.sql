@@ -101,7 +101,7 @@ INSERT INTO rule (what, sql) VALUES
 	('no column counts by itself but ids of configuration',
 	 $$SELECT relation || '.' || attname FROM attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 	   WHERE relkind = 'r' AND (attidentity <> '' OR attgenerated <> ''
-		OR (pg_get_expr(d.adbin, d.adrelid) ~ 'nextval' AND relname <> ALL ('{program,unit,rule,campaign,budget,tier,ingest_run}')))$$),
+		OR (pg_get_expr(d.adbin, d.adrelid) ~ 'nextval' AND relname <> ALL ('{benefit,program,unit,rule,campaign,budget,tier,ingest_run}')))$$),
 	('no function takes or returns the row of a table',
 	 $$SELECT signature FROM routine, unnest(coalesce(proallargtypes, proargtypes::oid[]) || prorettype) a (type)
 	   JOIN pg_type t ON t.oid = a.type LEFT JOIN pg_type element ON element.oid = t.typelem
