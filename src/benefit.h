@@ -9,6 +9,8 @@
 
 #include "loyalty.h"
 
+#include "utils/numeric.h"
+
 #include "collection.h"
 #include "statement.h"
 #include "unit.h"
@@ -84,6 +86,29 @@ extern Benefit *benefit_load(int32 program_id, const Unit *units, int nunits,
 /* What a member was given by hand and is not over at a time. */
 extern GivenBenefit *benefit_given(int64 member_id, TimestampTz at,
 								   bool read_only, int *ngiven);
+
+/* What a price list says of a cart line. */
+typedef struct ListPrice
+{
+	int			line;			/* from 0 */
+	const char *list;
+	int			exactness;		/* by sku 3, collection 2, category 1, brand 0 */
+	Numeric		price;			/* or NULL: a percentage */
+	int			percent_off;	/* thousandths of a percent */
+} ListPrice;
+
+/* Whose price is asked; category and brand may be NULL. */
+typedef struct Priced
+{
+	const char *sku;
+	const char *category;
+	const char *brand;
+} Priced;
+
+/* All that lists say of these lines, which may be several rows of one list. */
+extern ListPrice *benefit_prices(int32 program_id, const NameList *lists,
+								 const Priced *lines, int nlines,
+								 int *nprices);
 extern const char *benefit_kind_name(BenefitKind kind);
 extern const char *holder_source_name(HolderSource source);
 

@@ -228,6 +228,17 @@ extern bool decide_entitled(const Program *program, const Benefit *benefit,
 extern bool decide_benefit_open(const Program *program,
 								const Benefit *benefit, int birth_month,
 								int birth_day, TimestampTz at);
+extern bool decide_benefit_channel(const Benefit *benefit,
+								   const text *channel);
+extern bool decide_benefit_applies(const Program *program,
+								   const Benefit *benefit,
+								   const Facts *facts, TimestampTz at,
+								   const text *channel,
+								   Entitlement *entitlement);
+extern Numeric decide_member_price(const Entitlement *benefits,
+								   int nbenefits, const ListPrice *prices,
+								   int nprices, Numeric price, int scale,
+								   const Entitlement **by);
 
 /* decide_tier.c: pure, on the account's wallet and tier. */
 

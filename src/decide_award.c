@@ -40,6 +40,7 @@ typedef struct Work
 	Fraction   *worth;			/* of each verdict */
 	int64	   *nets;			/* of the cart's lines, or NULL */
 	Jsonb	  **lines;			/* the lines as filters see them */
+	int		   *factors;		/* of benefits, for each unit; 0: not known yet */
 } Work;
 
 /*
@@ -134,19 +135,6 @@ fraction_round(const Fraction *fraction, Rounding rounding, int64 *result)
 /*
  * Does a rule apply?  Each function returns the reason why not, or NULL.
  */
-
-static bool
-has_text(const NameList *list, const text *name)
-{
-	if (name == NULL)
-		return false;
-	for (int i = 0; i < list->n; i++)
-		if (strlen(list->names[i]) == VARSIZE_ANY_EXHDR(name) &&
-			memcmp(list->names[i], VARDATA_ANY(name),
-				   VARSIZE_ANY_EXHDR(name)) == 0)
-			return true;
-	return false;
-}
 
 static const char *
 check_validity(const Rule *rule, TimestampTz at)
@@ -283,7 +271,7 @@ holds(const NameList *asked, const NameList *held)
 static const char *
 check_store(const Rule *rule, const text *store)
 {
-	if (rule->stores != NULL && !has_text(rule->stores, store))
+	if (rule->stores != NULL && !text_listed(rule->stores, store))
 		return "store_mismatch";
 	if (rule->store_collection_name != NULL &&
 		(rule->store_collection == NULL || store == NULL ||
@@ -304,7 +292,7 @@ check_who(const Work *work, const Rule *rule)
 	if (rule->tiers != NULL &&
 		(facts->tier == NULL || !name_listed(rule->tiers, facts->tier->code)))
 		return "tier_mismatch";
-	if (rule->channels != NULL && !has_text(rule->channels, work->row->channel))
+	if (rule->channels != NULL && !text_listed(rule->channels, work->row->channel))
 		return "channel_mismatch";
 	return check_store(rule, work->row->store);
 }
@@ -533,13 +521,52 @@ base_of(const Work *work, const Rule *rule, const Bitmapset *lines)
 	return base;
 }
 
-static bool
-is_tier_multiplied(const Work *work, const Rule *rule)
+/*
+ * The largest factor (thousandths) of the benefits that the member has for a
+ * rule's unit.  Worked out once for each unit.
+ */
+static int
+benefit_factor(const Work *work, const Rule *rule)
 {
-	return rule->tier_multiplied && work->facts->tier != NULL &&
-		rule->unit->kind == UNIT_POINTS &&
-		(rule->kind == RULE_PER_AMOUNT || rule->kind == RULE_PER_QUANTITY ||
-		 (rule->kind == RULE_STEPS && rule->base != BASE_STREAK));
+	const Program *program = work->decision->program;
+	int		   *known;
+	int			factor = MULTIPLIER_ONE;
+	Entitlement entitlement;
+
+	if (program->nbenefits == 0)
+		return factor;
+	known = &work->factors[rule->unit - program->units];
+	if (*known != 0)
+		return *known;
+	for (int i = 0; i < program->nbenefits; i++)
+	{
+		const Benefit *benefit = &program->benefits[i];
+
+		if (program_multiplies(benefit, rule) && benefit->factor > factor &&
+			decide_benefit_applies(program, benefit, work->facts,
+								   work->row->effective_at,
+								   work->row->channel, &entitlement))
+			factor = benefit->factor;
+	}
+	*known = factor;
+	return factor;
+}
+
+/* What tier and benefits make of the worth of a rule. */
+static bool
+multiply_worth(const Work *work, const Rule *rule, Fraction *worth)
+{
+	const Tier *tier = work->facts->tier;
+	int			factor;
+
+	if (worth->num == 0 || !program_is_multiplied(rule))
+		return true;
+	if (tier != NULL &&
+		!fraction_multiply(worth, tier->multiplier, MULTIPLIER_ONE))
+		return false;
+	factor = benefit_factor(work, rule);
+	return factor == MULTIPLIER_ONE ||
+		fraction_multiply(worth, factor, MULTIPLIER_ONE);
 }
 
 /* What a rule that is no multiplier awards for a base, unrounded. */
@@ -566,9 +593,7 @@ worth_of(const Work *work, const Rule *rule, int64 base, Fraction *worth)
 		case RULE_MULTIPLIER:
 			elog(ERROR, "a multiplier has no worth of its own");
 	}
-	return !is_tier_multiplied(work, rule) ||
-		fraction_multiply(worth, work->facts->tier->multiplier,
-						  MULTIPLIER_ONE);
+	return multiply_worth(work, rule, worth);
 }
 
 static bool
@@ -1084,6 +1109,8 @@ decide_awards(Decision *decision, JournalRow *row, Facts *facts)
 	awards->nverdicts = event->nrules;
 	awards->verdicts = palloc0(size);
 	work.worth = palloc(sizeof(Fraction) * Max(event->nrules, 1));
+	if (program->nbenefits > 0)
+		work.factors = palloc0(sizeof(int) * program->nunits);
 	for (int i = 0; i < event->nrules; i++)
 	{
 		awards->verdicts[i].rule = &program->rules[event->first_rule + i];

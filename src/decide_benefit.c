@@ -5,7 +5,13 @@
  */
 #include "decide.h"
 
+#include "utils/builtins.h"
+
+#include "amount.h"
 #include "campaign.h"
+
+/* 100 %, in thousandths of a percent. */
+#define WHOLE_PRICE 100000
 
 /* Until when a plan is held that is held at a time; DT_NOBEGIN: it is not. */
 static TimestampTz
@@ -74,6 +80,20 @@ holder_until(const Program *program, const BenefitHolder *holder,
 	return holds ? DT_NOEND : DT_NOBEGIN;
 }
 
+/* Takes what gives more than what was found before, or as much for longer. */
+static bool
+gives_more(Entitlement *entitlement, bool found, int64 quantity,
+		   TimestampTz until)
+{
+	if (found && (quantity < entitlement->quantity ||
+				  (quantity == entitlement->quantity &&
+				   until <= entitlement->until)))
+		return false;
+	entitlement->quantity = quantity;
+	entitlement->until = until;
+	return true;
+}
+
 /*
  * Is a member entitled to a benefit at a time, by whatever gives most?  Tells
  * by what, until when, and to how much.  Not whether it can be used just then:
@@ -95,33 +115,26 @@ decide_entitled(const Program *program, const Benefit *benefit,
 	{
 		const BenefitHolder *holder = &benefit->holders[i];
 		TimestampTz until = holder_until(program, holder, tier, held, on, at);
-		int64		quantity = holder->quantity < 0 ? benefit->quantity :
-			holder->quantity;
 
 		if (until == DT_NOBEGIN ||
-			(found && (quantity < entitlement->quantity ||
-					   (quantity == entitlement->quantity &&
-						until <= entitlement->until))))
+			!gives_more(entitlement, found, holder->quantity < 0 ?
+						benefit->quantity : holder->quantity, until))
 			continue;
 		entitlement->holder = holder;
-		entitlement->until = until;
-		entitlement->quantity = quantity;
 		found = true;
 	}
 	for (int i = 0; i < held->ngiven; i++)
 	{
 		const GivenBenefit *given = &held->given[i];
-		int64		quantity = given->quantity < 0 ? benefit->quantity :
-			given->quantity;
 
 		if (given->benefit_id != benefit->benefit_id ||
 			at < given->valid_from || at >= given->valid_until ||
-			(found && quantity < entitlement->quantity))
+			!gives_more(entitlement, found, given->quantity < 0 ?
+						benefit->quantity : given->quantity,
+						given->valid_until))
 			continue;
 		entitlement->holder = NULL;
 		entitlement->given = given;
-		entitlement->until = given->valid_until;
-		entitlement->quantity = quantity;
 		found = true;
 	}
 	entitlement->until = Min(entitlement->until, benefit->valid_until);
@@ -144,4 +157,99 @@ decide_benefit_open(const Program *program, const Benefit *benefit,
 		return false;
 	return benefit->calendar_name == NULL ||
 		(benefit->calendar != NULL && calendar_has(benefit->calendar, on));
+}
+
+/* Does a benefit count where something is bought?  NULL: that is not known. */
+bool
+decide_benefit_channel(const Benefit *benefit, const text *channel)
+{
+	return benefit->channels == NULL ||
+		text_listed(benefit->channels, channel);
+}
+
+/* Has a member a benefit that counts, at a time and in a channel? */
+bool
+decide_benefit_applies(const Program *program, const Benefit *benefit,
+					   const Facts *facts, TimestampTz at,
+					   const text *channel, Entitlement *entitlement)
+{
+	return decide_benefit_channel(benefit, channel) &&
+		decide_benefit_open(program, benefit, facts->birth_month,
+							facts->birth_day, at) &&
+		decide_entitled(program, benefit, facts->tier, &facts->held, at,
+						entitlement);
+}
+
+/* A price less a percentage, rounded half up to so many decimals. */
+static Numeric
+reduced(Numeric price, int percent_off, int scale)
+{
+	Numeric		rest = amount_numeric(WHOLE_PRICE - percent_off, 5);
+	Datum		product = DirectFunctionCall2(numeric_mul,
+											  NumericGetDatum(price),
+											  NumericGetDatum(rest));
+
+	return DatumGetNumeric(DirectFunctionCall2(numeric_round, product,
+											   Int32GetDatum(scale)));
+}
+
+static bool
+is_lower(Numeric a, Numeric b)
+{
+	return DatumGetBool(DirectFunctionCall2(numeric_lt, NumericGetDatum(a),
+											NumericGetDatum(b)));
+}
+
+/*
+ * What a list makes of a price: by its most exact row, of several the one
+ * that gives the lowest; NULL if it has none.  prices: those of the line.
+ */
+static Numeric
+listed_price(const char *list, const ListPrice *prices, int nprices,
+			 Numeric price, int scale)
+{
+	Numeric		best = NULL;
+	int			exactness = -1;
+
+	for (int i = 0; i < nprices; i++)
+	{
+		const ListPrice *row = &prices[i];
+		Numeric		candidate;
+
+		if (strcmp(row->list, list) != 0 || row->exactness < exactness)
+			continue;
+		candidate = row->price != NULL ? reduced(row->price, 0, scale) :
+			reduced(price, row->percent_off, scale);
+		if (row->exactness > exactness || is_lower(candidate, best))
+			best = candidate;
+		exactness = row->exactness;
+	}
+	return best;
+}
+
+/*
+ * The lowest price that benefits of kind price give, of lines whose list
+ * prices are these; never above the given one.  Tells by which, NULL: none.
+ */
+Numeric
+decide_member_price(const Entitlement *benefits, int nbenefits,
+					const ListPrice *prices, int nprices, Numeric price,
+					int scale, const Entitlement **by)
+{
+	Numeric		best = price;
+
+	*by = NULL;
+	for (int i = 0; i < nbenefits; i++)
+	{
+		const Benefit *benefit = benefits[i].benefit;
+		Numeric		candidate = benefit->price_list == NULL ?
+			reduced(price, benefit->percent_off, scale) :
+			listed_price(benefit->price_list, prices, nprices, price, scale);
+
+		if (candidate == NULL || !is_lower(candidate, best))
+			continue;
+		best = candidate;
+		*by = &benefits[i];
+	}
+	return best;
 }

@@ -53,6 +53,10 @@ extern EventOutcome event_import(NullableDatum program,
 extern bool event_is_purchase(const EventInput *input);
 extern EventOutcome event_run(StoreBatch *batch, const EventInput *input);
 
+extern void event_facts_member(const Decision *decision, Facts *facts,
+							   bool read_only);
+/* The tier at a time; NULL: none.  What is due is settled in the decision. */
+extern const Tier *event_tier_at(Decision *decision, TimestampTz at);
 extern void event_tier_lowered(Call *call, JournalRow *row);
 extern void event_facts_document(const Decision *decision, Facts *facts);
 extern bool event_judge(Call *call, JournalRow *row, Facts *facts);

@@ -299,17 +299,34 @@ had_joined(int64 member_id, TimestampTz at)
 }
 
 /*
- * tier_at(member_id, at): from the history; after the day that was settled
- * last, by the reviews that have fallen due or will, if nothing else happens.
+ * From the history; after the day that was settled last, by the reviews that
+ * have fallen due or will, if nothing else happens.
  */
+const Tier *
+event_tier_at(Decision *decision, TimestampTz at)
+{
+	const Account *account = decision->account;
+	DateADT		on = program_date(decision->program, at);
+
+	if (on > account->settled_on ||
+		(on == account->settled_on && at >= decision->now))
+	{
+		review_until(decision, on);
+		return decide_tier(decision);
+	}
+	return had_joined(account->member_id, at) ?
+		decide_tier_of(decision->program,
+					   tier_history_at(account->member_id, at, true)) : NULL;
+}
+
+/* tier_at(member_id, at) */
 Datum
 loyalty_tier_at(PG_FUNCTION_ARGS)
 {
 	Account		account;
 	Decision	decision;
 	TimestampTz at;
-	DateADT		on;
-	const Tier *tier = NULL;
+	const Tier *tier;
 	char	   *code;
 
 	if (PG_ARGISNULL(1))
@@ -320,17 +337,9 @@ loyalty_tier_at(PG_FUNCTION_ARGS)
 	load_member(fcinfo, &account, &decision);
 	if (TIMESTAMP_NOT_FINITE(at))
 		refusal_raise(REFUSAL_TIME_NOT_FINITE, "at is not finite");
-	on = program_date(decision.program, at);
-	if (on > WALLET_LAST_DATE)
+	if (program_date(decision.program, at) > WALLET_LAST_DATE)
 		refusal_raise(REFUSAL_TIME_NOT_FINITE, "at lies after the year 9999");
-	if (on > account.settled_on)
-	{
-		review_until(&decision, on);
-		tier = decide_tier(&decision);
-	}
-	else if (had_joined(account.member_id, at))
-		tier = decide_tier_of(decision.program,
-							  tier_history_at(account.member_id, at, true));
+	tier = event_tier_at(&decision, at);
 	code = tier == NULL ? NULL : pstrdup(tier->code);
 	SPI_finish();
 	if (code == NULL)

@@ -306,6 +306,10 @@ facts_of(const Simulation *simulation, SimMember *member, World world,
 	event_facts_person(&work->decision, facts,
 					   member->joined_at,
 					   call->member ? call->member : member->profile);
+	if (facts->event->needs & (NEEDS_PLANS | NEEDS_GIVEN))
+		store_holdings(member->member_id, program, row->effective_at,
+					   facts->event->needs & (NEEDS_PLANS | NEEDS_GIVEN),
+					   true, &facts->held);
 	load_tags(member, call, facts);
 	facts->nuses = state->nuses;
 	facts->uses = palloc(sizeof(RuleUse) * Max(state->nuses, 1));

@@ -188,6 +188,18 @@ static Statement campaign_in_use = {
 	1, {INT4OID}
 };
 
+static Statement campaign_name_in_use = {
+	"SELECT FROM loyalty.benefit_holder"
+	" WHERE source = 'campaign' AND name = $1 AND program_id = $2 LIMIT 1",
+	2, {TEXTOID, INT4OID}
+};
+
+static Statement tag_in_use = {
+	"SELECT FROM loyalty.benefit_holder"
+	" WHERE source = 'stage' AND name = $1 AND program_id = $2 LIMIT 1",
+	2, {TEXTOID, INT4OID}
+};
+
 static Statement group_in_use = {
 	"SELECT FROM loyalty.rule WHERE rule_group = $1 AND program_id = $2"
 	" LIMIT 1",
@@ -240,6 +252,8 @@ static const struct
 	{"tier", "code", &tier_code_in_use},
 	{"collection", "name", &collection_in_use},
 	{"campaign", "campaign_id", &campaign_in_use},
+	{"campaign", "name", &campaign_name_in_use},
+	{"tag", "name", &tag_in_use},
 	{"rule_group", "name", &group_in_use},
 	{"rule", "rule_id", &rule_in_use},
 	{"segment", "name", &segment_in_use},

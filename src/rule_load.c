@@ -485,6 +485,18 @@ needs_of(const Rule *rule)
 	return needs;
 }
 
+/* What the benefits that may multiply a rule's award need. */
+static int
+multiplier_needs(const Program *program, const Rule *rule)
+{
+	int			needs = 0;
+
+	for (int i = 0; i < program->nbenefits; i++)
+		if (program_multiplies(&program->benefits[i], rule))
+			needs |= program_benefit_needs(&program->benefits[i]);
+	return needs;
+}
+
 /* The rules of an event stand together; notes where. */
 static void
 index_rules(Program *program)
@@ -499,7 +511,8 @@ index_rules(Program *program)
 				continue;
 			if (event->nrules++ == 0)
 				event->first_rule = i;
-			event->needs |= needs_of(&program->rules[i]);
+			event->needs |= needs_of(&program->rules[i]) |
+				multiplier_needs(program, &program->rules[i]);
 		}
 	}
 }

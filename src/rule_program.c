@@ -543,6 +543,43 @@ program_benefit_by_id(const Program *program, int32 benefit_id)
 		 program->program_id);
 }
 
+bool
+program_is_multiplied(const Rule *rule)
+{
+	return rule->tier_multiplied && rule->unit->kind == UNIT_POINTS &&
+		(rule->kind == RULE_PER_AMOUNT || rule->kind == RULE_PER_QUANTITY ||
+		 (rule->kind == RULE_STEPS && rule->base != BASE_STREAK));
+}
+
+bool
+program_multiplies(const Benefit *benefit, const Rule *rule)
+{
+	return benefit->kind == BENEFIT_MULTIPLIER && benefit->active &&
+		program_is_multiplied(rule) &&
+		(benefit->unit == NULL || benefit->unit == rule->unit);
+}
+
+int
+program_benefit_needs(const Benefit *benefit)
+{
+	static const int needed[] = {
+		[HOLDER_EVERYONE] = 0,
+		[HOLDER_TIER] = 0,
+		[HOLDER_SEGMENT] = NEEDS_SEGMENTS,
+		[HOLDER_TAG] = NEEDS_TAGS,
+		[HOLDER_STAGE] = NEEDS_TAGS,
+		[HOLDER_PLAN] = NEEDS_PLANS,
+		[HOLDER_CAMPAIGN] = 0
+	};
+	int			needs = NEEDS_GIVEN;
+
+	if (benefit->birthday != RECUR_NONE)
+		needs |= NEEDS_MEMBER;
+	for (int i = 0; i < benefit->nholders; i++)
+		needs |= needed[benefit->holders[i].source];
+	return needs;
+}
+
 /* The plan with this name, NULL if the programme has none. */
 const PaidPlan *
 program_plan(const Program *program, const char *name)

@@ -170,8 +170,12 @@ typedef struct Rule
 #define NEEDS_TIME		0x100	/* local time of day */
 #define NEEDS_TARGET	0x200	/* target of data */
 #define NEEDS_SEGMENTS	0x400
-#define NEEDS_BENEFITS	0x800	/* all that may entitle to one */
-#define NEEDS_HOLDINGS	(NEEDS_TAGS | NEEDS_SEGMENTS | NEEDS_BENEFITS)
+#define NEEDS_PLANS		0x800
+#define NEEDS_GIVEN		0x1000	/* benefits given by hand */
+/* all that may entitle to a benefit */
+#define NEEDS_BENEFITS	(NEEDS_TAGS | NEEDS_SEGMENTS | NEEDS_PLANS | \
+						 NEEDS_GIVEN)
+#define NEEDS_HOLDINGS	NEEDS_BENEFITS
 
 typedef struct ProgramEvent
 {
@@ -244,6 +248,11 @@ extern const Benefit *program_benefit(const Program *program,
 									  const char *name);
 extern const Benefit *program_benefit_by_id(const Program *program,
 											int32 benefit_id);
+/* Do tiers and benefits multiply what a rule awards?  Does this benefit? */
+extern bool program_is_multiplied(const Rule *rule);
+extern bool program_multiplies(const Benefit *benefit, const Rule *rule);
+/* What has to be known to tell whether a member has a benefit. */
+extern int	program_benefit_needs(const Benefit *benefit);
 extern const PaidPlan *program_plan(const Program *program, const char *name);
 extern const PaidPlan *program_plan_by_id(const Program *program, int32 plan_id);
 /* A copy that is not cached, in which one campaign is live. */

@@ -248,6 +248,19 @@ name_listed(const NameList *list, const char *name)
 	return false;
 }
 
+bool
+text_listed(const NameList *list, const text *name)
+{
+	if (name == NULL)
+		return false;
+	for (int i = 0; i < list->n; i++)
+		if (strlen(list->names[i]) == VARSIZE_ANY_EXHDR(name) &&
+			memcmp(list->names[i], VARDATA_ANY(name),
+				   VARSIZE_ANY_EXHDR(name)) == 0)
+			return true;
+	return false;
+}
+
 /* The index of a word in a list of words. */
 int
 word_of(const char *word, const char *const *words, int nwords)

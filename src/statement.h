@@ -78,6 +78,8 @@ extern struct varlena *statement_varlena(uint64 row, int column);
 /* An array of texts; NULL for NULL. */
 extern NameList *statement_names(uint64 row, int column);
 extern bool name_listed(const NameList *list, const char *name);
+/* The same for a text, which may be NULL: that is not listed. */
+extern bool text_listed(const NameList *list, const text *name);
 extern int	word_of(const char *word, const char *const *words, int nwords);
 extern int	array_elements(ArrayType *array, Oid type, Datum **elements);
 

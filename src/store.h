@@ -24,7 +24,7 @@ extern void store_claim_budgets(Decision *decision, bool dry);
 extern void store_decision(Decision *decision);
 extern void store_facts(const Decision *decision);
 
-/* needs: NEEDS_TAGS, NEEDS_SEGMENTS, NEEDS_BENEFITS. */
+/* needs: NEEDS_TAGS, NEEDS_SEGMENTS, NEEDS_PLANS, NEEDS_GIVEN. */
 extern void store_holdings(int64 member_id, const Program *program,
 						   TimestampTz at, int needs, bool read_only,
 						   Holdings *held);

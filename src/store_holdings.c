@@ -44,13 +44,13 @@ store_holdings(int64 member_id, const Program *program, TimestampTz at,
 	};
 
 	memset(held, 0, sizeof(Holdings));
-	if (needs & (NEEDS_TAGS | NEEDS_BENEFITS))
+	if (needs & NEEDS_TAGS)
 		read_names(&select_tags, args, read_only, &held->tags);
-	if (needs & (NEEDS_SEGMENTS | NEEDS_BENEFITS))
+	if (needs & NEEDS_SEGMENTS)
 		read_names(&select_segments, args, read_only, &held->segments);
-	if ((needs & NEEDS_BENEFITS) && program->nplans > 0)
+	if ((needs & NEEDS_PLANS) && program->nplans > 0)
 		held->periods = plan_periods(member_id, program_date(program, at),
 									 read_only, &held->nperiods);
-	if (needs & NEEDS_BENEFITS)
+	if (needs & NEEDS_GIVEN)
 		held->given = benefit_given(member_id, at, read_only, &held->ngiven);
 }

@@ -11,3 +11,30 @@ SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_account_settle';
 COMMENT ON FUNCTION loyalty.account_settle(bigint) IS
 'Housekeeping: posts what fell due (vesting, expiry, hold time-outs, reviews of the tier), raises due_on, returns the number of journal rows written';
+
+CREATE OR REPLACE FUNCTION loyalty.has_benefit(member_id bigint, benefit text,
+	at timestamptz DEFAULT NULL, channel text DEFAULT NULL)
+RETURNS boolean LANGUAGE C STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_balance_has_benefit';
+COMMENT ON FUNCTION loyalty.has_benefit(bigint, text, timestamptz, text) IS
+'Whether a member is entitled to a benefit whose time and channel it is: cheap enough for every page';
+
+CREATE OR REPLACE FUNCTION loyalty.benefits(member_id bigint, at timestamptz DEFAULT NULL)
+RETURNS TABLE (name text, title text, kind text, by text, open boolean, quantity numeric,
+	used numeric, remaining numeric, period_until date, until timestamptz, vouchers int)
+LANGUAGE C STABLE SECURITY DEFINER ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_balance_benefits';
+COMMENT ON FUNCTION loyalty.benefits(bigint, timestamptz) IS
+'What a member is entitled to, by what, how much of it is left, and until when';
+
+CREATE OR REPLACE FUNCTION loyalty.benefit_price(member_id bigint, items jsonb,
+	at timestamptz DEFAULT NULL, channel text DEFAULT NULL)
+RETURNS TABLE (line int, sku text, qty numeric, price numeric, member_price numeric,
+	benefit text, source text)
+LANGUAGE C STABLE SECURITY DEFINER ROWS 20
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_balance_benefit_price';
+COMMENT ON FUNCTION loyalty.benefit_price(bigint, jsonb, timestamptz, text) IS
+'The price of each line for this member: the lowest that his price benefits give, and by which; never above the given one';

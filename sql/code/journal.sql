@@ -60,7 +60,9 @@ CREATE OR REPLACE TRIGGER unit_in_use BEFORE DELETE OR UPDATE OF program_id, uni
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
 CREATE OR REPLACE TRIGGER collection_in_use BEFORE DELETE OR UPDATE OF program_id, name ON loyalty.collection
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
-CREATE OR REPLACE TRIGGER campaign_in_use BEFORE DELETE OR UPDATE OF program_id, campaign_id ON loyalty.campaign
+CREATE OR REPLACE TRIGGER campaign_in_use BEFORE DELETE OR UPDATE OF program_id, campaign_id, name ON loyalty.campaign
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
+CREATE OR REPLACE TRIGGER tag_in_use BEFORE DELETE OR UPDATE OF program_id, name ON loyalty.tag
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
 CREATE OR REPLACE TRIGGER tier_in_use BEFORE DELETE OR UPDATE OF program_id, tier_id, code ON loyalty.tier
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();

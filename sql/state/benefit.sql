@@ -20,11 +20,11 @@ CREATE TABLE loyalty.benefit (
 	channels    text[]      CHECK (channels <> '{}' AND array_position(channels, NULL) IS NULL),
 
 	-- price: so much less on everything, or the prices of a list
-	percent_off numeric(6,3) CHECK (percent_off > 0 AND percent_off <= 100),
+	percent_off numeric     CHECK (percent_off > 0 AND percent_off <= 100),
 	price_list  text        CHECK (price_list ~ '^[a-z][a-z0-9_]{0,62}$'),
 	-- multiplier: 2 is double
-	factor      numeric(7,3) CHECK (factor > 1 AND factor <= 1000),
-	-- multiplier: of this unit only; quota: the counter; every_n: the metric
+	factor      numeric     CHECK (factor > 1 AND factor <= 1000),
+	-- multiplier: of these points only; quota: the counter; every_n: the metric
 	unit_id     int,
 	-- quota: how many per period of the counter; every_n: n, in the metric's own terms
 	quantity    numeric     CHECK (quantity > 0 AND quantity < 1000000000),
@@ -81,7 +81,7 @@ CREATE TABLE loyalty.price_list (
 	value       text        NOT NULL CHECK (octet_length(value) BETWEEN 1 AND 255),
 	-- in the programme's currency
 	price       numeric     CHECK (price >= 0 AND price < 1000000000000),
-	percent_off numeric(6,3) CHECK (percent_off > 0 AND percent_off <= 100),
+	percent_off numeric     CHECK (percent_off > 0 AND percent_off <= 100),
 	PRIMARY KEY (program_id, name, kind, value),
 	CONSTRAINT price_list_price_is_one_of CHECK (num_nonnulls(price, percent_off) = 1)
 );

@@ -149,3 +149,18 @@ BEGIN ATOMIC
 	SELECT a.member_id, a.status, a.tier_id, a.settled_on, a.due_on, a.last_event_at, a.hold_until
 	FROM floor.account a WHERE a.member_id = m;
 END;
+
+-- The same for has_benefit(), which returns one value.
+
+CREATE FUNCTION floor.has_benefit(m bigint)
+RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN (SELECT a.tier_id > 0 FROM floor.account a WHERE a.member_id = m);
+END;
+$$;
+
+CREATE FUNCTION floor.has_benefit_sql(m bigint)
+RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+RETURN (SELECT a.tier_id > 0 FROM floor.account a WHERE a.member_id = m);

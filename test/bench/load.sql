@@ -25,6 +25,12 @@ JOIN (VALUES ('silver', 1000), ('gold', 10000), ('diamond', 50000)) AS t (code, 
 	loyalty.unit
 WHERE tier.program_id = :program AND unit.program_id = :program AND unit.code = 'spend';
 
+-- a right that comes with each tier, and one that is held by a tag only
+INSERT INTO loyalty.benefit (program_id, name, kind) VALUES (:program, 'priority', 'flag'), (:program, 'trial', 'flag');
+INSERT INTO loyalty.benefit_holder (program_id, benefit_id, source, name)
+SELECT :program, benefit_id, 'tier', code FROM loyalty.benefit, loyalty.tier WHERE name = 'priority'
+UNION ALL SELECT :program, benefit_id, 'tag', 'tester' FROM loyalty.benefit WHERE name = 'trial';
+
 -- pgbench computes the id of a random member, so the ids must be evenly spaced
 CREATE TABLE bench.member AS
 SELECT n, (loyalty.enroll('bench', jsonb_build_object('card', 'C' || n))).member_id
@@ -121,7 +127,9 @@ INSERT INTO bench.comparison (title, operation, subject, floor, plpgsql, floor_t
 	('`hold`, durable', 'hold', 'loyalty', 'floor', 'plpgsql', 0.85, 1.3),
 	('`capture`, durable', 'capture', 'loyalty', 'floor', 'plpgsql', 0.85, 1.3),
 	('`balance` of one unit', 'balance', 'loyalty', 'floor', 'plpgsql', 0.75, NULL),
-	('`balance` of all three units', 'balance', 'loyalty_all', 'floor', NULL, NULL, NULL);
+	('`balance` of all three units', 'balance', 'loyalty_all', 'floor', NULL, NULL, NULL),
+	('`has_benefit` of a tier', 'has_benefit', 'loyalty', 'floor', NULL, 0.75, NULL),
+	('`has_benefit` that nothing gives', 'has_benefit', 'loyalty_none', 'floor', NULL, NULL, NULL);
 
 -- the way to the floor that was taken, because it was the faster
 CREATE TABLE bench.floor (operation text PRIMARY KEY, way text NOT NULL);

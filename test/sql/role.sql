@@ -68,10 +68,11 @@ INSERT INTO call (name, roles) VALUES
 	('find', 'admin app pii'), ('identity_canonical', 'admin app pii'),
 	('balance', 'admin app auditor pii reader'), ('statement', 'admin app auditor'), ('now', 'admin app auditor pii reader worker'),
 	('tag_add', 'admin app'), ('tag_remove', 'admin app'),
-	('rule_limit', 'admin'), ('budget_set', 'admin'), ('tier_ask', 'admin'), ('campaign_start', 'admin'), ('campaign_pause', 'admin'), ('campaign_end', 'admin'),
+	('rule_limit', 'admin'), ('budget_set', 'admin'), ('tier_ask', 'admin'), ('benefit_hold', 'admin'), ('campaign_start', 'admin'), ('campaign_pause', 'admin'), ('campaign_end', 'admin'),
 	('adjust', 'admin'), ('program_create', 'admin'), ('identity_remove', 'admin'), ('rebuild', 'admin'),
 	('member_freeze', 'admin'), ('member_thaw', 'admin'), ('member_close', 'admin'), ('member_reopen', 'admin'),
 	('account_settle', 'admin worker'), ('verify', 'admin auditor worker'),
+	('has_benefit', 'admin app auditor pii reader'), ('benefits', 'admin app auditor pii reader'), ('benefit_price', 'admin app auditor pii reader'),
 	('tier_current', 'admin app auditor pii reader'), ('tier_at', 'admin app auditor pii reader'), ('tier_progress', 'admin app auditor pii reader'),
 	('tier_review', 'admin worker'), ('tier_grant', 'admin'), ('explain', 'admin app'),
 	('simulate', 'admin'), ('simulate_postings', 'admin'), ('simulate_tiers', 'admin'),
@@ -129,6 +130,8 @@ SELECT set_eq(
 		('rule_cap', 'owner', 'raw'), ('rule_cap', 'admin', 'rawd'), ('rule_cap', 'readers', 'r'),
 		('rule_use', 'owner', 'raw'), ('streak', 'owner', 'rad'),
 		('member_tag', 'owner', 'rad'), ('member_tag', 'pii', 'r'),
+		('benefit', 'owner', 'r'), ('benefit', 'admin', 'rawd'), ('benefit', 'readers', 'r'), ('benefit_holder', 'owner', 'raw'), ('benefit_holder', 'admin', 'rawd'), ('benefit_holder', 'readers', 'r'),
+		('price_list', 'owner', 'r'), ('price_list', 'admin', 'rawd'), ('price_list', 'readers', 'r'), ('member_benefit', 'owner', 'rawd'), ('member_benefit', 'readers', 'r'), ('voucher', 'owner', 'raw'), ('voucher', 'readers', 'r'),
 		('ingest_run', 'owner', 'raw'), ('ingest_run', 'admin', 'rd'),
 		('ingest_reject', 'owner', 'rad'), ('ingest_reject', 'admin', 'rd'),
 		('ingest_progress', 'admin', 'r'), ('attach_list', 'admin', 'r'), ('budget_status', 'admin', 'r'), ('budget_status', 'readers', 'r'),
@@ -155,8 +158,8 @@ SELECT set_eq(
 	$$SELECT c.relname::text, x.role, has_sequence_privilege('loyalty_test_' || x.role, c.oid, 'UPDATE')
 	  FROM pg_class c CROSS JOIN unnest('{admin,app,auditor,nobody,owner,pii,reader,worker}'::text[]) x (role)
 	  WHERE c.relnamespace = 'loyalty'::regnamespace AND c.relkind = 'S' AND has_sequence_privilege('loyalty_test_' || x.role, c.oid, 'USAGE, SELECT, UPDATE')$$,
-	$$SELECT s || '_id_seq' AS sequence, 'owner' AS role, false AS sets FROM unnest('{program,unit,rule,budget,ingest_run,tier,campaign}'::text[]) s
-	  UNION ALL SELECT s || '_id_seq', 'admin', false FROM unnest('{program,unit,rule,tier,campaign}'::text[]) s
+	$$SELECT s || '_id_seq' AS sequence, 'owner' AS role, false AS sets FROM unnest('{benefit,program,unit,rule,budget,ingest_run,tier,campaign}'::text[]) s
+	  UNION ALL SELECT s || '_id_seq', 'admin', false FROM unnest('{benefit,program,unit,rule,tier,campaign}'::text[]) s
 	  UNION ALL SELECT 'id_seq', 'owner', false$$, 'sequences: who may take from them; nobody sets them');
 SELECT set_eq(
 	$$SELECT x.role FROM unnest('{admin,app,auditor,nobody,owner,pii,reader,worker}'::text[]) x (role)
