@@ -161,49 +161,68 @@ static Statement select_giver = {
 	1, {INT8OID}
 };
 
-/* The tier before the one that is held. */
+/* The tier that the member had by himself, or by hand, last. */
 static Statement select_earlier = {
-	"SELECT tier_after, tier_until FROM loyalty.tier_history"
-	" WHERE member_id = $1 AND tier_after IS DISTINCT FROM $2"
-	" ORDER BY journal_id DESC, line DESC LIMIT 1",
-	2, {INT8OID, INT4OID}
+	"SELECT h.tier_after, h.tier_until FROM loyalty.tier_history h"
+	" JOIN loyalty.journal j USING (member_id, journal_id)"
+	" WHERE h.member_id = $1 AND h.action NOT IN ('warned', 'grace')"
+	" AND (h.action <> 'granted' OR j.kind IN ('tier_grant', 'import'))"
+	" ORDER BY h.journal_id DESC, h.line DESC LIMIT 1",
+	1, {INT8OID}
 };
 
 /*
- * Was the tier that is held given by a plan?  Of changes that this call has
- * settled nothing is stored yet; none of them but a plan's is a grant.
+ * The last change that this call has settled, and is not stored yet: by a
+ * plan, or not.  None of them but a plan's is a grant.
  */
-static bool
-is_by_plan(const Call *call)
+static const TierChange *
+settled_change(const Decision *decision, bool by_plan)
 {
-	const Decision *decision = &call->decision;
-	NullableDatum args[] = {ARG(Int64GetDatum(call->member_id))};
-
 	for (int i = decision->nrows - 1; i >= 0; i--)
 		for (int j = decision->rows[i]->nchanges - 1; j >= 0; j--)
 		{
-			TierAction	action = decision->rows[i]->changes[j].action;
+			const TierChange *change = &decision->rows[i]->changes[j];
 
-			if (action != TIER_WARN && action != TIER_GRACE_BEGINS)
-				return action == TIER_GRANTED;
+			if (change->action != TIER_WARN &&
+				change->action != TIER_GRACE_BEGINS &&
+				(by_plan || change->action != TIER_GRANTED))
+				return change;
 		}
+	return NULL;
+}
+
+/* Was the tier that is held given by a plan? */
+static bool
+is_by_plan(const Call *call)
+{
+	const TierChange *change = settled_change(&call->decision, true);
+	NullableDatum args[] = {ARG(Int64GetDatum(call->member_id))};
+
+	if (change != NULL)
+		return change->action == TIER_GRANTED;
 	return statement_run(&select_giver, args, false) > 0 &&
 		DatumGetBool(statement_notnull(0, 1));
 }
 
+/* What the member falls back to when the plan is given back. */
 static void
 load_earlier_tier(Call *call)
 {
 	Decision   *decision = &call->decision;
-	NullableDatum args[] = {
-		ARG(Int64GetDatum(call->member_id)),
-		ARG(Int32GetDatum(call->account.tier_id))
-	};
+	const TierChange *change = settled_change(decision, false);
+	NullableDatum args[] = {ARG(Int64GetDatum(call->member_id))};
 
-	if (statement_run(&select_earlier, args, false) == 0)
-		return;
-	decision->earlier_tier_id = statement_int32_or(0, 1, 0);
-	decision->earlier_tier_until = statement_date_or(0, 2, DATEVAL_NOEND);
+	if (change != NULL)
+	{
+		decision->earlier_tier_id = change->tier_after;
+		decision->earlier_tier_until = change->tier_until;
+	}
+	else if (statement_run(&select_earlier, args, false) > 0)
+	{
+		decision->earlier_tier_id = statement_int32_or(0, 1, 0);
+		decision->earlier_tier_until = statement_date_or(0, 2,
+														 DATEVAL_NOEND);
+	}
 }
 
 /* Each payment has a reference, by which it is given back. */
