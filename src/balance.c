@@ -263,6 +263,7 @@ loyalty_account_settle(PG_FUNCTION_ARGS)
 					&account, &decision))
 		refusal_raise(REFUSAL_MEMBER_NOT_FOUND,
 			  psprintf("member_id=" INT64_FORMAT, PG_GETARG_INT64(0)));
+	store_load_periods(&decision, false);
 	decide_settle(&decision, DT_NOBEGIN);
 	decide_due(&decision, true);
 	store_decision(&decision);

@@ -152,9 +152,11 @@ typedef struct Decision
 	Hold	   *holds;
 	Hold	   *new_hold;
 	JournalRow *hold_row;		/* the row that makes new_hold */
-	/* before the last promotion, for a refund; 0: none */
+	/* before the last promotion or plan, for a refund; 0: none */
 	int32		earlier_tier_id;
 	DateADT		earlier_tier_until;
+	int			nperiods;		/* of plans, ascending, if they matter */
+	PlanPeriod *periods;
 	int			nawards;		/* events judged, in the order of their rows */
 	Awards		awards[DECISION_MAX_EVENTS];
 } Decision;
@@ -282,6 +284,12 @@ extern void decide_tier_review(Decision *decision, JournalRow *row,
 extern void decide_tier_grant(Decision *decision, JournalRow *row,
 							  const Tier *tier, DateADT tier_until,
 							  DateADT locked_until);
+/*
+ * The member's periods have changed.  by_plan: the tier that he holds was
+ * given by a plan.
+ */
+extern void decide_tier_plan(Decision *decision, JournalRow *row,
+							 bool by_plan);
 /* With a member of another system. */
 extern void decide_tier_import(Decision *decision, JournalRow *row,
 							   const Tier *tier, DateADT since,

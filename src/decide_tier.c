@@ -10,6 +10,10 @@
  *
  * In grace tier_until is the end of the grace, and what is reached in it is
  * added to the period's: the window gets longer, it does not move.
+ *
+ * A plan may give a tier: while one of its periods runs, the tier is not
+ * lower.  It is granted when that is found out, which is on the first day of
+ * the period, or on the day on which a higher one is lost.
  */
 #include "decide.h"
 
@@ -468,26 +472,19 @@ qualified_below(const Decision *decision, const Tier *tier, DateADT on,
 }
 
 /*
- * Takes a promotion back that an order had brought about and a refund takes
- * away: down to what is still reached, or was held before.
+ * Down to what is reached today, or to the tier that was held before, as long
+ * as that would still be held.
  */
-void
-decide_tier_refund(Decision *decision, JournalRow *row)
+static void
+fall_back(Decision *decision, JournalRow *row, const Tier *tier,
+		  const TierJudgement *judgement)
 {
-	const Account *account = decision->account;
 	DateADT		today = decision->today;
-	const Tier *tier = decide_tier(decision);
-	const Tier *target;
+	const Tier *target = qualified_below(decision, tier, today, today);
 	const Tier *earlier;
 	DateADT		until;
 	bool		reached;
-	TierJudgement judgement;
 
-	if (decision->program->tier_refund != TIER_REFUND_IMMEDIATE ||
-		!account->tier_promoted || account->tier_locked_until >= today ||
-		still_reached(decision, tier, &judgement))
-		return;
-	target = qualified_below(decision, tier, today, today);
 	until = target == NULL ? DATEVAL_NOEND : period_until(target, today);
 	reached = target != NULL && can_be_reached(target);
 	earlier = decision->earlier_tier_id == 0 ? NULL :
@@ -501,17 +498,152 @@ decide_tier_refund(Decision *decision, JournalRow *row)
 		until = decision->earlier_tier_until;
 	}
 	note_judgement(begin_period(decision, row, TIER_REVOKED, target, today,
-								until), &judgement);
+								until), judgement);
 	decision->account->tier_promoted = reached;
 }
 
 /*
- * The next date on which the tier must be looked at.  One that was missed,
- * because the configuration has changed since, is the day that was settled
- * last.
+ * Takes a promotion back that an order had brought about and a refund takes
+ * away.
  */
-DateADT
-decide_tier_due(const Decision *decision)
+void
+decide_tier_refund(Decision *decision, JournalRow *row)
+{
+	const Account *account = decision->account;
+	const Tier *tier = decide_tier(decision);
+	TierJudgement judgement;
+
+	if (decision->program->tier_refund == TIER_REFUND_IMMEDIATE &&
+		account->tier_promoted &&
+		account->tier_locked_until < decision->today &&
+		!still_reached(decision, tier, &judgement))
+		fall_back(decision, row, tier, &judgement);
+}
+
+static const Tier *
+tier_of_period(const Decision *decision, const PlanPeriod *period)
+{
+	return period->tier_id == 0 ? NULL :
+		program_tier_by_id(decision->program, period->tier_id);
+}
+
+/* The tier that a plan gives on a date, NULL: none; *until gets the last day. */
+static const Tier *
+plan_tier(const Decision *decision, DateADT on, DateADT *until)
+{
+	const Tier *tier = NULL;
+	DateADT		next = on;
+
+	for (int i = 0; i < decision->nperiods; i++)
+	{
+		const PlanPeriod *period = &decision->periods[i];
+
+		if (period->starts_on > next || period->ends_on < next ||
+			(tier != NULL && tier != tier_of_period(decision, period)))
+			continue;
+		tier = tier_of_period(decision, period);
+		if (tier == NULL)
+			return NULL;
+		/* periods that follow one another are one */
+		*until = period->ends_on;
+		next = *until + 1;
+	}
+	return tier;
+}
+
+static bool
+is_above(const Tier *tier, const Tier *other)
+{
+	return tier != NULL && (other == NULL || tier->rank > other->rank);
+}
+
+/*
+ * The first day, of those not settled and of those to come, on which a plan
+ * gives a higher tier than is held.
+ */
+static DateADT
+plan_tier_due(const Decision *decision)
+{
+	const Account *account = decision->account;
+	const Tier *tier = decide_tier(decision);
+	DateADT		from = Max(Min(account->settled_on, decision->today),
+						   account->tier_since);
+
+	for (int i = 0; i < decision->nperiods; i++)
+	{
+		const PlanPeriod *period = &decision->periods[i];
+		DateADT		on = Max(period->starts_on, from);
+
+		if (on <= period->ends_on &&
+			is_above(tier_of_period(decision, period), tier))
+			return on;
+	}
+	return DATEVAL_NOEND;
+}
+
+static void
+give_plan_tier(Decision *decision, JournalRow *row, const Tier *tier,
+			   DateADT on, DateADT until)
+{
+	begin_period(decision, row, TIER_GRANTED, tier, on, until);
+}
+
+/*
+ * Gives the tier of the plan that runs on a date, if it is higher than the
+ * one that is held, or is this one and that ends.
+ */
+static bool
+join_plan_tier(Decision *decision, JournalRow *row, DateADT on)
+{
+	const Tier *current = decide_tier(decision);
+	DateADT		until;
+	const Tier *tier = plan_tier(decision, on, &until);
+
+	if (!is_above(tier, current) &&
+		(tier == NULL || tier != current || on <= decide_tier_until(decision)))
+		return false;
+	give_plan_tier(decision, row, tier, on, until);
+	return true;
+}
+
+/*
+ * The member's periods have changed: a tier that a plan has given ends with
+ * it, and goes on with it.  Who has reached it by himself keeps it.
+ */
+void
+decide_tier_plan(Decision *decision, JournalRow *row, bool by_plan)
+{
+	DateADT		today = decision->today;
+	const Tier *current = decide_tier(decision);
+	DateADT		until;
+	const Tier *tier = plan_tier(decision, today, &until);
+	TierJudgement judgement = {false};
+
+	if (by_plan && (tier == NULL || is_above(current, tier)))
+	{
+		if (can_be_reached(current))
+			judgement = judge_entry(decision, current, today);
+		if (judgement.met)
+			note_judgement(begin_period(decision, row, TIER_PROLONGED,
+										current, today,
+										period_until(current, today)),
+						   &judgement);
+		else
+			fall_back(decision, row, current, &judgement);
+		current = decide_tier(decision);
+		by_plan = false;
+	}
+	if (is_above(tier, current) ||
+		(by_plan && until != decide_tier_until(decision)))
+		give_plan_tier(decision, row, tier, today, until);
+}
+
+/*
+ * The next date of a warning or a review.  One that was missed, because the
+ * configuration has changed since, is the day that was settled last.
+ */
+static DateADT
+review_due(const Decision *decision)
 {
 	const Account *account = decision->account;
 	const Tier *tier = decide_tier(decision);
@@ -532,6 +664,13 @@ decide_tier_due(const Decision *decision)
 			return Max(warn_on, settled_on);
 	}
 	return Max(until + 1, settled_on);
+}
+
+/* The next date on which the tier must be looked at. */
+DateADT
+decide_tier_due(const Decision *decision)
+{
+	return Min(review_due(decision), plan_tier_due(decision));
 }
 
 /* Notes what leaves the tier as it is. */
@@ -585,14 +724,20 @@ demote(Decision *decision, JournalRow *row, const Tier *tier,
 								period_until(target, on)), judgement);
 }
 
-/* Warns, prolongs, lets into grace or demotes: what is due on that date. */
+/*
+ * Gives the tier of a plan, warns, prolongs, lets into grace or demotes: what
+ * is due on that date.
+ */
 void
 decide_tier_review(Decision *decision, JournalRow *row, DateADT on)
 {
 	const Tier *tier = decide_tier(decision);
-	TierJudgement judgement = decide_tier_retention(decision);
+	TierJudgement judgement;
 
 	row->tier_before = decision->account->tier_id;
+	if (join_plan_tier(decision, row, on))
+		return;
+	judgement = decide_tier_retention(decision);
 	if (on <= decide_tier_until(decision))
 		note_state(decision, row, TIER_WARN, TIER_WARNED, &judgement);
 	else if (judgement.met || tier->demotion == DEMOTE_NEVER)

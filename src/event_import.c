@@ -212,6 +212,7 @@ take_tier(Call *call, JsonbContainer *state)
 	if (until != DATEVAL_NOBEGIN && until < since)
 		return call_refuse(call, REFUSAL_PERIOD_INVERTED,
 						   "tier_until lies before tier_since");
+	store_load_periods(decision, false);
 	decide_tier_import(decision, call->row, tier, since, until);
 	return true;
 }

@@ -116,6 +116,7 @@ event_tier_lowered(Call *call, JournalRow *row)
 {
 	Decision   *decision = &call->decision;
 
+	store_load_periods(decision, false);
 	if (decision->program->tier_refund == TIER_REFUND_IMMEDIATE &&
 		call->account.tier_promoted)
 		tier_history_before_promotion(call->member_id,
@@ -180,6 +181,7 @@ loyalty_tier_grant(PG_FUNCTION_ARGS)
 		JournalRow *row = call_row(&call, call.now);
 
 		row->reason = call_text(&call, GRANT_REASON);
+		store_load_periods(&call.decision, false);
 		decide_tier_grant(&call.decision, row, tier, until, locked_until);
 	}
 	return call_close(&call);
@@ -203,6 +205,7 @@ load_member(FunctionCallInfo fcinfo, Account *account, Decision *decision)
 		refusal_raise(REFUSAL_MEMBER_NOT_FOUND,
 					  psprintf("member_id=" INT64_FORMAT,
 							   PG_GETARG_INT64(0)));
+	store_load_periods(decision, true);
 }
 
 /* Makes in memory all reviews that are due by a date. */

@@ -32,10 +32,11 @@ static Statement select_entries = {
 	2, {INT8OID, INT8OID}
 };
 
-/* Tiers that were given by hand, or taken over. */
+/* Tiers that were given by hand or by a plan, taken over, or taken back. */
 static Statement select_grants = {
 	"SELECT tier_after, tier_until, locked_until FROM loyalty.tier_history"
-	" WHERE member_id = $1 AND journal_id = $2 AND action = 'granted'"
+	" WHERE member_id = $1 AND journal_id = $2"
+	" AND action IN ('granted', 'revoked')"
 	" ORDER BY line",
 	2, {INT8OID, INT8OID}
 };

@@ -157,6 +157,7 @@ static Statement event_in_use = {
 static Statement tier_in_use = {
 	"SELECT FROM loyalty.tier_threshold WHERE tier_id = $1"
 	" UNION ALL SELECT FROM loyalty.account WHERE tier_id = $1"
+	" UNION ALL SELECT FROM loyalty.member_plan WHERE tier_id = $1"
 	" UNION ALL SELECT FROM loyalty.tier_history"
 	" WHERE tier_after = $1 OR tier_before = $1 LIMIT 1",
 	1, {INT4OID}

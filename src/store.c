@@ -31,6 +31,23 @@ store_load_holds(Decision *decision, AccountLock lock)
 									  decision->holds[i].expires_at);
 }
 
+/*
+ * Loads the periods of plans that may give the account's tier.  Whoever may
+ * lower a tier, looks ahead or sets due_on exactly needs them; others only
+ * if something may be due.
+ */
+void
+store_load_periods(Decision *decision, bool read_only)
+{
+	const Account *account = decision->account;
+
+	if (decision->program->nplans > 0 && decision->periods == NULL)
+		decision->periods = plan_periods(account->member_id,
+										 Min(account->settled_on,
+											 decision->today),
+										 read_only, &decision->nperiods);
+}
+
 /* Does the programme know the tier and every unit of the wallet? */
 static bool
 knows(const Program *program, const Account *account)
@@ -74,6 +91,8 @@ store_begin(Decision *decision, Account *account, AccountLock lock,
 	decide_begin(decision, account, program, now);
 	if (account->hold_until <= now)
 		store_load_holds(decision, lock);
+	if (account->due_on <= decision->today)
+		store_load_periods(decision, lock == ACCOUNT_READ_STABLE);
 }
 
 /*

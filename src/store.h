@@ -18,6 +18,7 @@ extern bool store_load(int64 member_id, AccountLock lock, TimestampTz now,
 extern void store_begin(Decision *decision, Account *account,
 						AccountLock lock, TimestampTz now);
 extern void store_load_holds(Decision *decision, AccountLock lock);
+extern void store_load_periods(Decision *decision, bool read_only);
 extern void store_number(Decision *decision);
 extern bool store_claim(Decision *decision, bool dry);
 extern void store_claim_budgets(Decision *decision, bool dry);

@@ -87,7 +87,7 @@ BEGIN
 			('worker', 'SELECT', '{program}'),
 			('worker', 'SELECT (member_id, program_id, status, settled_on, due_on, hold_until)', '{account}'),
 			('worker', 'SELECT (member_id, hold_id, program_id, status, expires_at)', '{hold}'),
-			('reader', 'SELECT', '{report_member,report_balance,report_ledger,report_event,report_daily,budget_status,program,program_event,unit,unit_anchor,campaign,budget,budget_slot,tier,tier_threshold,tier_history,rule_group,rule,rule_version,rule_cap,entry,hold,tag,segment,plan,benefit,benefit_holder,price_list,activity_kind,member_plan,voucher,member_benefit}'),
+			('reader', 'SELECT', '{report_plan,report_member,report_balance,report_ledger,report_event,report_daily,budget_status,program,program_event,unit,unit_anchor,campaign,budget,budget_slot,tier,tier_threshold,tier_history,rule_group,rule,rule_version,rule_cap,entry,hold,tag,segment,plan,benefit,benefit_holder,price_list,activity_kind,member_plan,voucher,member_benefit}'),
 			('reader', 'SELECT (member_id, joined_at, program_id)', '{member}'),
 			('reader', 'SELECT (member_id, program_id, status, wallet, purchases, tier_id, tier_since, tier_until, tier_locked_until, tier_state, settled_on, due_on, hold_until, first_event_at, last_event_at, first_purchase_at, last_purchase_at)', '{account}'),
 			('reader', 'SELECT (member_id, journal_id, program_id, kind, event, ref, reverses, effective_at, recorded_at, amount, unit_id, hold_id, other_member_id, tier_before, tier_after, channel, store, staff, actor, reason, outcome)', '{journal}'),
@@ -115,10 +115,10 @@ BEGIN
 			WHERE e.extname = 'loyalty') f
 		JOIN (VALUES
 			('owner', NULL::text[]),
-			('app', '{enroll,record,purchase,sale,ingest_batch,vest,redeem,hold,capture,release,refund,transfer,identity_add,identity_canonical,find,tag_add,tag_remove,member_get,balance,statement,tier_current,tier_at,tier_progress,explain,now,has_benefit,benefits,benefit_price}'),
+			('app', '{enroll,record,purchase,sale,ingest_batch,vest,redeem,hold,capture,release,refund,transfer,identity_add,identity_canonical,find,tag_add,tag_remove,member_get,balance,statement,tier_current,tier_at,tier_progress,explain,now,has_benefit,benefits,benefit_price,plan_buy,plan_renew,plan_upgrade,plan_cancel,plan_refund,plan_current,plan_due}'),
 			('admin', '{benefit_hold,adjust,program_create,rule_limit,budget_set,tier_ask,campaign_start,campaign_pause,campaign_end,tier_review,tier_grant,member_freeze,member_thaw,member_close,member_reopen,identity_remove,account_settle,rebuild,verify,unit_amount,attach,attach_order,attach_check,attach_mapping,attach_option,attach_set,attach_tables,attach_query,attach_booked,attach_ledger,attach_count,attach_catch_up,detach,reconcile,ingest,ingest_open,ingest_position,ingest_close,import_member,import_batch,import_members,import_total,simulate,simulate_postings,simulate_tiers}'),
-			('worker', '{account_settle,tier_review,verify,now}'),
-			('reader', '{has_benefit,benefits,benefit_price,balance,tier_current,tier_at,tier_progress,now,unit_amount,wallet_balance,wallet_pending,wallet_debt,wallet_lots}'),
+			('worker', '{account_settle,tier_review,verify,now,plan_due}'),
+			('reader', '{has_benefit,benefits,benefit_price,balance,tier_current,tier_at,tier_progress,now,unit_amount,wallet_balance,wallet_pending,wallet_debt,wallet_lots,plan_current}'),
 			('pii', '{identity_canonical,find}'),
 			('auditor', '{statement,verify}')
 		) g (role, names) ON f.proname = ANY (g.names) OR g.names IS NULL

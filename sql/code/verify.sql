@@ -190,6 +190,23 @@ BEGIN ATOMIC
 		FROM loyalty.tier_history h
 		WHERE verify.program IS NULL OR h.program_id = (SELECT s.program_id FROM scope s)
 		WINDOW past AS (PARTITION BY h.member_id ORDER BY h.journal_id, h.line)
+	), bought AS MATERIALIZED (
+		-- every period of a plan, beside the call that bought it
+		SELECT b.*, j.amount AS paid,
+			j.journal_id IS NULL OR j.kind NOT IN ('plan_buy', 'plan_renew', 'plan_upgrade')
+				OR j.ref IS DISTINCT FROM b.ref OR j.program_id <> b.program_id AS no_journal
+		FROM loyalty.member_plan b
+		LEFT JOIN loyalty.journal j ON j.member_id = b.member_id AND j.journal_id = b.journal_id
+		WHERE verify.program IS NULL OR b.program_id = (SELECT s.program_id FROM scope s)
+	), sold AS MATERIALIZED (
+		-- what the journal says of plans
+		SELECT j.member_id,
+			count(*) FILTER (WHERE j.kind <> 'plan_refund') AS sold,
+			coalesce(sum(j.amount) FILTER (WHERE j.kind = 'plan_refund'), 0) AS refunded
+		FROM loyalty.journal j
+		WHERE j.kind IN ('plan_buy', 'plan_renew', 'plan_upgrade', 'plan_refund')
+		AND (verify.program IS NULL OR j.program_id = (SELECT s.program_id FROM scope s))
+		GROUP BY j.member_id
 	), id AS (
 		-- what the sequences must be above
 		SELECT 'id_seq' AS sequence,
@@ -223,6 +240,10 @@ BEGIN ATOMIC
 		SELECT 'campaign_id_seq', max(x.campaign_id),
 			(SELECT s.last_value + s.is_called::int FROM loyalty.campaign_id_seq s)
 		FROM loyalty.campaign x
+		UNION ALL
+		SELECT 'plan_id_seq', max(x.plan_id),
+			(SELECT s.last_value + s.is_called::int FROM loyalty.plan_id_seq s)
+		FROM loyalty.plan x
 		UNION ALL
 		SELECT 'tier_id_seq', max(x.tier_id),
 			(SELECT s.last_value + s.is_called::int FROM loyalty.tier_id_seq s)
@@ -308,6 +329,15 @@ BEGIN ATOMIC
 		to_char(t.due_on, 'YYYY-MM-DD'), to_char(t.review_on, 'YYYY-MM-DD'))
 	FROM lot t WHERE t.review_on > t.settled_on AND t.due_on > t.review_on
 	UNION ALL
+	SELECT 'due_on_late', a.member_id, format('due_on=%s plan=%s',
+		to_char(a.due_on, 'YYYY-MM-DD'), to_char(b.starts_on, 'YYYY-MM-DD'))
+	FROM bought b
+	JOIN loyalty.account a ON a.member_id = b.member_id
+	JOIN loyalty.tier g ON g.tier_id = b.tier_id
+	LEFT JOIN loyalty.tier t ON t.tier_id = a.tier_id
+	WHERE b.starts_on > a.settled_on AND b.ends_on >= b.starts_on AND a.due_on > b.starts_on
+	AND t.rank < g.rank
+	UNION ALL
 	SELECT 'tier_review_left', t.member_id, format('settled_on=%s review=%s',
 		to_char(t.settled_on, 'YYYY-MM-DD'), to_char(t.review_on, 'YYYY-MM-DD'))
 	FROM lot t WHERE t.review_on <= t.settled_on
@@ -371,6 +401,42 @@ BEGIN ATOMIC
 	AND a.tier_id IS NOT NULL
 	AND NOT EXISTS (
 		SELECT FROM loyalty.tier t WHERE t.tier_id = a.tier_id AND t.program_id = a.program_id)
+
+	-- Plans: one at a time, and never more back than was paid.
+	UNION ALL
+	SELECT 'plan_overlap', b.member_id, format('journal_id=%s journal_id=%s', b.journal_id, x.journal_id)
+	FROM bought b
+	JOIN bought x ON x.member_id = b.member_id AND x.journal_id > b.journal_id
+		AND x.starts_on <= b.ends_on AND b.starts_on <= x.ends_on
+		AND x.starts_on <= x.ends_on AND b.starts_on <= b.ends_on
+	UNION ALL
+	SELECT 'plan_period', b.member_id, format('journal_id=%s status=%s starts_on=%s ends_on=%s bought_until=%s', b.journal_id,
+		b.status, to_char(b.starts_on, 'YYYY-MM-DD'), to_char(b.ends_on, 'YYYY-MM-DD'), to_char(b.bought_until, 'YYYY-MM-DD'))
+	FROM bought b
+	WHERE b.starts_on > b.bought_until OR b.ends_on < b.starts_on - 1
+	OR (CASE WHEN b.status = 'active' THEN b.ends_on <> b.bought_until ELSE b.ends_on >= b.bought_until OR b.auto_renew END)
+	OR (b.status = 'upgraded') <> EXISTS (
+		SELECT FROM bought x WHERE x.member_id = b.member_id AND x.upgraded_from = b.journal_id)
+	UNION ALL
+	SELECT 'plan_money', b.member_id, format('journal_id=%s price=%s credit=%s refunded=%s', b.journal_id, b.price, b.credit, b.refunded)
+	FROM bought b
+	LEFT JOIN bought x ON x.member_id = b.member_id AND x.journal_id = b.upgraded_from
+	WHERE b.credit < 0 OR b.refunded < 0 OR b.refunded > b.price - b.credit
+	OR b.credit > coalesce(x.price, 0)
+	UNION ALL
+	SELECT 'plan_without_journal', b.member_id, format('journal_id=%s', b.journal_id)
+	FROM bought b
+	WHERE b.no_journal
+	UNION ALL
+	SELECT 'plan_is_journal', coalesce(b.member_id, d.member_id),
+		format('periods=%s sold=%s refunded=%s journal=%s', coalesce(b.n, 0), coalesce(d.sold, 0), coalesce(b.refunded, 0), coalesce(d.refunded, 0))
+	FROM (
+		SELECT x.member_id, count(*) AS n, sum(x.refunded) AS refunded,
+			bool_or(x.paid <> x.price - x.credit AND NOT x.no_journal) AS wrong_price
+		FROM bought x
+		GROUP BY x.member_id) b
+	FULL JOIN sold d ON d.member_id = b.member_id
+	WHERE coalesce(b.n, 0) <> coalesce(d.sold, 0) OR coalesce(b.refunded, 0) <> coalesce(d.refunded, 0) OR b.wrong_price
 
 	-- Idempotency: what the unique indexes promise, read from the table.
 	UNION ALL
@@ -582,6 +648,20 @@ BEGIN ATOMIC
 		OR NOT EXISTS (
 			SELECT FROM loyalty.unit u WHERE u.unit_id = t.unit_id AND u.program_id = t.program_id AND u.kind = 'metric')
 		UNION ALL
+		SELECT n.program_id, format('plan=%s tier=%s program_id=%s', n.plan_id, coalesce(n.tier, '-'), n.program_id)
+		FROM loyalty.plan n
+		WHERE NOT EXISTS (SELECT FROM loyalty.program p WHERE p.program_id = n.program_id)
+		OR (n.tier IS NOT NULL AND NOT EXISTS (
+			SELECT FROM loyalty.tier t WHERE t.program_id = n.program_id AND t.code = n.tier))
+		UNION ALL
+		SELECT b.program_id, format('periods of plan=%s tier=%s program_id=%s', b.plan_id, coalesce(b.tier_id::text, '-'), b.program_id)
+		FROM bought b
+		WHERE NOT EXISTS (
+			SELECT FROM loyalty.plan n WHERE n.plan_id = b.plan_id AND n.program_id = b.program_id)
+		OR (b.tier_id IS NOT NULL AND NOT EXISTS (
+			SELECT FROM loyalty.tier t WHERE t.tier_id = b.tier_id AND t.program_id = b.program_id))
+		GROUP BY b.program_id, b.plan_id, b.tier_id
+		UNION ALL
 		SELECT b.program_id, format('budget=%s unit=%s campaign=%s program_id=%s', b.budget_id, b.unit_id, coalesce(b.campaign_id::text, '-'), b.program_id)
 		FROM loyalty.budget b
 		WHERE NOT EXISTS (
@@ -669,7 +749,14 @@ BEGIN ATOMIC
 				FROM loyalty.account a
 				JOIN loyalty.tier t ON t.tier_id = a.tier_id
 				CROSS JOIN LATERAL (SELECT greatest(a.tier_until, a.tier_locked_until) AS ends) e
-				WHERE a.member_id = rebuild.member_id AND a.tier_until IS NOT NULL), 'infinity'::date)) AS due_on,
+				WHERE a.member_id = rebuild.member_id AND a.tier_until IS NOT NULL), 'infinity'::date),
+			coalesce((
+				-- a plan that may give a higher tier
+				SELECT min(b.starts_on)
+				FROM loyalty.member_plan b
+				JOIN loyalty.account a ON a.member_id = b.member_id
+				WHERE b.member_id = rebuild.member_id AND b.tier_id IS NOT NULL
+				AND b.starts_on > a.settled_on AND b.ends_on >= b.starts_on), 'infinity'::date)) AS due_on,
 			(SELECT min(h.expires_at) FROM loyalty.hold h
 				WHERE h.member_id = rebuild.member_id AND h.status = 'held') AS hold_until
 		FROM folded f

@@ -74,6 +74,8 @@ INSERT INTO call (name, roles) VALUES
 	('account_settle', 'admin worker'), ('verify', 'admin auditor worker'),
 	('has_benefit', 'admin app auditor pii reader'), ('benefits', 'admin app auditor pii reader'), ('benefit_price', 'admin app auditor pii reader'),
 	('tier_current', 'admin app auditor pii reader'), ('tier_at', 'admin app auditor pii reader'), ('tier_progress', 'admin app auditor pii reader'),
+	('plan_buy', 'admin app'), ('plan_renew', 'admin app'), ('plan_upgrade', 'admin app'), ('plan_cancel', 'admin app'), ('plan_refund', 'admin app'),
+	('plan_current', 'admin app auditor pii reader'), ('plan_due', 'admin app worker'),
 	('tier_review', 'admin worker'), ('tier_grant', 'admin'), ('explain', 'admin app'),
 	('simulate', 'admin'), ('simulate_postings', 'admin'), ('simulate_tiers', 'admin'),
 	('ingest_batch', 'admin app'), ('ingest', 'admin'), ('ingest_open', 'admin'), ('ingest_position', 'admin'), ('ingest_close', 'admin'),
@@ -143,7 +145,7 @@ SELECT set_eq(
 		('entry', 'owner', 'ra'), ('entry', 'readers', 'r'),
 		('hold', 'owner', 'raw'), ('hold', 'readers', 'r'), ('hold', 'worker', 'r*'),
 		('journal_ref', 'owner', 'ra'), ('journal_ref', 'auditor', 'r'),
-		('report_member', 'readers', 'r'), ('report_balance', 'readers', 'r'), ('report_ledger', 'readers', 'r'),
+		('report_plan', 'readers', 'r'), ('report_member', 'readers', 'r'), ('report_balance', 'readers', 'r'), ('report_ledger', 'readers', 'r'),
 		('report_event', 'readers', 'r'), ('report_daily', 'readers', 'r')) x (relation, whom, may)
 	  CROSS JOIN LATERAL unnest(CASE whom WHEN 'readers' THEN '{reader,pii,auditor}'::text[] ELSE ARRAY[whom] END) role$$,
 	'tables and views: who may do what');

@@ -1,0 +1,181 @@
+\set ECHO none
+\i test/prelude.sql
+SELECT plan(1);
+
+-- base, silver from 1000 and gold from 3000 spent in 12 months, for 12 months, star by hand only; plus gives silver, pro gold
+SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
+UPDATE loyalty.program SET tier_refund = 'immediate' WHERE program_id = :shop;
+INSERT INTO loyalty.tier (program_id, code, rank, valid_months, warn_days, multiplier) VALUES
+	(:shop, 'base', 0, NULL, 0, 1), (:shop, 'silver', 1, 12, 0, 2), (:shop, 'gold', 2, 12, 0, 3), (:shop, 'star', 3, 12, 0, 4);
+SELECT loyalty.tier_ask('Shop', 'silver', 'spend', 1000), loyalty.tier_ask('Shop', 'gold', 'spend', 3000), loyalty.tier_ask('Shop', 'star', 'spend', 100000) \g /dev/null
+UPDATE loyalty.rule SET tier_multiplied = true WHERE program_id = :shop AND unit_id = (SELECT unit_id FROM loyalty.unit WHERE program_id = :shop AND code = 'points');
+SELECT throws_ok(format($$INSERT INTO loyalty.plan (program_id, name, months, price, tier) VALUES (%s, 'bad', 1, 1, 'platinum')$$, :shop), '23503', NULL, 'no plan with a tier that is not there');
+INSERT INTO loyalty.plan (program_id, name, months, price, rank, tier) VALUES
+	(:shop, 'month', 1, 10, 0, NULL), (:shop, 'plus', 12, 100, 1, 'silver'), (:shop, 'pro', 12, 300, 2, 'gold'), (:shop, 'rich', 12, 999, 3, NULL);
+CALL pg_temp.enroll('Shop', 'ann', 'bob', 'cat', 'dan', 'eve', 'fay', 'guy', 'hal', 'ivy', 'jon', 'kay', 'leo', 'max', 'ned', 'oda');
+
+CREATE FUNCTION pg_temp.plan(call text, name text, VARIADIC arguments text[]) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	step text;
+BEGIN
+	EXECUTE format('SELECT pg_temp.step(r) FROM loyalty.plan_%s(%s, %s) r', call, pg_temp.id(name),
+		(SELECT string_agg(quote_literal(a), ', ' ORDER BY i) FROM unnest(arguments) WITH ORDINALITY x (a, i))) INTO step;
+	RETURN step;
+END
+$$;
+CREATE FUNCTION pg_temp.buy(name text, amount numeric, ref text) RETURNS text
+LANGUAGE sql AS $$ SELECT pg_temp.step(r) FROM loyalty.purchase(pg_temp.id(name), amount, ref) r $$;
+CREATE FUNCTION pg_temp.refund(name text, ref text) RETURNS text
+LANGUAGE sql AS $$ SELECT pg_temp.step(r) FROM loyalty.refund(pg_temp.id(name), ref) r $$;
+-- what the clock makes of it, posted
+CREATE FUNCTION pg_temp.settled(name text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+	before text := pg_temp.tier(name);
+BEGIN
+	PERFORM loyalty.account_settle(pg_temp.id(name));
+	RETURN before || CASE WHEN before IS DISTINCT FROM pg_temp.tier(name) THEN ', settled: ' || pg_temp.tier(name) ELSE '' END;
+END
+$$;
+
+-- A plan gives its tier until its end
+SELECT is(pg_temp.plan('buy', 'ann', 'pro', 'p1'), 'base -> gold', 'bought: a higher tier at once');
+SELECT is(pg_temp.tier('ann'), 'gold until 2027-03-14', 'until the end of the period');
+SELECT is(pg_temp.tiers('ann'), 'joined base, granted gold', 'granted');
+SELECT is((SELECT pg_temp.moved(r) FROM loyalty.purchase(pg_temp.id('ann'), 10, 'o1') r), '1 orders, 30 points, 10 spend', 'and what it is worth');
+SELECT is(pg_temp.plan('renew', 'ann', 'p2'), 'gold -> gold', 'renewed');
+SELECT is(pg_temp.tier('ann'), 'gold until 2028-03-14', 'until the end of the next period');
+SELECT is(pg_temp.plan('refund', 'ann', 'p2'), 'gold -> gold', 'the next period given back');
+SELECT is(pg_temp.tier('ann'), 'gold until 2027-03-14', 'until the end of this one again');
+SELECT is(pg_temp.plan('refund', 'ann', 'p1'), 'gold -> base', 'this one given back');
+SELECT is(pg_temp.tiers('ann'), 'joined base, granted gold, granted gold, granted gold, revoked base 10/3000 spend', 'and the history says what happened');
+
+-- The end: a review, as of any tier
+SELECT pg_temp.plan('buy', 'bob', 'pro', 'p1') \g /dev/null
+SET loyalty.now = '2026-06-01 12:00+00';
+SELECT is(pg_temp.buy('bob', 1500, 'o1'), 'gold -> gold', 'spent something meanwhile');
+SET loyalty.now = '2027-03-14 15:59:59+00';
+SELECT is(pg_temp.tier('bob'), 'gold until 2027-03-14', 'held to the last moment');
+SET loyalty.now = '2027-03-14 16:00+00';
+SELECT is(pg_temp.settled('bob'), 'silver until 2028-03-14', 'and lost with it, one level down');
+SELECT is(pg_temp.tiers('bob'), 'joined base, granted gold, demoted silver 1500/3000 spend', 'by a review');
+
+-- Who has a tier of his own
+SET loyalty.now = '2026-03-15 12:00+00';
+SELECT is(pg_temp.buy('cat', 1000, 'o1'), 'base -> silver', 'reached by himself');
+SELECT is(pg_temp.plan('buy', 'cat', 'plus', 'p1'), 'silver -> silver', 'a plan of the same tier changes nothing');
+SELECT is(pg_temp.tiers('cat'), 'joined base, promoted silver 1000/1000 spend', 'not even the history');
+SELECT is(pg_temp.plan('refund', 'cat', 'p1'), 'silver -> silver', 'nor does it when it is given back');
+SELECT is(pg_temp.plan('buy', 'cat', 'pro', 'p2'), 'silver -> gold', 'a plan of a higher one');
+SET loyalty.now = '2026-05-15 12:00+00';
+SELECT is(pg_temp.plan('refund', 'cat', 'p2'), 'gold -> silver', 'given back: down to his own');
+SELECT is(pg_temp.tier('cat'), 'silver until 2027-03-14', 'until when it was held before');
+SELECT is(pg_temp.plan('buy', 'cat', 'pro', 'p3'), 'silver -> gold', 'once more');
+SET loyalty.now = '2027-05-01 12:00+00';
+SELECT is(pg_temp.plan('refund', 'cat', 'p3'), 'gold -> base', 'his own has ended meanwhile, and is not reached today');
+-- what is reached while a plan runs
+SET loyalty.now = '2026-03-15 12:00+00';
+SELECT is(pg_temp.plan('buy', 'dan', 'pro', 'p1'), 'base -> gold', 'by a plan');
+SELECT is(pg_temp.buy('dan', 1000, 'o1'), 'gold -> gold', 'a lower one is reached');
+SELECT is(pg_temp.plan('refund', 'dan', 'p1'), 'gold -> silver', 'and held when the plan is given back');
+SELECT is(pg_temp.tier('dan'), 'silver until 2027-03-14', 'from then on');
+SELECT is(pg_temp.plan('buy', 'eve', 'plus', 'p1'), 'base -> silver', 'by a plan');
+SELECT is(pg_temp.buy('eve', 1000, 'o1'), 'silver -> silver', 'the same is reached');
+SELECT is(pg_temp.plan('refund', 'eve', 'p1'), 'silver -> silver', 'and kept when the plan is given back');
+SELECT is(pg_temp.tiers('eve'), 'joined base, granted silver, prolonged silver 1000/1000 spend', 'by himself');
+SELECT is(pg_temp.plan('buy', 'fay', 'plus', 'p1'), 'base -> silver', 'by a plan');
+SELECT is(pg_temp.buy('fay', 3000, 'o1'), 'silver -> gold', 'a higher one is reached');
+SELECT is(pg_temp.plan('refund', 'fay', 'p1'), 'gold -> gold', 'and kept');
+-- a refund of an order cannot take what a plan gives
+SELECT is(pg_temp.plan('buy', 'guy', 'plus', 'p1'), 'base -> silver', 'by a plan');
+SELECT is(pg_temp.buy('guy', 3000, 'o1'), 'silver -> gold', 'promoted by an order');
+SELECT is(pg_temp.refund('guy', 'o1'), 'gold -> silver', 'the order given back: the tier before');
+SELECT is(pg_temp.tier('guy'), 'silver until 2027-03-14', 'which the plan still gives');
+SELECT is(pg_temp.buy('hal', 3000, 'o1'), 'base -> gold', 'promoted by an order');
+SELECT is(pg_temp.plan('buy', 'hal', 'plus', 'p1'), 'gold -> gold', 'a plan of a lower tier');
+SELECT is(pg_temp.refund('hal', 'o1'), 'gold -> base', 'the order given back');
+SELECT is(pg_temp.tier('hal'), 'silver until 2027-03-14', 'the plan steps in');
+SELECT is(pg_temp.tiers('hal'), 'joined base, promoted gold 3000/3000 spend, revoked base 0/3000 spend, granted silver', 'by the same call');
+SELECT FROM loyalty.tier_grant(pg_temp.id('hal'), 'base', 'a test');
+SELECT is(pg_temp.tier('hal'), 'silver until 2027-03-14', 'not by hand either, while it runs');
+SELECT FROM loyalty.tier_grant(pg_temp.id('hal'), 'gold', 'a test', '2026-06-30');
+SELECT is(pg_temp.plan('refund', 'hal', 'p1'), 'gold -> gold', 'what was given by hand is not taken back with the plan');
+
+-- A plan that runs when a higher tier ends
+SET loyalty.now = '2026-03-15 12:00+00';
+SELECT is(pg_temp.buy('ivy', 3000, 'o1'), 'base -> gold', 'gold until March');
+SET loyalty.now = '2026-09-15 12:00+00';
+SELECT is(pg_temp.plan('buy', 'ivy', 'pro', 'p1'), 'gold -> gold', 'a plan of the same until September');
+SELECT is(pg_temp.tier('ivy'), 'gold until 2027-03-14', 'his own ends in March');
+SET loyalty.now = '2027-04-01 12:00+00';
+SELECT is(pg_temp.tier('ivy'), 'gold until 2027-09-14', 'then the plan holds it');
+SELECT is(pg_temp.settled('ivy'), 'gold until 2027-09-14', 'settled or not');
+SELECT is(pg_temp.tiers('ivy'), 'joined base, promoted gold 3000/3000 spend, granted gold', 'as of the day after');
+SELECT is((SELECT (effective_at AT TIME ZONE 'Asia/Shanghai')::text FROM loyalty.tier_history WHERE member_id = pg_temp.id('ivy') AND action = 'granted'), '2027-03-15 00:00:00', 'at midnight');
+
+-- Bought for later: it begins by itself
+SET loyalty.now = '2026-03-15 12:00+00';
+SELECT is(pg_temp.plan('buy', 'jon', 'pro', 'p1', '300', 'false', '2026-05-01'), 'base -> base', 'not yet');
+SELECT is((SELECT due_on FROM loyalty.account WHERE member_id = pg_temp.id('jon')), '2026-05-01', 'the account is due when it begins');
+SELECT is(loyalty.tier_at(pg_temp.id('jon'), '2026-04-30 15:59+00') || ' ' || loyalty.tier_at(pg_temp.id('jon'), '2026-04-30 16:00+00'), 'base gold', 'which can be told before');
+SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
+SET loyalty.now = '2026-05-10 12:00+00';
+SELECT is(pg_temp.tier('jon'), 'gold until 2027-04-30', 'it has begun');
+SELECT is((SELECT pg_temp.moved(r) FROM loyalty.purchase(pg_temp.id('jon'), 10, 'o1') r), '1 orders, 30 points, 10 spend', 'for what is bought now');
+SELECT is((SELECT (effective_at AT TIME ZONE 'Asia/Shanghai')::text FROM loyalty.tier_history WHERE member_id = pg_temp.id('jon') AND action = 'granted'), '2026-05-01 00:00:00', 'as of its first day');
+SELECT is(loyalty.account_settle(pg_temp.id('jon')), 0, 'nothing is left to do');
+SELECT is((SELECT due_on FROM loyalty.account WHERE member_id = pg_temp.id('jon')), '2027-05-01', 'until it ends');
+-- housekeeping before it begins keeps the date
+SET loyalty.now = '2026-03-15 12:00+00';
+SELECT pg_temp.plan('buy', 'kay', 'pro', 'p1', '300', 'false', '2026-05-01') \g /dev/null
+SELECT loyalty.account_settle(pg_temp.id('kay')) \g /dev/null
+SELECT is((SELECT due_on FROM loyalty.account WHERE member_id = pg_temp.id('kay')), '2026-05-01', 'housekeeping does not forget it');
+UPDATE loyalty.account SET due_on = 'infinity' WHERE member_id = pg_temp.id('kay');
+SELECT results_eq($$SELECT invariant, detail FROM loyalty.verify()$$, $$VALUES ('due_on_late', 'due_on=infinity plan=2026-05-01')$$, 'verify() would miss it');
+SELECT loyalty.rebuild(pg_temp.id('kay')) \g /dev/null
+SELECT is((SELECT due_on FROM loyalty.account WHERE member_id = pg_temp.id('kay')), '2026-05-01', 'and rebuild() finds it');
+-- the whole life of it, seen only afterwards
+SET loyalty.now = '2027-05-10 12:00+00';
+SELECT is(pg_temp.settled('kay'), 'silver until 2028-04-30', 'begun and ended while nobody looked');
+SELECT is((SELECT string_agg(action || ' ' || (effective_at AT TIME ZONE 'Asia/Shanghai')::date, ', ' ORDER BY journal_id, line) FROM loyalty.tier_history WHERE member_id = pg_temp.id('kay')),
+	'joined 2026-03-15, granted 2026-05-01, demoted 2027-05-01', 'all of it in its time');
+
+-- Upgrade
+SET loyalty.now = '2026-03-15 12:00+00';
+SELECT is(pg_temp.plan('buy', 'leo', 'plus', 'p1'), 'base -> silver', 'silver');
+SET loyalty.now = '2026-06-15 12:00+00';
+SELECT is(pg_temp.plan('upgrade', 'leo', 'pro', 'p2'), 'silver -> gold', 'upgraded to gold');
+SELECT is(pg_temp.tier('leo'), 'gold until 2027-06-14', 'for a full period');
+SELECT is(pg_temp.plan('upgrade', 'leo', 'rich', 'p3'), 'gold -> base', 'to a plan without a tier');
+SELECT is(pg_temp.tiers('leo'), 'joined base, granted silver, granted gold, revoked base 0/3000 spend', 'back to his own');
+SELECT is(pg_temp.plan('refund', 'leo', 'p3'), 'base -> base', 'which he keeps');
+
+-- Grace, and a renewal in it
+UPDATE loyalty.tier SET grace_days = 30 WHERE program_id = :shop AND code = 'gold';
+SET loyalty.now = '2026-03-15 12:00+00';
+SELECT is(pg_temp.plan('buy', 'max', 'pro', 'p1'), 'base -> gold', 'by a plan');
+SET loyalty.now = '2027-03-20 12:00+00';
+SELECT is(pg_temp.tier('max'), 'gold until 2027-04-13 grace', 'after its end the tier''s own grace');
+SELECT is(pg_temp.plan('renew', 'max', 'p2'), 'gold -> gold', 'renewed in grace');
+SELECT is(pg_temp.tier('max'), 'gold until 2028-03-19', 'held by the plan again');
+-- not touched by a period to come that is given back
+SET loyalty.now = '2026-03-15 12:00+00';
+SELECT pg_temp.plan('buy', 'ned', 'pro', 'p1') \g /dev/null
+SELECT pg_temp.plan('buy', 'ned', 'pro', 'p2', '300', 'false', '2028-01-01') \g /dev/null
+SET loyalty.now = '2027-03-20 12:00+00';
+SELECT is(pg_temp.plan('refund', 'ned', 'p2'), 'gold -> gold', 'in grace a period to come is given back');
+SELECT is(pg_temp.tier('ned'), 'gold until 2027-04-13 grace', 'which does not end the grace');
+
+-- As it was bought
+SET loyalty.now = '2026-03-15 12:00+00';
+SELECT pg_temp.plan('buy', 'oda', 'plus', 'p1') \g /dev/null
+UPDATE loyalty.plan SET tier = 'gold' WHERE program_id = :shop AND name = 'plus';
+SELECT is(pg_temp.tier('oda'), 'silver until 2027-03-14', 'a plan that is changed changes what is sold from now on');
+SELECT is(pg_temp.plan('renew', 'oda', 'p2'), 'silver -> silver', 'not what was sold before');
+SELECT is(loyalty.tier_at(pg_temp.id('oda'), '2027-03-15 12:00+00'), 'gold', 'the next period has the new tier');
+UPDATE loyalty.plan SET tier = NULL WHERE program_id = :shop;
+SELECT throws_ok(format('DELETE FROM loyalty.tier WHERE program_id = %s AND code = %L', :shop, 'gold'), '23503', NULL, 'a tier that was sold cannot be deleted');
+
+SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
+SELECT * FROM finish();
+ROLLBACK;
