@@ -61,8 +61,8 @@ source_of(HeapTuple tuple, TupleDesc tupdesc)
 }
 
 /*
- * Trigger of segment.  It runs as the one who saves the segment, so that
- * nobody gets to see through it what he may not read himself.
+ * Trigger of segment.  It runs as whoever saves the segment, because it asks
+ * for his rights.
  */
 Datum
 loyalty_segment_check(PG_FUNCTION_ARGS)

@@ -139,37 +139,25 @@ source_invalid(const char *source, const char *detail)
 					 "schema, that has one column of type bigint.")));
 }
 
-/*
- * Opens a source, which must be as a source has to be.  for_reader: the
- * current user must have the right to read it.
- */
+/* Finds a source by its name, and keeps it as it is. */
 static Relation
-open_source(const char *source, bool for_reader)
+open_source(const char *source)
 {
 	List	   *names = textToQualifiedNameList(cstring_to_text(source));
 	char	   *schema;
 	char	   *name;
-	Oid			namespace;
 	Oid			relid;
-	Relation	relation;
 
 	if (list_length(names) != 2)
 		source_invalid(source, "is not a schema and a name");
 	schema = strVal(linitial(names));
 	name = strVal(lsecond(names));
-	namespace = for_reader ? LookupExplicitNamespace(schema, false) :
-		get_namespace_oid(schema, false);
-	relid = get_relname_relid(name, namespace);
+	relid = get_relname_relid(name, get_namespace_oid(schema, false));
 	if (!OidIsValid(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation \"%s.%s\" does not exist", schema, name)));
-	relation = relation_open(relid, AccessShareLock);
-	if (for_reader &&
-		pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV,
-					   get_relkind_objtype(relation->rd_rel->relkind), name);
-	return relation;
+	return relation_open(relid, AccessShareLock);
 }
 
 static bool
@@ -180,7 +168,7 @@ is_readable(char relkind)
 		relkind == RELKIND_PARTITIONED_TABLE;
 }
 
-/* Refuses what is not one column of bigint, for everybody to read. */
+/* Refuses what is not one column of bigint, there for every session. */
 static void
 check_shape(const char *source, Relation relation)
 {
@@ -205,13 +193,20 @@ check_shape(const char *source, Relation relation)
 										format_type_be(type)));
 }
 
-/* Refuses a source that could not be read, or not by the current user. */
+/*
+ * Refuses a source that could not be read, and one that is not the current
+ * user's: its functions will run as its owner, whoever wrote them.
+ */
 void
 segment_source_check(const char *source)
 {
-	Relation	relation = open_source(source, true);
+	Relation	relation = open_source(source);
 
 	check_shape(source, relation);
+	if (!has_privs_of_role(GetUserId(), relation->rd_rel->relowner))
+		aclcheck_error(ACLCHECK_NOT_OWNER,
+					   get_relkind_objtype(relation->rd_rel->relkind),
+					   RelationGetRelationName(relation));
 	relation_close(relation, NoLock);
 }
 
@@ -260,7 +255,7 @@ static bool
 read_as_owner(void *argument)
 {
 	Reading    *reading = argument;
-	Relation	relation = open_source(reading->source, false);
+	Relation	relation = open_source(reading->source);
 	char	   *sql;
 	Oid			user;
 	int			security;
