@@ -220,6 +220,31 @@ account_lock_many(const Datum *member_ids, int n, int *nfound)
 	return accounts;
 }
 
+static Statement lock_ids = {
+	"WITH locked AS (SELECT member_id FROM loyalty.account"
+	" WHERE member_id = ANY ($1) AND program_id = $2"
+	" ORDER BY member_id FOR NO KEY UPDATE)"
+	" SELECT array_agg(member_id) FROM locked",
+	2, {INT8ARRAYOID, INT4OID}
+};
+
+/*
+ * The same when nothing of the accounts has to be known: those of a programme
+ * among the ids, locked.
+ */
+IdList
+account_lock_ids(int32 program_id, const IdList *ids)
+{
+	NullableDatum args[] = {
+		ARG(PointerGetDatum(id_array(ids))),
+		ARG(Int32GetDatum(program_id))
+	};
+	bool		nulls;
+
+	statement_run(&lock_ids, args, false);
+	return id_list((ArrayType *) statement_varlena(0, 1), &nulls);
+}
+
 #define ACCOUNT_NARGS 20
 
 /* The columns of an account as arguments; first those of an update. */

@@ -8,6 +8,7 @@
 
 #include "loyalty.h"
 
+#include "segment.h"
 #include "tier.h"
 #include "wallet.h"
 
@@ -57,6 +58,7 @@ typedef enum AccountLock
 extern bool account_load(int64 member_id, AccountLock lock, Account *account);
 extern Account *account_lock_many(const Datum *member_ids, int n,
 								  int *nfound);
+extern IdList account_lock_ids(int32 program_id, const IdList *ids);
 extern void account_update(const Account *account);
 extern void account_update_many(const Account *const *accounts, int n);
 extern void account_insert(const Account *account);

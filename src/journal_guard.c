@@ -216,6 +216,8 @@ static Statement rule_in_use = {
 static Statement segment_in_use = {
 	"SELECT FROM loyalty.rule"
 	" WHERE segments @> ARRAY[$1] AND program_id = $2"
+	" UNION ALL SELECT FROM loyalty.member_segment"
+	" WHERE segment = $1 AND program_id = $2"
 	" UNION ALL SELECT FROM loyalty.benefit_holder"
 	" WHERE source = 'segment' AND name = $1 AND program_id = $2 LIMIT 1",
 	2, {TEXTOID, INT4OID}

@@ -6,6 +6,14 @@
  */
 #include "segment.h"
 
+#include "commands/trigger.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+
+#include "condition.h"
+
+PG_FUNCTION_INFO_V1(loyalty_segment_check);
+
 static Statement select_segments = {
 	"SELECT name, condition FROM loyalty.segment"
 	" WHERE program_id = $1 AND status = 'active' AND condition IS NOT NULL"
@@ -27,4 +35,48 @@ segment_load(int32 program_id, int *nsegments)
 	}
 	*nsegments = n;
 	return segments;
+}
+
+static void
+check_condition(HeapTuple tuple, TupleDesc tupdesc)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(tuple, tupdesc,
+									  SPI_fnumber(tupdesc, "condition"),
+									  &isnull);
+	Refusal		refusal;
+	const char *problem;
+
+	if (isnull)
+		return;
+	problem = condition_check(DatumGetJsonPathP(value), &refusal);
+	if (problem != NULL)
+		refusal_raise(refusal, psprintf("condition: %s", problem));
+}
+
+static char *
+source_of(HeapTuple tuple, TupleDesc tupdesc)
+{
+	return SPI_getvalue(tuple, tupdesc, SPI_fnumber(tupdesc, "source"));
+}
+
+/*
+ * Trigger of segment.  It runs as whoever saves the segment, because it asks
+ * for his rights.
+ */
+Datum
+loyalty_segment_check(PG_FUNCTION_ARGS)
+{
+	HeapTuple	tuple = trigger_row(fcinfo);
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TupleDesc	tupdesc = trigger->tg_relation->rd_att;
+	char	   *source = source_of(tuple, tupdesc);
+	char	   *before = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
+		source_of(trigger->tg_trigtuple, tupdesc) : NULL;
+
+	check_condition(tuple, tupdesc);
+	/* one that is gone must not keep the segment from being changed */
+	if (source != NULL && (before == NULL || strcmp(source, before) != 0))
+		segment_source_check(source);
+	return PointerGetDatum(tuple);
 }

@@ -30,6 +30,25 @@ extern void store_holdings(int64 member_id, const Program *program,
 						   TimestampTz at, int needs, bool read_only,
 						   Holdings *held);
 
+/* store_segment.c */
+
+/* A segment that is made what its source says, and what came of it. */
+typedef struct SegmentRefresh
+{
+	const char *name;
+	const char *source;
+	IdList		differing;
+	int64		entered;
+	int64		left;
+	int64		ignored;		/* ids of nobody in the programme */
+} SegmentRefresh;
+
+extern void store_segments_refresh(int32 program_id, SegmentRefresh *segments,
+								   int nsegments, const IdList *only);
+extern bool store_segment_set(int32 program_id, const char *segment,
+							  int64 member_id, bool in);
+extern int64 store_segment_empty(int32 program_id, const char *segment);
+
 extern StoreBatch *store_batch_begin(const Program *program,
 									 const Datum *member_ids, int n);
 extern void store_batch_look_up(StoreBatch *batch,
