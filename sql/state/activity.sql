@@ -3,7 +3,7 @@ CREATE TABLE loyalty.activity_kind (
 	program_id  int  NOT NULL,
 	kind        text NOT NULL CHECK (kind ~ '^[a-z][a-z0-9_]{0,62}$'),
 	title       text,
-	-- NULL: for ever
+	-- whole local days after its own; NULL: for ever
 	retain_days int  CHECK (retain_days BETWEEN 1 AND 36500),
 	PRIMARY KEY (program_id, kind)
 );
@@ -21,10 +21,32 @@ CREATE TABLE loyalty.activity (
 	target        text,
 	session       text,
 	channel       text,
+	-- what may be personal; nothing else here should be
 	data          jsonb,
+	-- of the sender, so that what is sent twice is kept once
+	key           text,
 	PRIMARY KEY (member_id, activity_id)
 );
-CREATE INDEX activity_program_id_at_idx ON loyalty.activity (program_id, kind, at);
+CREATE INDEX activity_at_idx ON loyalty.activity (program_id, kind, at);
+CREATE UNIQUE INDEX activity_key_idx ON loyalty.activity (member_id, key)
+	WHERE key IS NOT NULL;
+
+-- One thing that a member or a visitor did, for track_batch().
+CREATE TYPE loyalty.activity_row AS (
+	member_id     bigint,
+	-- instead of member_id
+	visitor       text,
+	kind          text,
+	target_kind   text,
+	target        text,
+	session       text,
+	dwell_seconds int,
+	channel       text,
+	data          jsonb,
+	-- NULL: now
+	at            timestamptz,
+	key           text
+);
 
 -- Who has not joined yet, by what the shop recognises him by: a cookie, a device.
 CREATE TABLE loyalty.visitor (
@@ -32,9 +54,11 @@ CREATE TABLE loyalty.visitor (
 	visitor      text        NOT NULL CHECK (octet_length(visitor) BETWEEN 1 AND 255),
 	-- under which his activities are kept until he joins
 	anonymous_id bigint      NOT NULL,
-	-- whose they are since then
+	-- whose they are since then; NULL: nobody's yet
 	member_id    bigint,
+	-- for the first time
 	seen_at      timestamptz NOT NULL,
 	joined_at    timestamptz,
 	PRIMARY KEY (visitor, program_id)
 );
+CREATE INDEX visitor_anonymous_id_idx ON loyalty.visitor (anonymous_id) WHERE member_id IS NULL;
