@@ -50,15 +50,14 @@ CREATE TYPE loyalty.activity_row AS (
 
 -- Who has not joined yet, by what the shop recognises him by: a cookie, a device.
 CREATE TABLE loyalty.visitor (
-	program_id   int         NOT NULL,
-	visitor      text        NOT NULL CHECK (octet_length(visitor) BETWEEN 1 AND 255),
-	-- under which his activities are kept until he joins
-	anonymous_id bigint      NOT NULL,
-	-- whose they are since then; NULL: nobody's yet
-	member_id    bigint,
+	program_id int         NOT NULL,
+	visitor    text        NOT NULL CHECK (octet_length(visitor) BETWEEN 1 AND 255),
+	-- under whose id his activities are kept: an anonymous one until he joins
+	member_id  bigint      NOT NULL,
 	-- for the first time
-	seen_at      timestamptz NOT NULL,
-	joined_at    timestamptz,
+	seen_at    timestamptz NOT NULL,
+	-- NULL: he has not
+	joined_at  timestamptz,
 	PRIMARY KEY (visitor, program_id)
 );
-CREATE INDEX visitor_anonymous_id_idx ON loyalty.visitor (anonymous_id) WHERE member_id IS NULL;
+CREATE INDEX visitor_member_id_idx ON loyalty.visitor (member_id);
