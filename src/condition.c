@@ -752,6 +752,91 @@ condition_check_line(JsonPath *path, Refusal *refusal)
 	return check(path, SHAPE_LINE, refusal);
 }
 
+static bool reads(JsonPathItem *item, const char *key);
+
+/* The expressions below one node of a path. */
+static bool
+arguments_read(JsonPathItem *item, const char *key)
+{
+	JsonPathItem arg;
+
+	switch (item->type)
+	{
+		case jpiAnd:
+		case jpiOr:
+		case jpiEqual:
+		case jpiNotEqual:
+		case jpiLess:
+		case jpiGreater:
+		case jpiLessOrEqual:
+		case jpiGreaterOrEqual:
+		case jpiStartsWith:
+		case jpiAdd:
+		case jpiSub:
+		case jpiMul:
+		case jpiDiv:
+		case jpiMod:
+			jspGetLeftArg(item, &arg);
+			if (reads(&arg, key))
+				return true;
+			jspGetRightArg(item, &arg);
+			return reads(&arg, key);
+		case jpiNot:
+		case jpiIsUnknown:
+		case jpiExists:
+		case jpiFilter:
+		case jpiPlus:
+		case jpiMinus:
+			jspGetArg(item, &arg);
+			return reads(&arg, key);
+		case jpiLikeRegex:
+			jspInitByBuffer(&arg, item->base,
+							item->content.like_regex.expr);
+			return reads(&arg, key);
+		default:
+			return false;
+	}
+}
+
+/*
+ * An expression and the accessors behind it.  ".*" could be any key, unless
+ * another key leads to where it stands.
+ */
+static bool
+reads(JsonPathItem *item, const char *key)
+{
+	JsonPathItem step = *item;
+	bool		below = false;
+
+	do
+	{
+		if (step.type == jpiKey)
+		{
+			int32		length;
+			const char *name = jspGetString(&step, &length);
+
+			if (is_one_of(name, length, &key, 1))
+				return true;
+			below = true;
+		}
+		else if (step.type == jpiAnyKey && !below)
+			return true;
+		else if (arguments_read(&step, key))
+			return true;
+	} while (jspGetNext(&step, &step));
+	return false;
+}
+
+/* Yes, if it cannot be told. */
+bool
+condition_reads(JsonPath *path, const char *key)
+{
+	JsonPathItem item;
+
+	jspInit(&item, path);
+	return reads(&item, key);
+}
+
 /*
  * Evaluates a path that has passed condition_check().  It neither reads a table
  * nor depends on a setting.

@@ -28,6 +28,8 @@ typedef enum ConditionResult
 extern const char *condition_check(JsonPath *path, Refusal *refusal);
 /* The same for a condition on one line of an order, as item_filter is. */
 extern const char *condition_check_line(JsonPath *path, Refusal *refusal);
+/* Could a condition look at this key of its document? */
+extern bool condition_reads(JsonPath *path, const char *key);
 extern ConditionResult condition_match(JsonPath *path, Jsonb *document);
 
 #pragma GCC visibility pop

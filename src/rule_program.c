@@ -29,6 +29,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "condition.h"
 #include "statement.h"
 
 PG_FUNCTION_INFO_V1(loyalty_config_changed);
@@ -172,6 +173,19 @@ tier_refund(const char *policy)
 		TIER_REFUND_AT_REVIEW;
 }
 
+/* Is there a condition of a tag or segment that looks at activities? */
+static bool
+reads_activities(const Program *program)
+{
+	for (int i = 0; i < program->ntags; i++)
+		if (condition_reads(program->tags[i].condition, "activities"))
+			return true;
+	for (int i = 0; i < program->nsegments; i++)
+		if (condition_reads(program->segments[i].condition, "activities"))
+			return true;
+	return false;
+}
+
 /*
  * Compiles into the current context, with one campaign taken as live (0:
  * none).  False if there is no such programme.
@@ -210,6 +224,7 @@ load_program(Program *program, int32 live_campaign)
 	program->tags = tag_load(program->program_id, &program->ntags);
 	program->segments = segment_load(program->program_id,
 									 &program->nsegments);
+	program->reads_activities = reads_activities(program);
 	program->plans = plan_load(program->program_id, program->currency_scale,
 							   &program->nplans);
 	program->benefits = benefit_load(program->program_id, program->units,

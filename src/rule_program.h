@@ -215,6 +215,7 @@ typedef struct Program
 	Tag		   *tags;
 	int			nsegments;		/* the same */
 	Segment    *segments;
+	bool		reads_activities;	/* some tag or segment does */
 	int			nplans;
 	PaidPlan   *plans;			/* ascending plan_id */
 	int			nbenefits;

@@ -78,6 +78,8 @@ BEGIN
 			('owner', 'INSERT', '{benefit_holder,program,program_event,unit,unit_anchor,budget,budget_slot,tier_threshold,tier_history,rule,rule_version,rule_cap,rule_use,streak,member,member_tag,tag_history,member_day,tag_review,tag_scan,member_segment,segment_history,member_plan,member_benefit,voucher,activity,visitor,account,journal,event_data,entry,hold,identity,journal_ref,ingest_run,ingest_reject}'),
 			('owner', 'UPDATE', '{benefit_holder,tier_threshold,campaign,budget,budget_slot,rule_cap,rule_use,member,member_tag,member_day,tag_review,tag_scan,member_plan,member_benefit,voucher,visitor,account,hold,ingest_run}'),
 			('owner', 'DELETE', '{budget_slot,streak,member_tag,member_day,tag_review,member_segment,member_benefit,activity,identity,ingest_reject,segment}'),
+			('owner', 'DELETE', '{budget_slot,streak,member_tag,member_day,tag_review,member_segment,member_benefit,activity,visitor,identity,ingest_reject}'),
+			('owner', 'UPDATE (data)', '{activity}'),
 			('owner', 'USAGE', '{id_seq,program_id_seq,unit_id_seq,rule_id_seq,budget_id_seq,ingest_run_id_seq}'),
 			('admin', 'SELECT', '{attach_list,ingest_progress,budget_status,program,program_event,unit,unit_anchor,collection,collection_item,calendar_day,campaign,budget,budget_slot,tier,tier_threshold,rule_group,rule,rule_version,rule_cap,ingest_run,ingest_reject,tag,segment,plan,benefit,benefit_holder,price_list,activity_kind}'),
 			('admin', 'INSERT', '{program,program_event,unit,unit_anchor,collection,collection_item,calendar_day,campaign,tier,tier_threshold,rule_group,rule,rule_cap,tag,segment,plan,benefit,benefit_holder,price_list,activity_kind}'),
@@ -115,11 +117,11 @@ BEGIN
 			WHERE e.extname = 'loyalty') f
 		JOIN (VALUES
 			('owner', NULL::text[]),
-			('app', '{enroll,record,purchase,sale,ingest_batch,vest,redeem,hold,capture,release,refund,transfer,identity_add,identity_canonical,find,tag_add,tag_remove,member_get,balance,statement,tier_current,tier_at,tier_progress,explain,now,has_benefit,benefits,benefit_price,plan_buy,plan_renew,plan_upgrade,plan_cancel,plan_refund,plan_current,plan_due,segment_add,segment_remove,segment_refresh}'),
-			('admin', '{benefit_hold,adjust,program_create,rule_limit,budget_set,tier_ask,campaign_start,campaign_pause,campaign_end,tier_review,tier_grant,member_freeze,member_thaw,member_close,member_reopen,identity_remove,account_settle,rebuild,verify,unit_amount,attach,attach_order,attach_check,attach_mapping,attach_option,attach_set,attach_tables,attach_query,attach_booked,attach_ledger,attach_count,attach_catch_up,detach,reconcile,ingest,ingest_open,ingest_position,ingest_close,import_member,import_batch,import_members,import_total,simulate,simulate_postings,simulate_tiers,segment_drop,segment_members}'),
-			('worker', '{account_settle,tier_review,verify,now,plan_due,segment_refresh}'),
-			('reader', '{has_benefit,benefits,benefit_price,balance,tier_current,tier_at,tier_progress,now,unit_amount,wallet_balance,wallet_pending,wallet_debt,wallet_lots,plan_current,segment_members}'),
-			('pii', '{identity_canonical,find}'),
+			('app', '{enroll,record,purchase,sale,ingest_batch,vest,redeem,hold,capture,release,refund,transfer,identity_add,identity_canonical,find,tag_add,tag_remove,member_get,balance,statement,tier_current,tier_at,tier_progress,explain,now,has_benefit,benefits,benefit_price,plan_buy,plan_renew,plan_upgrade,plan_cancel,plan_refund,plan_current,plan_due,segment_add,segment_remove,segment_refresh,track,track_visitor,track_batch,visitor_join,path}'),
+			('admin', '{benefit_hold,adjust,program_create,rule_limit,budget_set,tier_ask,campaign_start,campaign_pause,campaign_end,tier_review,tier_grant,member_freeze,member_thaw,member_close,member_reopen,identity_remove,account_settle,rebuild,verify,unit_amount,attach,attach_order,attach_check,attach_mapping,attach_option,attach_set,attach_tables,attach_query,attach_booked,attach_ledger,attach_count,attach_catch_up,detach,reconcile,ingest,ingest_open,ingest_position,ingest_close,import_member,import_batch,import_members,import_total,simulate,simulate_postings,simulate_tiers,segment_drop,segment_members,activity_expire,report_path}'),
+			('worker', '{account_settle,tier_review,verify,now,plan_due,segment_refresh,activity_expire}'),
+			('reader', '{has_benefit,benefits,benefit_price,balance,tier_current,tier_at,tier_progress,now,unit_amount,wallet_balance,wallet_pending,wallet_debt,wallet_lots,plan_current,segment_members,report_path}'),
+			('pii', '{identity_canonical,find,path}'),
 			('auditor', '{statement,verify}')
 		) g (role, names) ON f.proname = ANY (g.names) OR g.names IS NULL
 		ORDER BY f.signature::text, g.role

@@ -85,7 +85,9 @@ INSERT INTO call (name, roles) VALUES
 	('attach_set', 'admin'), ('attach_tables', 'admin'), ('attach_query', 'admin'), ('attach_booked', 'admin'), ('attach_ledger', 'admin'),
 	('attach_count', 'admin'), ('attach_catch_up', 'admin'), ('detach', 'admin'), ('reconcile', 'admin'),
 	('unit_amount', 'admin auditor pii reader'), ('wallet_balance', 'auditor pii reader'), ('wallet_pending', 'auditor pii reader'),
-	('wallet_debt', 'auditor pii reader'), ('wallet_lots', 'auditor pii reader');
+	('wallet_debt', 'auditor pii reader'), ('wallet_lots', 'auditor pii reader'),
+	('track', 'admin app'), ('track_visitor', 'admin app'), ('track_batch', 'admin app'), ('visitor_join', 'admin app'), ('path', 'admin app pii'),
+	('activity_expire', 'admin worker'), ('report_path', 'admin auditor pii reader');
 SELECT set_eq(
 	$$SELECT p.proname::text, string_agg(role, ' ' ORDER BY role COLLATE "C")
 	  FROM pg_proc p CROSS JOIN unnest('{admin,app,auditor,nobody,pii,reader,worker}'::text[]) role
@@ -147,6 +149,8 @@ SELECT set_eq(
 		('hold', 'owner', 'raw'), ('hold', 'readers', 'r'), ('hold', 'worker', 'r*'),
 		('journal_ref', 'owner', 'ra'), ('journal_ref', 'auditor', 'r'),
 		('report_plan', 'readers', 'r'), ('report_member', 'readers', 'r'), ('report_balance', 'readers', 'r'), ('report_ledger', 'readers', 'r'),
+		('activity_kind', 'owner', 'r'), ('activity_kind', 'admin', 'rawd'), ('activity_kind', 'readers', 'r'),
+		('activity', 'owner', 'rad'), ('activity', 'pii', 'r'), ('visitor', 'owner', 'rawd'), ('visitor', 'pii', 'r'),
 		('report_event', 'readers', 'r'), ('report_daily', 'readers', 'r')) x (relation, whom, may)
 	  CROSS JOIN LATERAL unnest(CASE whom WHEN 'readers' THEN '{reader,pii,auditor}'::text[] ELSE ARRAY[whom] END) role$$,
 	'tables and views: who may do what');
