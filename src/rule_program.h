@@ -211,6 +211,9 @@ typedef struct Program
 	Tag		   *tags;
 	int			nsegments;		/* the same */
 	Segment    *segments;
+	NameList   *stages;			/* tags of dimension lifecycle by hand, or NULL */
+	TagReads	reads;			/* by the conditions of tags and segments */
+	bytea	   *definition;		/* a hash of these conditions */
 	int			nplans;
 	PaidPlan   *plans;			/* ascending plan_id */
 	int			nbenefits;
@@ -246,7 +249,9 @@ extern const Benefit *program_benefit_by_id(const Program *program,
 											int32 benefit_id);
 extern const PaidPlan *program_plan(const Program *program, const char *name);
 extern const PaidPlan *program_plan_by_id(const Program *program, int32 plan_id);
-/* A copy that is not cached, in which one campaign is live. */
+/* Is it the newest?  This transaction may go on with an older one. */
+extern bool program_is_newest(const Program *program);
+/* A copy that is not cached, in which one campaign is live (0: none). */
 extern const Program *program_with_campaign(int32 program_id,
 											int32 campaign_id);
 
