@@ -186,7 +186,7 @@ activity_count(const Tracking *tracking)
 	int			n;
 	Count	   *counts;
 
-	if (!tracking->program->reads_activities)
+	if (!(tracking->program->reads.parts & READS_ACTIVITIES))
 		return;
 	counts = counts_of(tracking, &n);
 	if (n == 0)

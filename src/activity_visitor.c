@@ -248,7 +248,7 @@ join(const Program *program, text *visitor, int64 member_id)
 	statement_run(&update_joined, args, false);
 	move[0] = ARG(Int64GetDatum(owner));
 	moved = statement_run(&move_activities, move, false);
-	if (moved > 0 && program->reads_activities)
+	if (moved > 0 && (program->reads.parts & READS_ACTIVITIES))
 		count_moved(program, member_id);
 	return moved;
 }

@@ -597,6 +597,7 @@ call_open_loaded(Call *call)
 	if (!check_member(call) || !check_time(call))
 		return false;
 	decide_settle(&call->decision, DT_NOBEGIN);
+	call->before = store_before(&call->decision);
 	return true;
 }
 
@@ -699,6 +700,7 @@ complete(Call *call)
 		store_with_ref(call);
 	else
 		store_decision(decision);
+	store_judge(decision, call->before, call->row->effective_at);
 }
 
 /* Ends the call: what was decided is stored, or kept by its batch. */

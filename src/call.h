@@ -96,6 +96,7 @@ struct Call
 	int64		member_id;		/* 0: not known yet */
 
 	Account		account;
+	Account    *before;			/* as it was loaded, to judge by, or NULL */
 	Decision	decision;
 	bytea	   *request_hash;
 	bool		ref_unchecked;	/* see call_replay() */

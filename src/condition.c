@@ -39,7 +39,15 @@ typedef enum Shape
 	SHAPE_LINE,
 	SHAPE_NAMES,				/* an array of single values */
 	SHAPE_SINGLE,
-	SHAPE_ANY
+	SHAPE_ANY,
+	/* of the member document */
+	SHAPE_DOCUMENT,
+	SHAPE_DOCUMENT_UNTAGGED,	/* for tags, which come before tags */
+	SHAPE_MEMBER_UNTAGGED,
+	SHAPE_PROFILE,				/* an object of anything */
+	SHAPE_GROUPS,				/* figures of windows, by name */
+	SHAPE_WINDOWS,
+	SHAPE_FIGURES
 } Shape;
 
 /*
@@ -324,12 +332,74 @@ context_key(Walk *walk, const char *name, int length)
 	return SHAPE_SINGLE;
 }
 
+static Shape
+document_key(Walk *walk, bool untagged, const char *name, int length)
+{
+	static const char *const member[] = {"member"};
+	static const char *const profile[] = {"profile"};
+	static const char *const now[] = {"now"};
+	static const char *const purchases[] = {"purchases"};
+	static const char *const groups[] = {"categories", "brands", "activities"};
+	static const char *const version[] = {"version"};
+
+	if (NAME_IN(member))
+		return untagged ? SHAPE_MEMBER_UNTAGGED : SHAPE_MEMBER;
+	if (NAME_IN(profile))
+		return SHAPE_PROFILE;
+	if (NAME_IN(now))
+		return SHAPE_RECORD;
+	if (NAME_IN(purchases))
+		return SHAPE_WINDOWS;
+	if (NAME_IN(groups))
+		return SHAPE_GROUPS;
+	if (!NAME_IN(version))
+		refuse(walk, REFUSAL_RULE_INVALID,
+			   psprintf("the member document has no \"%.*s\"", length, name));
+	return SHAPE_SINGLE;
+}
+
+/* A window of time, or a figure of one. */
+static Shape
+figures_key(Walk *walk, Shape shape, const char *name, int length)
+{
+	static const char *const windows[] = {
+		"days_30", "days_90", "days_365", "month", "last_month", "year"
+	};
+	static const char *const figures[] = {
+		"times", "quantity", "amount", "average", "discounted",
+		"discount_share"
+	};
+
+	if (shape == SHAPE_WINDOWS ? NAME_IN(windows) : NAME_IN(figures))
+		return shape == SHAPE_WINDOWS ? SHAPE_FIGURES : SHAPE_SINGLE;
+	refuse(walk, REFUSAL_RULE_INVALID,
+		   psprintf("there is no %s \"%.*s\"",
+					shape == SHAPE_WINDOWS ? "window" : "figure", length,
+					name));
+	return SHAPE_SINGLE;
+}
+
+static Shape
+member_key(Walk *walk, bool untagged, const char *name, int length)
+{
+	static const char *const names[] = {"tags", "segments"};
+	static const char *const counters[] = {"counters"};
+
+	if (NAME_IN(counters))
+		return SHAPE_RECORD;
+	if (!NAME_IN(names))
+		return SHAPE_SINGLE;
+	if (untagged)
+		refuse(walk, REFUSAL_RULE_INVALID,
+			   psprintf("tags are judged before \"%.*s\" are known", length,
+						name));
+	return SHAPE_NAMES;
+}
+
 /* What stands under a key of an object. */
 static Shape
 object_key(Walk *walk, Shape shape, const char *name, int length)
 {
-	static const char *const tags[] = {"tags"};
-	static const char *const counters[] = {"counters"};
 	static const char *const columns[] = {"channel", "store", "staff"};
 	static const char *const fields[] = {
 		"sku", "category", "brand", "qty", "price", "net", "line"
@@ -339,10 +409,19 @@ object_key(Walk *walk, Shape shape, const char *name, int length)
 	{
 		case SHAPE_CONTEXT:
 			return context_key(walk, name, length);
+		case SHAPE_DOCUMENT:
+		case SHAPE_DOCUMENT_UNTAGGED:
+			return document_key(walk, shape == SHAPE_DOCUMENT_UNTAGGED, name,
+								length);
 		case SHAPE_MEMBER:
-			if (NAME_IN(tags))
-				return SHAPE_NAMES;
-			return NAME_IN(counters) ? SHAPE_RECORD : SHAPE_SINGLE;
+		case SHAPE_MEMBER_UNTAGGED:
+			return member_key(walk, shape == SHAPE_MEMBER_UNTAGGED, name,
+							  length);
+		case SHAPE_GROUPS:
+			return SHAPE_WINDOWS;
+		case SHAPE_WINDOWS:
+		case SHAPE_FIGURES:
+			return figures_key(walk, shape, name, length);
 		case SHAPE_LINE:
 			return NAME_IN(fields) ? SHAPE_SINGLE : SHAPE_ANY;
 		case SHAPE_DATA:
@@ -394,16 +473,32 @@ step_key(Walk *walk, JsonPathItem *item, Found found)
 	return found;
 }
 
+/* What stands under any key of an object. */
+static Shape
+any_key(Shape shape)
+{
+	switch (shape)
+	{
+		case SHAPE_RECORD:
+		case SHAPE_FIGURES:
+			return SHAPE_SINGLE;
+		case SHAPE_WINDOWS:
+			return SHAPE_FIGURES;
+		case SHAPE_GROUPS:
+			return SHAPE_WINDOWS;
+		default:
+			return SHAPE_ANY;
+	}
+}
+
 static Found
 step_any_key(const Walk *walk, Found found)
 {
-	bool		narrow;
-
 	found = unwrapped(walk, found);
-	narrow = found.shape == SHAPE_RECORD;
 	found.many = true;
-	found.wide |= !narrow;
-	found.shape = narrow ? SHAPE_SINGLE : SHAPE_ANY;
+	found.wide |= found.shape != SHAPE_RECORD &&
+		found.shape != SHAPE_FIGURES && found.shape != SHAPE_WINDOWS;
+	found.shape = any_key(found.shape);
 	return found;
 }
 
@@ -745,6 +840,20 @@ condition_check(JsonPath *path, Refusal *refusal)
 	return check(path, SHAPE_CONTEXT, refusal);
 }
 
+/* A condition on the member document. */
+const char *
+condition_check_member(JsonPath *path, Refusal *refusal)
+{
+	return check(path, SHAPE_DOCUMENT, refusal);
+}
+
+/* The same before tags and segments are known. */
+const char *
+condition_check_untagged(JsonPath *path, Refusal *refusal)
+{
+	return check(path, SHAPE_DOCUMENT_UNTAGGED, refusal);
+}
+
 /* A condition on one line. */
 const char *
 condition_check_line(JsonPath *path, Refusal *refusal)
@@ -752,13 +861,15 @@ condition_check_line(JsonPath *path, Refusal *refusal)
 	return check(path, SHAPE_LINE, refusal);
 }
 
-static bool reads(JsonPathItem *item, const char *key);
+static void visit_chain(JsonPathItem *item, ConditionVisitor visitor,
+						void *context);
 
-/* The expressions below one node of a path. */
-static bool
-arguments_read(JsonPathItem *item, const char *key)
+/* The expressions inside an item. */
+static void
+visit_inner(JsonPathItem *item, ConditionVisitor visitor, void *context)
 {
 	JsonPathItem arg;
+	JsonPathItem to;
 
 	switch (item->type)
 	{
@@ -777,10 +888,10 @@ arguments_read(JsonPathItem *item, const char *key)
 		case jpiDiv:
 		case jpiMod:
 			jspGetLeftArg(item, &arg);
-			if (reads(&arg, key))
-				return true;
+			visit_chain(&arg, visitor, context);
 			jspGetRightArg(item, &arg);
-			return reads(&arg, key);
+			visit_chain(&arg, visitor, context);
+			break;
 		case jpiNot:
 		case jpiIsUnknown:
 		case jpiExists:
@@ -788,53 +899,54 @@ arguments_read(JsonPathItem *item, const char *key)
 		case jpiPlus:
 		case jpiMinus:
 			jspGetArg(item, &arg);
-			return reads(&arg, key);
+			visit_chain(&arg, visitor, context);
+			break;
 		case jpiLikeRegex:
-			jspInitByBuffer(&arg, item->base,
-							item->content.like_regex.expr);
-			return reads(&arg, key);
+			jspInitByBuffer(&arg, item->base, item->content.like_regex.expr);
+			visit_chain(&arg, visitor, context);
+			break;
+		case jpiIndexArray:
+			for (int i = 0; i < item->content.array.nelems; i++)
+			{
+				bool		range = jspGetArraySubscript(item, &arg, &to, i);
+
+				visit_chain(&arg, visitor, context);
+				if (range)
+					visit_chain(&to, visitor, context);
+			}
+			break;
 		default:
-			return false;
+			break;
 	}
 }
 
-/*
- * An expression and the accessors behind it.  ".*" could be any key, unless
- * another key leads to where it stands.
- */
-static bool
-reads(JsonPathItem *item, const char *key)
+/* An expression and the accessors behind it. */
+static void
+visit_chain(JsonPathItem *item, ConditionVisitor visitor, void *context)
 {
 	JsonPathItem step = *item;
-	bool		below = false;
+	JsonPathItem before;
+	bool		first = true;
 
-	do
+	for (;;)
 	{
-		if (step.type == jpiKey)
-		{
-			int32		length;
-			const char *name = jspGetString(&step, &length);
-
-			if (is_one_of(name, length, &key, 1))
-				return true;
-			below = true;
-		}
-		else if (step.type == jpiAnyKey && !below)
-			return true;
-		else if (arguments_read(&step, key))
-			return true;
-	} while (jspGetNext(&step, &step));
-	return false;
+		visitor(&step, first ? NULL : &before, context);
+		visit_inner(&step, visitor, context);
+		before = step;
+		first = false;
+		if (!jspGetNext(&before, &step))
+			return;
+	}
 }
 
-/* Yes, if it cannot be told. */
-bool
-condition_reads(JsonPath *path, const char *key)
+/* Shows every item of a path that has passed a check; see condition.h. */
+void
+condition_visit(JsonPath *path, ConditionVisitor visitor, void *context)
 {
 	JsonPathItem item;
 
 	jspInit(&item, path);
-	return reads(&item, key);
+	visit_chain(&item, visitor, context);
 }
 
 /*

@@ -28,9 +28,18 @@ typedef enum ConditionResult
 extern const char *condition_check(JsonPath *path, Refusal *refusal);
 /* The same for a condition on one line of an order, as item_filter is. */
 extern const char *condition_check_line(JsonPath *path, Refusal *refusal);
-/* Could a condition look at this key of its document? */
-extern bool condition_reads(JsonPath *path, const char *key);
+/* On the member document, as segments are; and as tags are, without tags. */
+extern const char *condition_check_member(JsonPath *path, Refusal *refusal);
+extern const char *condition_check_untagged(JsonPath *path,
+											Refusal *refusal);
 extern ConditionResult condition_match(JsonPath *path, Jsonb *document);
+
+/* Is shown an item, and that on which it follows in its path, or NULL. */
+typedef void (*ConditionVisitor) (JsonPathItem *item,
+								  const JsonPathItem *before, void *context);
+
+extern void condition_visit(JsonPath *path, ConditionVisitor visitor,
+							void *context);
 
 #pragma GCC visibility pop
 

@@ -202,6 +202,9 @@ extern void decide_take_back(Decision *decision, JournalRow *row,
 							 const Award *awards, int nawards,
 							 const int64 *from, const int64 *until);
 
+/* A birthday as profiles have it; one that is no date is not known. */
+extern void decide_birthday(Facts *facts, const char *birthday);
+
 /* decide_context.c: the document that conditions see. */
 extern Jsonb *decide_context(const Decision *decision, const JournalRow *row,
 							 Facts *facts);
@@ -211,6 +214,79 @@ extern Jsonb *decide_record(const Awards *awards, bool explain);
 extern int64 *cart_nets(const CartLines *list, int64 amount);
 extern int64 decide_counter(const Decision *decision, const Unit *counter,
 							const Facts *facts);
+
+/* decide_tag.c: tags and segments that have a condition. */
+
+typedef enum DayKind
+{
+	DAY_PURCHASE,
+	DAY_CATEGORY,
+	DAY_BRAND,
+	DAY_ACTIVITY
+} DayKind;
+
+/* What a member did on a day, added up. */
+typedef struct MemberDay
+{
+	DateADT		day;
+	DayKind		kind;
+	char	   *name;			/* of the category, brand or activity; or "" */
+	int64		times;
+	int64		quantity;		/* thousandths */
+	int64		amount;			/* minor units of the currency */
+	int64		discounted;
+} MemberDay;
+
+typedef struct HeldTag
+{
+	const char *tag;
+	const char *source;
+	TimestampTz tagged_at;
+	TimestampTz valid_until;	/* DT_NOEND: no end */
+	bool		changed;		/* to be written */
+} HeldTag;
+
+/* A tag or segment that has come or gone. */
+typedef struct HoldingChange
+{
+	bool		is_segment;
+	bool		set;
+	const char *name;
+	const char *source;			/* of a tag */
+	TimestampTz at;
+} HoldingChange;
+
+/* A member as conditions see him, beyond his account, and what he holds. */
+typedef struct Portrait
+{
+	Facts		facts;			/* joined_on, birthday */
+	Jsonb	   *profile;
+	int			ndays;			/* by kind, name and day */
+	MemberDay  *days;
+	int			ntags;
+	HeldTag    *tags;
+	NameList	segments;
+	List	   *changes;		/* HoldingChange, in the order they came about */
+} Portrait;
+
+/*
+ * Judges the conditions of the programme on a local date.  What is to be
+ * different is changed in the portrait and noted as of `at`; a tag whose end
+ * has come by `now`, as of its end.
+ */
+extern void decide_judge(const Decision *decision, Portrait *portrait,
+						 DateADT on, TimestampTz now, TimestampTz at);
+/*
+ * The first date after that on which the passing of time could change what
+ * is judged, or earlier than that; DATEVAL_NOEND: none.
+ */
+extern DateADT decide_judge_due(const Decision *decision,
+								const Portrait *portrait, DateADT on);
+/* The first day that any window reaches. */
+extern DateADT decide_days_from(DateADT on);
+/* What a purchase adds to its day; appended to a list of MemberDay. */
+extern List *decide_days(const Decision *decision, const Awards *awards,
+						 List *days);
 
 /* decide_benefit.c */
 

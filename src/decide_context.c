@@ -5,7 +5,7 @@
  * item filters see it, and the record of what the rules came to.
  * doc/rule.md describes the context; its version is part of it.
  */
-#include "decide.h"
+#include "decide_document.h"
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
@@ -17,7 +17,11 @@
 
 #define CONTEXT_VERSION 1
 
-static void
+/* A birthday may have no year: --02-29. */
+#define BIRTHDAY_WITHOUT_YEAR "--%2d-%2d%n"
+#define BIRTHDAY_WITH_YEAR "%4d-%2d-%2d%n"
+
+void
 push_key(JsonbParseState **state, const char *name)
 {
 	JsonbValue	key;
@@ -52,14 +56,14 @@ push_string(JsonbParseState **state, const char *name, const char *string,
 }
 
 /* A field that is left out when there is no text. */
-static void
+void
 push_cstring(JsonbParseState **state, const char *name, const char *string)
 {
 	if (string != NULL)
 		push_string(state, name, string, strlen(string));
 }
 
-static void
+void
 push_amount(JsonbParseState **state, const char *name, int64 minor, int scale)
 {
 	JsonbValue	value;
@@ -82,7 +86,7 @@ push_bool(JsonbParseState **state, const char *name, bool boolean)
 	push_value(state, name, &value);
 }
 
-static void
+void
 push_json(JsonbParseState **state, const char *name, Jsonb *json)
 {
 	JsonbValue	value;
@@ -93,7 +97,7 @@ push_json(JsonbParseState **state, const char *name, Jsonb *json)
 	push_value(state, name, &value);
 }
 
-static void
+void
 push_date(JsonbParseState **state, const char *name, DateADT date)
 {
 	push_cstring(state, name,
@@ -101,7 +105,7 @@ push_date(JsonbParseState **state, const char *name, DateADT date)
 													 DateADTGetDatum(date))));
 }
 
-static Jsonb *
+Jsonb *
 end_object(JsonbParseState **state)
 {
 	return JsonbValueToJsonb(pushJsonbValue(state, WJB_END_OBJECT, NULL));
@@ -222,7 +226,7 @@ counter_value(const Decision *decision, const Unit *unit, const Facts *facts)
 	return decide_available(decision, unit);
 }
 
-static void
+void
 push_counters(JsonbParseState **state, const Decision *decision,
 			  const Facts *facts)
 {
@@ -237,7 +241,34 @@ push_counters(JsonbParseState **state, const Decision *decision,
 	pushJsonbValue(state, WJB_END_OBJECT, NULL);
 }
 
-static void
+/* Reads a birthday; one that is no date is not known. */
+void
+decide_birthday(Facts *facts, const char *birthday)
+{
+	int			year = 0;
+	int			month;
+	int			day;
+	int			length = 0;
+
+	if (birthday == NULL)
+		return;
+	if (sscanf(birthday, BIRTHDAY_WITH_YEAR, &year, &month, &day,
+			   &length) != 3)
+	{
+		year = 0;
+		if (sscanf(birthday, BIRTHDAY_WITHOUT_YEAR, &month, &day,
+				   &length) != 2)
+			return;
+	}
+	if (birthday[length] != '\0' || year < 0 || month < 1 || month > 12 ||
+		day < 1 || day > day_tab[1][month - 1])
+		return;
+	facts->birth_year = year;
+	facts->birth_month = month;
+	facts->birth_day = day;
+}
+
+void
 push_birthday(JsonbParseState **state, const Facts *facts)
 {
 	if (facts->birth_month == 0)
@@ -250,7 +281,7 @@ push_birthday(JsonbParseState **state, const Facts *facts)
 						  facts->birth_month, facts->birth_day));
 }
 
-static void
+void
 push_names(JsonbParseState **state, const char *name, const NameList *list)
 {
 	push_key(state, name);

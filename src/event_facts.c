@@ -12,10 +12,6 @@
 #include "amount.h"
 #include "statement.h"
 
-/* A birthday may have no year: --02-29. */
-#define BIRTHDAY_WITHOUT_YEAR "--%2d-%2d%n"
-#define BIRTHDAY_WITH_YEAR "%4d-%2d-%2d%n"
-
 static Statement select_person = {
 	"SELECT joined_at, profile ->> 'birthday' FROM loyalty.member"
 	" WHERE member_id = $1",
@@ -49,33 +45,6 @@ static Statement select_past = {
 	4, {INT8OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 };
 
-/* Reads a birthday; one that is no date is not known. */
-static void
-read_birthday(Facts *facts, const char *birthday)
-{
-	int			year = 0;
-	int			month;
-	int			day;
-	int			length = 0;
-
-	if (birthday == NULL)
-		return;
-	if (sscanf(birthday, BIRTHDAY_WITH_YEAR, &year, &month, &day,
-			   &length) != 3)
-	{
-		year = 0;
-		if (sscanf(birthday, BIRTHDAY_WITHOUT_YEAR, &month, &day,
-				   &length) != 2)
-			return;
-	}
-	if (birthday[length] != '\0' || year < 0 || month < 1 || month > 12 ||
-		day < 1 || day > day_tab[1][month - 1])
-		return;
-	facts->birth_year = year;
-	facts->birth_month = month;
-	facts->birth_day = day;
-}
-
 /* The person of a member who is not stored yet. */
 void
 event_facts_person(Decision *decision, Facts *facts, TimestampTz joined_at,
@@ -90,7 +59,7 @@ event_facts_person(Decision *decision, Facts *facts, TimestampTz joined_at,
 	facts->has_member = true;
 	facts->joined_on = program_date(decision->program, joined_at);
 	if (birthday != NULL && birthday->type == jbvString)
-		read_birthday(facts, pnstrdup(birthday->val.string.val,
+		decide_birthday(facts, pnstrdup(birthday->val.string.val,
 									  birthday->val.string.len));
 }
 
@@ -107,7 +76,7 @@ event_facts_member(const Decision *decision, Facts *facts, bool read_only)
 	facts->has_member = true;
 	facts->joined_on = program_date(decision->program,
 									DatumGetTimestampTz(statement_notnull(0, 1)));
-	read_birthday(facts, statement_text(0, 2));
+	decide_birthday(facts, statement_text(0, 2));
 }
 
 static void

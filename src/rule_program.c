@@ -18,11 +18,15 @@
 
 #include "catalog/namespace.h"
 #include "commands/trigger.h"
+#include "common/hashfn.h"
 #include "datatype/timestamp.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "port/pg_bswap.h"
 #include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
+#include "utils/fmgrprotos.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -173,19 +177,36 @@ tier_refund(const char *policy)
 		TIER_REFUND_AT_REVIEW;
 }
 
-/* Is there a condition of a tag or segment that looks at activities? */
-static bool
-reads_activities(const Program *program)
-{
-	for (int i = 0; i < program->ntags; i++)
-		if (condition_reads(program->tags[i].condition, "activities"))
-			return true;
-	for (int i = 0; i < program->nsegments; i++)
-		if (condition_reads(program->segments[i].condition, "activities"))
-			return true;
-	return false;
-}
-
+static void
+append_condition(Program *program, StringInfo text, const char *name,
+				 bool lifecycle, JsonPath *condition)
+	Datum		path = PointerGetDatum(condition);
+	tag_reads_add(&program->reads, condition);
+	appendStringInfo(text, "%s %d %s", name, lifecycle,
+					 DatumGetCString(DirectFunctionCall1(jsonpath_out, path)));
+	appendStringInfoChar(text, '\0');
+/*
+ * What the conditions of tags and segments read, and a hash by which it is
+ * known whether members have been judged by just these.
+ */
+static void
+define(Program *program)
+	StringInfoData text;
+	uint64		hashes[2];
+	initStringInfo(&text);
+		append_condition(program, &text, program->tags[i].name,
+						 program->tags[i].lifecycle,
+						 program->tags[i].condition);
+	appendStringInfoChar(&text, '\0');
+		append_condition(program, &text, program->segments[i].name, false,
+						 program->segments[i].condition);
+	for (int i = 0; i < lengthof(hashes); i++)
+		hashes[i] = pg_hton64(hash_bytes_extended((unsigned char *) text.data,
+												  text.len, i));
+	program->definition = palloc(VARHDRSZ + sizeof(hashes));
+	SET_VARSIZE(program->definition, VARHDRSZ + sizeof(hashes));
+	memcpy(VARDATA(program->definition), hashes, sizeof(hashes));
+	pfree(text.data);
 /*
  * Compiles into the current context, with one campaign taken as live (0:
  * none).  False if there is no such programme.
@@ -224,7 +245,8 @@ load_program(Program *program, int32 live_campaign)
 	program->tags = tag_load(program->program_id, &program->ntags);
 	program->segments = segment_load(program->program_id,
 									 &program->nsegments);
-	program->reads_activities = reads_activities(program);
+	program->stages = tag_load_stages(program->program_id);
+	define(program);
 	program->plans = plan_load(program->program_id, program->currency_scale,
 							   &program->nplans);
 	program->benefits = benefit_load(program->program_id, program->units,
@@ -284,6 +306,13 @@ const Program *
 program_with_campaign(int32 program_id, int32 campaign_id)
 {
 	return compile(program_id, campaign_id);
+}
+
+bool
+program_is_newest(const Program *program)
+{
+	AcceptInvalidationMessages();
+	return program->generation == generation;
 }
 
 /* The slot of a programme in the cache, made if needed. */

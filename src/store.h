@@ -66,6 +66,47 @@ extern void store_publish(const Decision *decision);
 extern int32 store_tier_at(const Decision *decision, TimestampTz at,
 						   bool read_only);
 
+/*
+ * store_tag.c: tags and segments that have a condition.
+ *
+ * store_judge() judges the member of a decision that was stored (and whose
+ * account is locked), as of `at`; before: store_before(), from when the
+ * account was loaded, or NULL.  store_judge_holdings() does so when his tags
+ * or profile have changed.  Both do nothing, and run no statement, while the
+ * programme has no condition.
+ */
+extern Account *store_before(const Decision *decision);
+extern void store_judge(const Decision *decision, const Account *before,
+						TimestampTz at);
+extern void store_judge_holdings(const Decision *decision, TimestampTz at);
+/* Makes the member due today instead: for who does not hold his account. */
+extern void store_judge_later(const Decision *decision);
+
+/* A portrait, and when it is to be judged. */
+typedef struct StoredPortrait
+{
+	Portrait	portrait;
+	DateADT		due_on;			/* DATEVAL_NOEND: time changes nothing */
+	bool		is_judged;		/* by the conditions as they are now */
+} StoredPortrait;
+
+extern void store_portrait(const Decision *decision, StoredPortrait *stored,
+						   bool read_only);
+extern void store_days(const Decision *decision, Portrait *portrait,
+					   DateADT on, bool read_only);
+extern void store_days_anew(const Datum *member_ids, int n, DateADT today);
+extern uint64 store_days_compare(const Datum *member_ids, int n,
+								 DateADT today);
+extern int	store_judgement(const Decision *decision,
+							const Portrait *portrait);
+extern void store_tag(int64 member_id, int32 program_id, const HeldTag *tag);
+extern void store_tag_history(int64 member_id, int32 program_id,
+							  const char *tag, bool set, const char *source,
+							  TimestampTz at);
+extern void store_segment_history(int64 member_id, int32 program_id,
+								  const char *segment, bool entered,
+								  TimestampTz at);
+
 #pragma GCC visibility pop
 
 #endif							/* LOYALTY_STORE_H */

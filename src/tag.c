@@ -1,9 +1,23 @@
 /*
  * tag.c
  *
- * Tags of a programme, and the check of their conditions when they are saved.
+ * Tags of a programme, the check of conditions on the member document when
+ * they are saved, and what such conditions depend on.
  */
 #include "tag.h"
+
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/numeric.h"
+#include "utils/rel.h"
+
+#include "amount.h"
+#include "condition.h"
+
+PG_FUNCTION_INFO_V1(loyalty_tag_condition_check);
+PG_FUNCTION_INFO_V1(loyalty_tag_forget_scan);
 
 static Statement select_tags = {
 	"SELECT name, dimension = 'lifecycle', condition FROM loyalty.tag"
@@ -27,4 +41,279 @@ tag_load(int32 program_id, int *ntags)
 	}
 	*ntags = n;
 	return tags;
+}
+
+static Statement select_stages = {
+	"SELECT array_agg(name) FROM loyalty.tag"
+	" WHERE program_id = $1 AND dimension = 'lifecycle'"
+	" AND condition IS NULL",
+	1, {INT4OID}
+};
+
+/* Tags of dimension lifecycle that are given by hand; NULL: none. */
+NameList *
+tag_load_stages(int32 program_id)
+{
+	NullableDatum args[] = {ARG(Int32GetDatum(program_id))};
+
+	statement_run(&select_stages, args, true);
+	return statement_names(0, 1);
+}
+
+/*
+ * What conditions read.
+ */
+
+static const struct
+{
+	const char *key;
+	int			parts;
+}			read_keys[] = {
+	{"purchases", READS_PURCHASES},
+	{"categories", READS_PURCHASES},
+	{"brands", READS_PURCHASES},
+	{"activities", READS_ACTIVITIES},
+	{"days_30", READS_DAYS_30},
+	{"days_90", READS_DAYS_90},
+	{"days_365", READS_DAYS_365},
+	{"last_month", READS_MONTHS},
+	{"tier", READS_TIER},
+	{"tier_rank", READS_TIER},
+	{"age_days", READS_AGE},
+	{"days_since_purchase", READS_SINCE},
+	{"counters", READS_COUNTERS},
+	{"now", READS_NOW},
+	{"date", READS_NOW_DATE},
+	/* of a window, or of now */
+	{"month", READS_MONTHS | READS_NOW_MONTH},
+	{"year", READS_YEAR | READS_NOW_YEAR}
+};
+
+#define READS_MEMBER (READS_TIER | READS_AGE | READS_SINCE | READS_COUNTERS)
+#define READS_ANY_NOW (READS_NOW_DATE | READS_NOW_MONTH | READS_NOW_YEAR)
+#define READS_ALL \
+	(READS_DAYS | READS_WINDOWS | READS_MEMBER | READS_NOW | READS_ANY_NOW)
+
+static bool
+has_key(const JsonPathItem *item, const char *key)
+{
+	int32		length;
+	const char *name = jspGetString(unconstify(JsonPathItem *, item),
+									&length);
+
+	return strlen(key) == length && memcmp(key, name, length) == 0;
+}
+
+/* The parts that a wildcard behind an item may lead to. */
+static int
+parts_behind(const JsonPathItem *before)
+{
+	if (before == NULL || before->type != jpiKey)
+		return READS_ALL;
+	if (has_key(before, "member"))
+		return READS_MEMBER;
+	if (has_key(before, "now"))
+		return READS_ANY_NOW;
+	return READS_WINDOWS;
+}
+
+static bool
+is_literal(JsonPathItem *item)
+{
+	return !jspHasNext(item) &&
+		(item->type == jpiNumeric || item->type == jpiString ||
+		 item->type == jpiNull || item->type == jpiBool);
+}
+
+/* Is something compared with what is no literal? */
+static bool
+is_varying(JsonPathItem *item)
+{
+	JsonPathItem left;
+	JsonPathItem right;
+
+	jspGetLeftArg(item, &left);
+	jspGetRightArg(item, &right);
+	return !is_literal(&left) && !is_literal(&right);
+}
+
+/* A number with which a number of days may be compared. */
+static void
+add_literal(TagReads *reads, JsonPathItem *item)
+{
+	Datum		number =
+		DirectFunctionCall1(numeric_floor, NumericGetDatum(jspGetNumeric(item)));
+	int64		value;
+
+	/* nothing is as old as that */
+	if (amount_parse(DatumGetNumeric(number), 0, &value) != REFUSAL_NONE ||
+		value < 0 || value > 10000000)
+		return;
+	if (reads->nliterals == TAG_MAX_LITERALS)
+		reads->parts |= READS_VARYING;
+	else
+		reads->literals[reads->nliterals++] = value;
+}
+
+static void
+read_item(JsonPathItem *item, const JsonPathItem *before, void *context)
+{
+	TagReads   *reads = context;
+
+	switch (item->type)
+	{
+		case jpiKey:
+			for (int i = 0; i < lengthof(read_keys); i++)
+				if (has_key(item, read_keys[i].key))
+					reads->parts |= read_keys[i].parts;
+			break;
+		case jpiAnyKey:
+			reads->parts |= parts_behind(before);
+			break;
+		case jpiNumeric:
+			add_literal(reads, item);
+			break;
+		case jpiEqual:
+		case jpiNotEqual:
+		case jpiLess:
+		case jpiGreater:
+		case jpiLessOrEqual:
+		case jpiGreaterOrEqual:
+			if (is_varying(item))
+				reads->parts |= READS_VARYING;
+			break;
+		case jpiAdd:
+		case jpiSub:
+		case jpiMul:
+		case jpiDiv:
+		case jpiMod:
+		case jpiPlus:
+		case jpiMinus:
+		case jpiAbs:
+		case jpiStartsWith:
+		case jpiLikeRegex:
+			reads->parts |= READS_VARYING;
+			break;
+		default:
+			break;
+	}
+}
+
+/* Forgets what of it means nothing without the rest of the condition. */
+static void
+narrow(TagReads *reads)
+{
+	if (!(reads->parts & READS_NOW))
+		reads->parts &= ~READS_ANY_NOW;
+	if (!(reads->parts & READS_DAYS))
+		reads->parts &= ~READS_WINDOWS;
+	if (!(reads->parts & (READS_AGE | READS_SINCE)))
+	{
+		reads->parts &= ~READS_VARYING;
+		reads->nliterals = 0;
+	}
+}
+
+/* Adds what a condition reads; rather too much than too little. */
+void
+tag_reads_add(TagReads *reads, JsonPath *condition)
+{
+	TagReads	added = {0};
+
+	condition_visit(condition, read_item, &added);
+	narrow(&added);
+	reads->parts |= added.parts;
+	for (int i = 0; i < added.nliterals; i++)
+	{
+		if (reads->nliterals == TAG_MAX_LITERALS)
+			reads->parts |= READS_VARYING;
+		else
+			reads->literals[reads->nliterals++] = added.literals[i];
+	}
+}
+
+/*
+ * Triggers of the tables whose conditions are on the member document: tag,
+ * and segment.
+ */
+
+static bool
+is_tag_table(Relation relation)
+{
+	return strcmp(RelationGetRelationName(relation), "tag") == 0;
+}
+
+/*
+ * Refuses a condition that is no predicate, reads what there is not, or could
+ * cost too much.
+ */
+Datum
+loyalty_tag_condition_check(PG_FUNCTION_ARGS)
+{
+	HeapTuple	tuple = trigger_row(fcinfo);
+	Relation	relation = ((TriggerData *) fcinfo->context)->tg_relation;
+	bool		isnull;
+	Datum		value = SPI_getbinval(tuple, relation->rd_att,
+									  SPI_fnumber(relation->rd_att,
+												  "condition"), &isnull);
+	JsonPath   *condition;
+	Refusal		refusal;
+	const char *problem;
+
+	if (isnull)
+		return PointerGetDatum(tuple);
+	condition = DatumGetJsonPathP(value);
+	problem = is_tag_table(relation) ? condition_check_untagged(condition, &refusal) :
+		condition_check_member(condition, &refusal);
+	if (problem != NULL)
+		refusal_raise(refusal, psprintf("condition: %s", problem));
+	return PointerGetDatum(tuple);
+}
+
+/*
+ * With a definition that no programme has, all members are judged again, and
+ * what they did on a day is added up anew: while a programme has no
+ * condition, nothing is added.
+ */
+#define FORGET_SCANS \
+	"UPDATE loyalty.tag_scan SET definition = '', member_id = 0"
+
+static Statement forget_of_tags = {
+	FORGET_SCANS " WHERE program_id IN (SELECT program_id FROM old_tags)"
+};
+
+static Statement forget_of_segments = {
+	FORGET_SCANS " WHERE program_id IN (SELECT program_id FROM old_segments)"
+};
+
+static Statement forget_all = {
+	FORGET_SCANS
+};
+
+/*
+ * After UPDATE, DELETE and TRUNCATE.  A restore
+ * only inserts, so it never fires there; a new condition makes another
+ * definition anyway.
+ */
+Datum
+loyalty_tag_forget_scan(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("must be called as a trigger")));
+	SPI_connect();
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+		statement_run(&forget_all, NULL, false);
+	else
+	{
+		if (SPI_register_trigger_data(trigger) < 0)
+			elog(ERROR, "could not register the transition table");
+		statement_run(is_tag_table(trigger->tg_relation) ?
+					  &forget_of_tags : &forget_of_segments, NULL, false);
+	}
+	SPI_finish();
+	return PointerGetDatum(NULL);
 }

@@ -1,7 +1,8 @@
 /*
  * tag.h
  *
- * Tags that are judged by a condition, compiled.
+ * Tags that are judged by a condition, compiled, and what conditions on the
+ * member document read of it.
  */
 #ifndef LOYALTY_TAG_H
 #define LOYALTY_TAG_H
@@ -21,8 +22,45 @@ typedef struct Tag
 	JsonPath   *condition;		/* over the member document */
 } Tag;
 
+/* Parts of the member document; or-ed together. */
+#define READS_PURCHASES		0x0001	/* purchases, categories, brands */
+#define READS_ACTIVITIES	0x0002
+#define READS_DAYS_30		0x0004
+#define READS_DAYS_90		0x0008
+#define READS_DAYS_365		0x0010
+#define READS_MONTHS		0x0020	/* month, last_month */
+#define READS_YEAR			0x0040
+#define READS_TIER			0x0080
+#define READS_AGE			0x0100	/* days since the member joined */
+#define READS_SINCE			0x0200	/* days since the last purchase */
+#define READS_COUNTERS		0x0400
+#define READS_NOW			0x0800
+#define READS_NOW_MONTH		0x1000	/* with READS_NOW */
+#define READS_NOW_YEAR		0x2000	/* the same */
+#define READS_NOW_DATE		0x4000	/* the same */
+/* A number of days is compared with more than numbers. */
+#define READS_VARYING		0x8000
+#define READS_WINDOWS \
+	(READS_DAYS_30 | READS_DAYS_90 | READS_DAYS_365 | READS_MONTHS | \
+	 READS_YEAR)
+/* Daily sums are kept for these. */
+#define READS_DAYS (READS_PURCHASES | READS_ACTIVITIES)
+
+#define TAG_MAX_LITERALS 64
+
+/* What all conditions of a programme read. */
+typedef struct TagReads
+{
+	int			parts;
+	int			nliterals;		/* whole numbers with which they compare */
+	int32		literals[TAG_MAX_LITERALS];
+} TagReads;
+
 /* The active tags of a programme that have a condition, in order of name. */
 extern Tag *tag_load(int32 program_id, int *ntags);
+/* Tags of dimension lifecycle that are given by hand; NULL: none. */
+extern NameList *tag_load_stages(int32 program_id);
+extern void tag_reads_add(TagReads *reads, JsonPath *condition);
 
 #pragma GCC visibility pop
 

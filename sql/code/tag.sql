@@ -5,5 +5,29 @@ COMMENT ON TABLE loyalty.member_day IS 'What a member did on a local day, added 
 COMMENT ON TABLE loyalty.tag_review IS 'When the tags and segments of a member must be judged again because time has passed';
 COMMENT ON TABLE loyalty.tag_scan IS 'How far all members have been judged by the conditions as they are now';
 
+CREATE OR REPLACE FUNCTION loyalty.tag_condition_check()
+RETURNS trigger LANGUAGE C SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_tag_condition_check';
+COMMENT ON FUNCTION loyalty.tag_condition_check() IS
+'Trigger: refuses a condition of a tag or segment that is no predicate, reads what there is not, or could cost too much';
+
+CREATE OR REPLACE FUNCTION loyalty.tag_forget_scan()
+RETURNS trigger LANGUAGE C SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_tag_forget_scan';
+COMMENT ON FUNCTION loyalty.tag_forget_scan() IS
+'Trigger: lets all members be judged again after tags or segments have changed';
+
+CREATE OR REPLACE TRIGGER tag_check BEFORE INSERT OR UPDATE ON loyalty.tag
+	FOR EACH ROW EXECUTE FUNCTION loyalty.tag_condition_check();
+CREATE OR REPLACE TRIGGER tag_replaced AFTER UPDATE ON loyalty.tag
+	REFERENCING OLD TABLE AS old_tags
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.tag_forget_scan();
+CREATE OR REPLACE TRIGGER tag_deleted AFTER DELETE ON loyalty.tag
+	REFERENCING OLD TABLE AS old_tags
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.tag_forget_scan();
+CREATE OR REPLACE TRIGGER tag_truncated AFTER TRUNCATE ON loyalty.tag
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.tag_forget_scan();
 CREATE OR REPLACE TRIGGER tag_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.tag
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.config_changed();

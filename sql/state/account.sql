@@ -1,3 +1,12 @@
+-- The person. Personal data lives here, in identity and in event_data, nowhere else.
+CREATE TABLE loyalty.member (
+	member_id  bigint      NOT NULL PRIMARY KEY,
+	joined_at  timestamptz NOT NULL,
+	program_id int         NOT NULL,
+	profile    jsonb       NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(profile) = 'object')
+);
+CREATE INDEX member_program_id_idx ON loyalty.member (program_id);
+
 -- The hot row: the only row of a member that every call locks and changes.
 -- Wide columns first, so that no byte is lost to alignment; a low fillfactor,
 -- so that the new version stays on the page and no index is touched (HOT).
