@@ -94,8 +94,9 @@ event_facts_person(Decision *decision, Facts *facts, TimestampTz joined_at,
 									  birthday->val.string.len));
 }
 
-static void
-load_person(Decision *decision, Facts *facts, bool read_only)
+/* The same of one who is. */
+void
+event_facts_member(const Decision *decision, Facts *facts, bool read_only)
 {
 	NullableDatum args[] = {
 		ARG(Int64GetDatum(decision->account->member_id))
@@ -308,7 +309,7 @@ event_facts(Decision *decision, const JournalRow *row, const CartLines *lines,
 	if (!is_stored)
 		return facts;
 	if (facts->event->needs & NEEDS_MEMBER)
-		load_person(decision, facts, read_only);
+		event_facts_member(decision, facts, read_only);
 	if (facts->event->needs & NEEDS_HOLDINGS)
 		store_holdings(decision->account->member_id, program,
 					   row->effective_at, facts->event->needs, read_only,

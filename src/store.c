@@ -118,7 +118,7 @@ store_claim(Decision *decision, bool dry)
 	{
 		const JournalRow *row = decision->rows[i];
 
-		if (row->event == NULL || row->ref == NULL)
+		if (strcmp(row->kind, "event") != 0 || row->ref == NULL)
 			continue;
 		if (dry ? journal_ref_taken(row, decision->program) :
 			!journal_claim_ref(row, decision->program))
@@ -281,7 +281,7 @@ store_run(const Decision *decision, const Facts *facts)
 
 /*
  * Writes what later decisions about the member read from tables: holds that
- * have changed, uses of rules, runs of days.
+ * have changed, vouchers, uses of rules, runs of days.
  */
 void
 store_facts(const Decision *decision)
@@ -290,6 +290,7 @@ store_facts(const Decision *decision)
 		if (decision->holds[i].changed)
 			hold_update(decision->account->member_id,
 						decision->program->program_id, &decision->holds[i]);
+	store_write_vouchers(decision);
 	for (int e = 0; e < decision->nawards; e++)
 	{
 		const Facts *facts = decision->awards[e].facts;
