@@ -373,6 +373,7 @@ hash_argument(StringInfo buffer, const Call *call, int arg)
 		case ARG_ID:
 			hash_int64_of(buffer, DatumGetInt64(value));
 			break;
+		case ARG_TIME:
 		case ARG_AT:
 			hash_int64_of(buffer, DatumGetTimestampTz(value));
 			break;
@@ -687,6 +688,7 @@ complete(Call *call)
 	}
 	store_claim_budgets(decision, dry);
 	decide_grant(decision);
+	store_every_n(decision, call->row, dry);
 	call->row->tier_after = call->account.tier_id;
 	decide_settle(decision, call->row->effective_at);
 	decide_due(decision, false);

@@ -38,6 +38,7 @@ typedef enum ArgKind
 	ARG_TEXT,
 	ARG_JSONB,
 	ARG_DATE,
+	ARG_TIME,					/* timestamptz */
 	ARG_INTERVAL,
 	ARG_BOOLEAN,
 	ARG_REF,					/* text, the reference that names the call */

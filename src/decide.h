@@ -137,6 +137,27 @@ typedef struct Awards
  */
 typedef struct StoreBatch StoreBatch;
 
+typedef enum VoucherStatus
+{
+	VOUCHER_ISSUED,
+	VOUCHER_USED,
+	VOUCHER_VOID
+} VoucherStatus;
+
+/* A service or a gift that was issued to the member, and what became of it. */
+typedef struct Voucher
+{
+	int64		voucher_id;		/* 0: of a call that only looks */
+	int32		benefit_id;
+	VoucherStatus status;
+	DateADT		issued_on;
+	DateADT		valid_until;	/* last day of use; DATEVAL_NOEND: no end */
+	const text *ref;			/* what it was used for, or NULL */
+	int64		journal_id;		/* of the row that used it; 0: none */
+	JournalRow *issued_by;		/* a row of this decision, or NULL */
+	JournalRow *changed_by;		/* the same */
+} Voucher;
+
 /* A decision about one account: rows to append, holds and wallet changed. */
 typedef struct Decision
 {
@@ -152,6 +173,9 @@ typedef struct Decision
 	Hold	   *holds;
 	Hold	   *new_hold;
 	JournalRow *hold_row;		/* the row that makes new_hold */
+	/* loaded or made, none void: of a benefit in the order of use, new ones last */
+	int			nvouchers;
+	Voucher    *vouchers;
 	/* before the last promotion or plan, for a refund; 0: none */
 	int32		earlier_tier_id;
 	DateADT		earlier_tier_until;
@@ -317,6 +341,34 @@ extern Numeric decide_member_price(const Entitlement *benefits,
 								   int nbenefits, const ListPrice *prices,
 								   int nprices, Numeric price, int scale,
 								   const Entitlement **by);
+
+/* decide_benefit_use.c: quotas and vouchers. */
+
+extern int64 decide_quota_used(const Decision *decision, const Unit *counter,
+							   DateADT on);
+extern void decide_quota_count(Decision *decision, const Unit *counter,
+							   DateADT on, int64 quantity);
+extern Voucher *decide_voucher_add(Decision *decision);
+extern int64 decide_vouchers_open(const Decision *decision,
+								  const Benefit *benefit);
+extern void decide_voucher_issue(Decision *decision, JournalRow *row,
+								 const Benefit *benefit, DateADT valid_until,
+								 int64 voucher_id);
+extern DateADT decide_voucher_end(const Decision *decision,
+								  const Benefit *benefit);
+extern void decide_vouchers_use(Decision *decision, JournalRow *row,
+								const Benefit *benefit, int64 quantity);
+extern void decide_vouchers_return(Decision *decision, JournalRow *row,
+								   const Benefit *benefit, int64 used_by,
+								   int64 quantity);
+extern void decide_voucher_void(JournalRow *row, const Benefit *benefit,
+								Voucher *voucher);
+extern int64 decide_every_n(const Decision *decision, const Benefit *benefit,
+							bool entitled);
+extern void decide_every_n_void(Decision *decision, JournalRow *row,
+								const Benefit *benefit, int64 quantity);
+extern bool decide_metric_moved(const Decision *decision, const Unit *unit,
+								int64 *before, int64 *after);
 
 /* decide_tier.c: pure, on the account's wallet and tier. */
 

@@ -32,6 +32,8 @@ extern Facts *event_facts(Decision *decision, const JournalRow *row,
 						  bool read_only);
 extern void event_facts_person(Decision *decision, Facts *facts,
 							   TimestampTz joined_at, const Jsonb *profile);
+extern void event_facts_member(const Decision *decision, Facts *facts,
+							   bool read_only);
 /* What a call came to that was made for a row of a batch. */
 typedef struct EventOutcome
 {

@@ -32,7 +32,7 @@ static Statement select_runs = {
 	3, {INT8OID, TEXTOID, DATEOID}
 };
 
-/* What a counter came to in [$3, $4), by the ledger. */
+/* What a counter came to in [$3, $4), by the ledger: awards, and benefits. */
 static Statement select_past = {
 	"SELECT coalesce(sum(c.used), 0)::bigint FROM ("
 	"SELECT CASE k.counts WHEN 'times' THEN 1 ELSE sum(e.amount) END AS used"
@@ -41,7 +41,13 @@ static Statement select_past = {
 	" JOIN loyalty.rule_cap k ON k.rule_id = e.rule_id"
 	" WHERE j.member_id = $1 AND k.unit_id = $2 AND j.kind = 'event'"
 	" AND j.effective_at >= $3 AND j.effective_at < $4"
-	" GROUP BY j.journal_id, e.rule_id, k.counts) c",
+	" GROUP BY j.journal_id, e.rule_id, k.counts"
+	" UNION ALL SELECT j.amount - coalesce((SELECT sum(r.amount)"
+	" FROM loyalty.journal r WHERE r.member_id = $1 AND r.reverses = j.ref"
+	" AND r.kind = 'benefit_return' AND r.event = j.event), 0)"
+	" FROM loyalty.journal j WHERE j.member_id = $1 AND j.unit_id = $2"
+	" AND j.kind = 'benefit_use'"
+	" AND j.effective_at >= $3 AND j.effective_at < $4) c",
 	4, {INT8OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 };
 

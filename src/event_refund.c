@@ -12,6 +12,7 @@
  * refunds ends exactly where one full refund does.
  */
 #include "event.h"
+#include "event_benefit.h"
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -1064,6 +1065,13 @@ event_refund_again(Call *call, JournalRow *row, int64 journal_id,
 	take_back_awards(call, &order, row);
 }
 
+/* Is the order taken back wholly by this refund, and not made anew? */
+static bool
+is_whole(const Order *order)
+{
+	return order->before + order->now >= order->amount && !order->replaced;
+}
+
 Datum
 loyalty_event_refund(PG_FUNCTION_ARGS)
 {
@@ -1091,6 +1099,8 @@ loyalty_event_refund(PG_FUNCTION_ARGS)
 			/* in this order, or what returns could be forgiven first */
 			give_back_spends(&call, &order, row);
 			take_back_awards(&call, &order, row);
+			if (is_whole(&order))
+				event_benefit_return_order(&call, row, order.ref);
 			event_tier_lowered(&call, row);
 		}
 	}

@@ -65,7 +65,14 @@ static Statement select_counted = {
 	" AND j.journal_id < $5 AND NOT EXISTS ("
 	"SELECT FROM loyalty.event_data d WHERE d.member_id = j.member_id"
 	" AND d.journal_id = j.journal_id AND d.data ? 'awards')"
-	" GROUP BY j.journal_id, e.rule_id, k.counts) c",
+	" GROUP BY j.journal_id, e.rule_id, k.counts"
+	" UNION ALL SELECT j.amount - coalesce((SELECT sum(r.amount)"
+	" FROM loyalty.journal r WHERE r.member_id = $1 AND r.reverses = j.ref"
+	" AND r.kind = 'benefit_return' AND r.event = j.event"
+	" AND r.journal_id < $5), 0)"
+	" FROM loyalty.journal j WHERE j.member_id = $1 AND j.unit_id = $2"
+	" AND j.kind = 'benefit_use' AND j.journal_id < $5"
+	" AND j.effective_at >= $3 AND j.effective_at < $4) c",
 	5, {INT8OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID}
 };
 

@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/json.h"
 #include "utils/typcache.h"
 
@@ -224,19 +225,63 @@ journal_row_change(JournalRow *row, TierAction action)
 	return change;
 }
 
-/* Notes what moved no lot but must be told. */
-void
-journal_row_message(JournalRow *row, const char *code, const Unit *unit,
-					int64 amount)
+/* The messages of a row, ready for another. */
+static StringInfo
+next_message(JournalRow *row)
 {
 	if (row->messages == NULL)
 		row->messages = makeStringInfo();
 	else
 		appendStringInfoChar(row->messages, ',');
-	appendStringInfo(row->messages, "{\"code\":\"%s\",\"unit\":", code);
+	return row->messages;
+}
+
+/* Notes what moved no lot but must be told. */
+void
+journal_row_message(JournalRow *row, const char *code, const Unit *unit,
+					int64 amount)
+{
+	appendStringInfo(next_message(row), "{\"code\":\"%s\",\"unit\":", code);
 	escape_json(row->messages, unit->code);
 	appendStringInfo(row->messages, ",\"amount\":%s}",
 					 amount_text(amount, unit->scale));
+}
+
+/* The same of a benefit. */
+void
+journal_row_benefit(JournalRow *row, const BenefitNews *news)
+{
+	StringInfo	messages = next_message(row);
+
+	appendStringInfo(messages, "{\"code\":\"%s\",\"benefit\":", news->code);
+	escape_json(messages, news->benefit);
+	if (news->voucher_id != 0)
+		appendStringInfo(messages, ",\"voucher\":" INT64_FORMAT,
+						 news->voucher_id);
+	if (news->quantity != 0)
+		appendStringInfo(messages, ",\"quantity\":" INT64_FORMAT,
+						 news->quantity);
+	if (news->has_left)
+		appendStringInfo(messages, ",\"left\":" INT64_FORMAT, news->left);
+	if (!DATE_NOT_FINITE(news->until))
+	{
+		int			year;
+		int			month;
+		int			day;
+
+		j2date(news->until + POSTGRES_EPOCH_JDATE, &year, &month, &day);
+		appendStringInfo(messages, ",\"until\":\"%04d-%02d-%02d\"", year,
+						 month, day);
+	}
+	appendStringInfoChar(messages, '}');
+}
+
+/* Has a row tell what another one does. */
+void
+journal_row_tell_too(JournalRow *row, const JournalRow *other)
+{
+	if (other->messages != NULL)
+		appendStringInfoString(next_message(row), other->messages->data);
 }
 
 static bytea *

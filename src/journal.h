@@ -60,6 +60,18 @@ typedef struct JournalRow
 	Posting    *postings;
 } JournalRow;
 
+/* What a row tells of a benefit. */
+typedef struct BenefitNews
+{
+	const char *code;
+	const char *benefit;
+	int64		voucher_id;		/* 0: of none */
+	int64		quantity;		/* 0: not told */
+	bool		has_left;
+	int64		left;
+	DateADT		until;			/* DATEVAL_NOEND: not told */
+} BenefitNews;
+
 /* What is already known of a request. */
 typedef struct JournalMatch
 {
@@ -94,6 +106,8 @@ extern Posting *journal_row_post(JournalRow *row, const Lot *lot);
 extern TierChange *journal_row_change(JournalRow *row, TierAction action);
 extern void journal_row_message(JournalRow *row, const char *code,
 								const Unit *unit, int64 amount);
+extern void journal_row_benefit(JournalRow *row, const BenefitNews *news);
+extern void journal_row_tell_too(JournalRow *row, const JournalRow *other);
 
 extern bool journal_match(int64 member_id, const text *key, const text *ref,
 						  const char *kind, const char *event,

@@ -15,6 +15,7 @@
 
 PG_FUNCTION_INFO_V1(loyalty_program_check);
 PG_FUNCTION_INFO_V1(loyalty_unit_check);
+PG_FUNCTION_INFO_V1(loyalty_benefit_fixed);
 PG_FUNCTION_INFO_V1(loyalty_config_in_use);
 
 static Statement select_used = {
@@ -40,16 +41,23 @@ column_text(HeapTuple tuple, TupleDesc tupdesc, const char *name)
 	return SPI_getvalue(tuple, tupdesc, SPI_fnumber(tupdesc, name));
 }
 
+static int32
+id_of(HeapTuple tuple, TupleDesc tupdesc, const char *column)
+{
+	return pg_strtoint32(column_text(tuple, tupdesc, column));
+}
+
 /* The id of the programme that a row belongs to. */
 static int32
 program_of(HeapTuple tuple, TupleDesc tupdesc)
 {
-	return pg_strtoint32(column_text(tuple, tupdesc, "program_id"));
+	return id_of(tuple, tupdesc, "program_id");
 }
 
-/* Refuses an update that changes one of these columns of a used programme. */
+/* Refuses an update that changes one of these columns of what is in use. */
 static void
-check_fixed(TriggerData *trigger, const char *const *columns, int ncolumns)
+check_fixed(TriggerData *trigger, const char *const *columns, int ncolumns,
+			bool (*is_used) (int32 id), const char *id)
 {
 	TupleDesc	tupdesc = trigger->tg_relation->rd_att;
 	const RefusalText *text = refusal_text(REFUSAL_CONFIG_FIXED);
@@ -63,7 +71,7 @@ check_fixed(TriggerData *trigger, const char *const *columns, int ncolumns)
 
 		/* NULL is left to the column's constraint, which is checked later */
 		if (before != NULL && after != NULL && strcmp(before, after) != 0 &&
-			program_is_used(program_of(trigger->tg_trigtuple, tupdesc)))
+			is_used(id_of(trigger->tg_trigtuple, tupdesc, id)))
 			ereport(ERROR,
 					(errcode(refusal_sqlstate(REFUSAL_CONFIG_FIXED)),
 					 errmsg("%s", text->message),
@@ -102,7 +110,8 @@ loyalty_program_check(PG_FUNCTION_ARGS)
 				 errmsg("time zone \"%s\" not recognized", clipped(zone)),
 				 errhint("Use a name such as Europe/London.")));
 	if (update && zone != NULL)
-		check_fixed(trigger, fixed, lengthof(fixed));
+		check_fixed(trigger, fixed, lengthof(fixed), program_is_used,
+					"program_id");
 	return PointerGetDatum(tuple);
 }
 
@@ -115,7 +124,40 @@ loyalty_unit_check(PG_FUNCTION_ARGS)
 	};
 	TriggerData *trigger = row_trigger(fcinfo);
 
-	check_fixed(trigger, fixed, lengthof(fixed));
+	check_fixed(trigger, fixed, lengthof(fixed), program_is_used,
+				"program_id");
+	return PointerGetDatum(trigger->tg_newtuple);
+}
+
+static Statement select_vouchers = {
+	"SELECT FROM loyalty.voucher WHERE benefit_id = $1 LIMIT 1",
+	1, {INT4OID}
+};
+
+static bool
+benefit_has_vouchers(int32 benefit_id)
+{
+	NullableDatum args[] = {ARG(Int32GetDatum(benefit_id))};
+	bool		used;
+
+	SPI_connect();
+	used = statement_run(&select_vouchers, args, false) > 0;
+	SPI_finish();
+	return used;
+}
+
+/*
+ * Trigger of benefit: what its vouchers were issued for stays; how many are
+ * due follows from the unit and n.
+ */
+Datum
+loyalty_benefit_fixed(PG_FUNCTION_ARGS)
+{
+	static const char *const fixed[] = {"kind", "unit_id", "quantity"};
+	TriggerData *trigger = row_trigger(fcinfo);
+
+	check_fixed(trigger, fixed, lengthof(fixed), benefit_has_vouchers,
+				"benefit_id");
 	return PointerGetDatum(trigger->tg_newtuple);
 }
 

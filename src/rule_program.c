@@ -33,7 +33,6 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "condition.h"
 #include "statement.h"
 
 PG_FUNCTION_INFO_V1(loyalty_config_changed);
@@ -180,24 +179,32 @@ tier_refund(const char *policy)
 static void
 append_condition(Program *program, StringInfo text, const char *name,
 				 bool lifecycle, JsonPath *condition)
+{
 	Datum		path = PointerGetDatum(condition);
+
 	tag_reads_add(&program->reads, condition);
 	appendStringInfo(text, "%s %d %s", name, lifecycle,
 					 DatumGetCString(DirectFunctionCall1(jsonpath_out, path)));
 	appendStringInfoChar(text, '\0');
+}
+
 /*
  * What the conditions of tags and segments read, and a hash by which it is
  * known whether members have been judged by just these.
  */
 static void
 define(Program *program)
+{
 	StringInfoData text;
 	uint64		hashes[2];
+
 	initStringInfo(&text);
+	for (int i = 0; i < program->ntags; i++)
 		append_condition(program, &text, program->tags[i].name,
 						 program->tags[i].lifecycle,
 						 program->tags[i].condition);
 	appendStringInfoChar(&text, '\0');
+	for (int i = 0; i < program->nsegments; i++)
 		append_condition(program, &text, program->segments[i].name, false,
 						 program->segments[i].condition);
 	for (int i = 0; i < lengthof(hashes); i++)
@@ -207,6 +214,8 @@ define(Program *program)
 	SET_VARSIZE(program->definition, VARHDRSZ + sizeof(hashes));
 	memcpy(VARDATA(program->definition), hashes, sizeof(hashes));
 	pfree(text.data);
+}
+
 /*
  * Compiles into the current context, with one campaign taken as live (0:
  * none).  False if there is no such programme.

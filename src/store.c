@@ -137,7 +137,7 @@ store_claim(Decision *decision, bool dry)
 	{
 		const JournalRow *row = decision->rows[i];
 
-		if (row->event == NULL || row->ref == NULL)
+		if (strcmp(row->kind, "event") != 0 || row->ref == NULL)
 			continue;
 		if (dry ? journal_ref_taken(row, decision->program) :
 			!journal_claim_ref(row, decision->program))
@@ -300,7 +300,7 @@ store_run(const Decision *decision, const Facts *facts)
 
 /*
  * Writes what later decisions about the member read from tables: holds that
- * have changed, uses of rules, runs of days.
+ * have changed, vouchers, uses of rules, runs of days.
  */
 void
 store_facts(const Decision *decision)
@@ -309,6 +309,7 @@ store_facts(const Decision *decision)
 		if (decision->holds[i].changed)
 			hold_update(decision->account->member_id,
 						decision->program->program_id, &decision->holds[i]);
+	store_write_vouchers(decision);
 	for (int e = 0; e < decision->nawards; e++)
 	{
 		const Facts *facts = decision->awards[e].facts;

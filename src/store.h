@@ -25,6 +25,12 @@ extern void store_claim_budgets(Decision *decision, bool dry);
 extern void store_decision(Decision *decision);
 extern void store_facts(const Decision *decision);
 
+/* store_benefit.c */
+extern void store_vouchers(Decision *decision, const Benefit *benefit);
+extern void store_write_vouchers(const Decision *decision);
+extern int64 store_voucher_id(bool dry);
+extern void store_every_n(Decision *decision, JournalRow *row, bool dry);
+
 /* needs: NEEDS_TAGS, NEEDS_SEGMENTS, NEEDS_PLANS, NEEDS_GIVEN. */
 extern void store_holdings(int64 member_id, const Program *program,
 						   TimestampTz at, int needs, bool read_only,

@@ -170,3 +170,41 @@ LANGUAGE sql STABLE AS $$
 	LEFT JOIN loyalty.unit u ON u.unit_id = h.unit_id
 	WHERE h.member_id = pg_temp.id(name)
 $$;
+
+-- A benefit of the newest programme, or of the one named, for these holders:
+-- '{"name": "lounge", "kind": "quota", "unit": "visits", "quantity": 2}', 'tier gold', 'everyone'.
+CREATE FUNCTION pg_temp.offer(settings jsonb, VARIADIC holders text[]) RETURNS int
+LANGUAGE plpgsql AS $$
+DECLARE
+	program int := coalesce((SELECT program_id FROM loyalty.program p WHERE p.name = settings ->> 'program'),
+		(SELECT max(program_id) FROM loyalty.program));
+	benefit jsonb := settings - '{program,unit}'::text[] || jsonb_strip_nulls(jsonb_build_object('program_id', program,
+		'unit_id', (SELECT unit_id FROM loyalty.unit u WHERE u.program_id = program AND u.code = settings ->> 'unit')));
+	id int;
+BEGIN
+	EXECUTE (SELECT format('INSERT INTO loyalty.benefit (%s) VALUES (%s) RETURNING benefit_id',
+			string_agg(format('%I', key), ', '), string_agg(format('%L', value), ', '))
+		FROM jsonb_each_text(benefit))
+	INTO id;
+	INSERT INTO loyalty.benefit_holder (program_id, benefit_id, source, name)
+	SELECT program, id, split_part(holder, ' ', 1), split_part(holder, ' ', 2) FROM unnest(holders) holder;
+	RETURN id;
+END
+$$;
+
+-- 'quota_used 1, left 3, until 2026-03-31': what a receipt tells of benefits; of a refusal its detail.
+CREATE FUNCTION pg_temp.news(r loyalty.receipt) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+	SELECT coalesce(string_agg(concat_ws(', ', concat_ws(' ', value ->> 'code', value ->> 'quantity'),
+		'left ' || (value ->> 'left'), 'until ' || (value ->> 'until'), value ->> 'detail'), '; ' ORDER BY place), 'nothing')
+	FROM jsonb_array_elements((r).messages) WITH ORDINALITY m (value, place)
+$$;
+
+-- 'used o1 until 2026-04-13, issued': the vouchers of a member, in the order in which they were issued.
+CREATE FUNCTION pg_temp.vouchers(name text, benefit text) RETURNS text
+LANGUAGE sql STABLE AS $$
+	SELECT coalesce(string_agg(concat_ws(' ', v.status, v.ref, 'until ' || to_char(v.valid_until, 'YYYY-MM-DD')), ', '
+		ORDER BY v.voucher_id), 'none')
+	FROM loyalty.voucher v JOIN loyalty.benefit b USING (benefit_id)
+	WHERE v.member_id = pg_temp.id($1) AND b.name = $2
+$$;

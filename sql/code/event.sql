@@ -77,3 +77,61 @@ SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_event_adjust';
 COMMENT ON FUNCTION loyalty.adjust(bigint, numeric, text, text, date, date, text, timestamptz, text, text, boolean) IS
 'A correction by hand: posts (positive) or takes (negative) an amount, or with extend moves it to a later expiry; needs a reason, and a key or a ref';
+
+CREATE OR REPLACE FUNCTION loyalty.benefit_give(member_id bigint, benefit text, reason text,
+	valid_from timestamptz DEFAULT NULL, valid_until timestamptz DEFAULT NULL, quantity numeric DEFAULT NULL,
+	at timestamptz DEFAULT NULL, key text DEFAULT NULL, mode text DEFAULT 'do')
+RETURNS loyalty.receipt LANGUAGE C VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_benefit_give';
+COMMENT ON FUNCTION loyalty.benefit_give(bigint, text, text, timestamptz, timestamptz, numeric, timestamptz, text, text) IS
+'Gives a member a benefit by hand, instead of what was given before; quantity is for quotas only; needs a reason';
+
+CREATE OR REPLACE FUNCTION loyalty.benefit_withdraw(member_id bigint, benefit text, reason text,
+	at timestamptz DEFAULT NULL, key text DEFAULT NULL, mode text DEFAULT 'do')
+RETURNS loyalty.receipt LANGUAGE C VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_benefit_withdraw';
+COMMENT ON FUNCTION loyalty.benefit_withdraw(bigint, text, text, timestamptz, text, text) IS
+'Takes away what benefit_give() gave; what tier, plan or segment give stays; needs a reason';
+
+CREATE OR REPLACE FUNCTION loyalty.benefit_use(member_id bigint, benefit text, ref text DEFAULT NULL,
+	quantity numeric DEFAULT 1, at timestamptz DEFAULT NULL, key text DEFAULT NULL, mode text DEFAULT 'do')
+RETURNS loyalty.receipt LANGUAGE C VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_benefit_use';
+COMMENT ON FUNCTION loyalty.benefit_use(bigint, text, text, numeric, timestamptz, text, text) IS
+'Uses a quota, or the open vouchers of a service, a gift or an every n that end first; needs a key or a ref';
+
+CREATE OR REPLACE FUNCTION loyalty.benefit_return(member_id bigint, benefit text, ref text,
+	quantity numeric DEFAULT NULL, at timestamptz DEFAULT NULL, key text DEFAULT NULL, mode text DEFAULT 'do')
+RETURNS loyalty.receipt LANGUAGE C VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_benefit_return';
+COMMENT ON FUNCTION loyalty.benefit_return(bigint, text, text, numeric, timestamptz, text, text) IS
+'Gives back what was used under a reference, wholly or, with a key, in part; ref is that of the use';
+
+CREATE OR REPLACE FUNCTION loyalty.benefit_issue(member_id bigint, benefit text, reason text,
+	valid_until date DEFAULT NULL, ref text DEFAULT NULL, at timestamptz DEFAULT NULL,
+	key text DEFAULT NULL, mode text DEFAULT 'do')
+RETURNS loyalty.receipt LANGUAGE C VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_benefit_issue';
+COMMENT ON FUNCTION loyalty.benefit_issue(bigint, text, text, date, text, timestamptz, text, text) IS
+'Issues a voucher for a service to a member who is entitled to it; needs a reason, and a key or a ref';
+
+CREATE OR REPLACE FUNCTION loyalty.benefit_claim(member_id bigint, benefit text,
+	at timestamptz DEFAULT NULL, key text DEFAULT NULL, mode text DEFAULT 'do')
+RETURNS loyalty.receipt LANGUAGE C VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_benefit_claim';
+COMMENT ON FUNCTION loyalty.benefit_claim(bigint, text, timestamptz, text, text) IS
+'Issues a gift, once a year and not before its gap has passed; it is then used like a voucher';
+
+CREATE OR REPLACE FUNCTION loyalty.benefit_void(member_id bigint, voucher_id bigint, reason text,
+	at timestamptz DEFAULT NULL, key text DEFAULT NULL, mode text DEFAULT 'do')
+RETURNS loyalty.receipt LANGUAGE C VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_benefit_void';
+COMMENT ON FUNCTION loyalty.benefit_void(bigint, bigint, text, timestamptz, text, text) IS
+'Makes a voucher or gift void that was not used; needs a reason';

@@ -140,9 +140,11 @@ BEGIN ATOMIC
 					WHERE y.rule_id = m.rule_id AND y.version = coalesce(v.version, y.version)
 					ORDER BY y.version DESC LIMIT 1)) AS definition) d ON true
 		UNION ALL
-		-- what was to be moved and was not: lapsed, forgiven
+		-- what was to be moved and was not: lapsed, forgiven; and what became of benefits
 		SELECT 3, t.place::int, NULL, NULL, NULL, w.unit_id, NULL, NULL,
-			trunc((t.value ->> 'amount')::numeric * 10::numeric ^ w.scale)::bigint, 0, 'nothing', t.value ->> 'code',
+			trunc((t.value ->> 'amount')::numeric * 10::numeric ^ w.scale)::bigint,
+			CASE WHEN NOT t.value ? 'benefit' THEN 0 END, CASE WHEN t.value ? 'benefit' THEN 'posted' ELSE 'nothing' END,
+			t.value ->> 'code',
 			NULL, NULL, NULL, NULL, false
 		FROM jsonb_array_elements(c.outcome) WITH ORDINALITY t (value, place)
 		LEFT JOIN loyalty.unit w ON w.program_id = c.program_id AND w.code = t.value ->> 'unit'

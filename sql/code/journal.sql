@@ -45,6 +45,16 @@ COMMENT ON FUNCTION loyalty.unit_check() IS
 CREATE OR REPLACE TRIGGER unit_check BEFORE UPDATE ON loyalty.unit
 	FOR EACH ROW EXECUTE FUNCTION loyalty.unit_check();
 
+CREATE OR REPLACE FUNCTION loyalty.benefit_fixed()
+RETURNS trigger LANGUAGE C SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_benefit_fixed';
+COMMENT ON FUNCTION loyalty.benefit_fixed() IS
+'Trigger: refuses another kind, unit or n of a benefit of which vouchers were issued';
+
+CREATE OR REPLACE TRIGGER benefit_fixed BEFORE UPDATE OF kind, unit_id, quantity ON loyalty.benefit
+	FOR EACH ROW EXECUTE FUNCTION loyalty.benefit_fixed();
+
 CREATE OR REPLACE FUNCTION loyalty.config_in_use()
 RETURNS trigger LANGUAGE C SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

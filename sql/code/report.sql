@@ -150,8 +150,10 @@ COMMENT ON VIEW loyalty.report_ledger IS
 
 CREATE OR REPLACE VIEW loyalty.report_event WITH (security_invoker = true) AS
 SELECT j.member_id, j.journal_id, p.name AS program, j.kind, j.event, j.ref, j.reverses,
-	loyalty.unit_amount(j.amount, CASE WHEN u.unit_id IS NULL THEN p.currency_scale ELSE u.scale END) AS amount,
-	CASE WHEN j.amount IS NOT NULL THEN coalesce(u.code, p.currency) END AS amount_in,
+	loyalty.unit_amount(j.amount, CASE WHEN u.unit_id IS NOT NULL THEN u.scale
+		WHEN j.kind LIKE 'benefit\_%' THEN 0 ELSE p.currency_scale END) AS amount,
+	CASE WHEN j.amount IS NULL THEN NULL WHEN u.unit_id IS NOT NULL THEN u.code
+		WHEN j.kind LIKE 'benefit\_%' THEN 'vouchers' ELSE p.currency END AS amount_in,
 	j.channel, j.store, j.staff, j.other_member_id,
 	(j.effective_at AT TIME ZONE p.time_zone)::date AS effective_on, j.effective_at,
 	(j.recorded_at AT TIME ZONE p.time_zone)::date AS recorded_on, j.recorded_at

@@ -40,10 +40,10 @@ BEGIN ATOMIC
 			min(j.program_id) AS first_program, max(j.program_id) AS last_program,
 			min(j.effective_at) FILTER (WHERE j.kind = 'event') AS first_event_at,
 			max(j.effective_at) FILTER (WHERE j.kind = 'event') AS last_event_at,
-			min(j.effective_at) FILTER (WHERE j.event = 'purchase') AS first_purchase_at,
-			max(j.effective_at) FILTER (WHERE j.event = 'purchase') AS last_purchase_at,
+			min(j.effective_at) FILTER (WHERE j.kind = 'event' AND j.event = 'purchase') AS first_purchase_at,
+			max(j.effective_at) FILTER (WHERE j.kind = 'event' AND j.event = 'purchase') AS last_purchase_at,
 			bool_or(j.kind = 'import') AS imported,
-			count(*) FILTER (WHERE j.event = 'purchase')
+			count(*) FILTER (WHERE j.kind = 'event' AND j.event = 'purchase')
 				+ coalesce(sum(j.amount) FILTER (WHERE j.kind = 'import'), 0) AS purchases,
 			max(j.journal_id) FILTER (WHERE j.kind IN ('freeze', 'thaw', 'close', 'reopen')) AS status_from,
 			-- ids of this node, without the node
@@ -87,25 +87,44 @@ BEGIN ATOMIC
 			FROM loyalty.hold o WHERE o.status = 'held'
 			GROUP BY o.member_id) h ON h.member_id = a.member_id
 		WHERE verify.program IS NULL OR a.program_id = (SELECT s.program_id FROM scope s)
+	), used AS MATERIALIZED (
+		-- every use of a benefit, and how much of it was given back
+		SELECT j.member_id, j.journal_id, j.program_id, j.unit_id, j.effective_at, j.event, j.ref, j.amount,
+			coalesce(r.amount, 0) AS returned
+		FROM loyalty.journal j
+		LEFT JOIN (
+			SELECT x.member_id, x.reverses, x.event, sum(x.amount) AS amount
+			FROM loyalty.journal x
+			WHERE x.kind = 'benefit_return'
+			GROUP BY x.member_id, x.reverses, x.event) r
+			ON r.member_id = j.member_id AND r.reverses = j.ref AND r.event = j.event
+		WHERE j.kind = 'benefit_use'
+		AND (verify.program IS NULL OR j.program_id = (SELECT s.program_id FROM scope s))
 	), counted AS MATERIALIZED (
-		-- what the awards counted in periods that are not over, by the day after which they are
+		-- what awards and quotas counted in periods that are not over, by the day after which they are
 		SELECT c.member_id, c.unit_id, c.expires_on, sum(c.used) AS used
 		FROM (
-			SELECT j.member_id, u.unit_id, n.value::bigint AS used, a.settled_on,
+			SELECT y.member_id, y.unit_id, y.used, a.settled_on,
 				CASE u.period WHEN 'day' THEN l.day
 					WHEN 'week' THEN date_trunc('week', l.day)::date + 6
 					WHEN 'month' THEN (date_trunc('month', l.day) + '1 month'::interval)::date - 1
 					WHEN 'year' THEN (date_trunc('year', l.day) + '1 year'::interval)::date - 1 END AS expires_on
-			FROM loyalty.event_data d
-			JOIN loyalty.journal j ON j.member_id = d.member_id AND j.journal_id = d.journal_id
-			JOIN loyalty.account a ON a.member_id = d.member_id
-			JOIN loyalty.program p ON p.program_id = j.program_id
-			CROSS JOIN LATERAL (SELECT (j.effective_at AT TIME ZONE p.time_zone)::date AS day) l
-			CROSS JOIN LATERAL jsonb_path_query(d.data, '$.awards[*].counters') x (counters)
-			CROSS JOIN LATERAL jsonb_each(x.counters) n
-			JOIN loyalty.unit u ON u.unit_id = n.key::int
-			WHERE EXISTS (SELECT FROM loyalty.unit k WHERE k.kind = 'counter')
-			AND (verify.program IS NULL OR j.program_id = (SELECT s.program_id FROM scope s))) c
+			FROM (
+				SELECT j.member_id, j.program_id, j.effective_at, n.key::int AS unit_id, n.value::bigint AS used
+				FROM loyalty.event_data d
+				JOIN loyalty.journal j ON j.member_id = d.member_id AND j.journal_id = d.journal_id
+				CROSS JOIN LATERAL jsonb_path_query(d.data, '$.awards[*].counters') x (counters)
+				CROSS JOIN LATERAL jsonb_each(x.counters) n
+				WHERE EXISTS (SELECT FROM loyalty.unit k WHERE k.kind = 'counter')
+				AND (verify.program IS NULL OR j.program_id = (SELECT s.program_id FROM scope s))
+				UNION ALL
+				SELECT b.member_id, b.program_id, b.effective_at, b.unit_id, b.amount - b.returned
+				FROM used b
+				WHERE b.unit_id IS NOT NULL) y
+			JOIN loyalty.account a ON a.member_id = y.member_id
+			JOIN loyalty.program p ON p.program_id = y.program_id
+			JOIN loyalty.unit u ON u.unit_id = y.unit_id
+			CROSS JOIN LATERAL (SELECT (y.effective_at AT TIME ZONE p.time_zone)::date AS day) l) c
 		WHERE c.expires_on IS NULL OR c.expires_on >= c.settled_on
 		GROUP BY c.member_id, c.unit_id, c.expires_on
 	), count_lot AS MATERIALIZED (
@@ -207,6 +226,14 @@ BEGIN ATOMIC
 		WHERE j.kind IN ('plan_buy', 'plan_renew', 'plan_upgrade', 'plan_refund')
 		AND (verify.program IS NULL OR j.program_id = (SELECT s.program_id FROM scope s))
 		GROUP BY j.member_id
+	), voucher AS MATERIALIZED (
+		-- every voucher, the row that issued it, and the row that used it or made it void
+		SELECT v.member_id, v.voucher_id, v.program_id, v.benefit_id, v.status, v.ref, v.journal_id,
+			i.kind AS issued_by, i.program_id AS journal_program, c.kind AS changed_by, c.ref AS changed_ref
+		FROM loyalty.voucher v
+		LEFT JOIN loyalty.journal i ON i.member_id = v.member_id AND i.journal_id = v.issued_journal_id
+		LEFT JOIN loyalty.journal c ON c.member_id = v.member_id AND c.journal_id = v.journal_id
+		WHERE verify.program IS NULL OR v.program_id = (SELECT s.program_id FROM scope s)
 	), id AS (
 		-- what the sequences must be above
 		SELECT 'id_seq' AS sequence,
@@ -214,7 +241,9 @@ BEGIN ATOMIC
 				(SELECT max(a.member_id & 8796093022207) FROM loyalty.account a
 					WHERE a.member_id >> 43 = (SELECT n.node FROM node n)),
 				(SELECT max(h.hold_id & 8796093022207) FROM loyalty.hold h
-					WHERE h.hold_id >> 43 = (SELECT n.node FROM node n))) AS highest,
+					WHERE h.hold_id >> 43 = (SELECT n.node FROM node n)),
+				(SELECT max(v.voucher_id & 8796093022207) FROM loyalty.voucher v
+					WHERE v.voucher_id >> 43 = (SELECT n.node FROM node n))) AS highest,
 			(SELECT s.last_value + s.is_called::int FROM loyalty.id_seq s) AS next
 		UNION ALL
 		SELECT 'program_id_seq', max(p.program_id),
@@ -248,6 +277,10 @@ BEGIN ATOMIC
 		SELECT 'tier_id_seq', max(x.tier_id),
 			(SELECT s.last_value + s.is_called::int FROM loyalty.tier_id_seq s)
 		FROM loyalty.tier x
+		UNION ALL
+		SELECT 'benefit_id_seq', max(x.benefit_id),
+			(SELECT s.last_value + s.is_called::int FROM loyalty.benefit_id_seq s)
+		FROM loyalty.benefit x
 	)
 
 	-- The wallet is the fold of the ledger; counts have no entries.
@@ -517,6 +550,55 @@ BEGIN ATOMIC
 		h.hold_id, h.amount, h.captured, h.returned)
 	FROM held h WHERE h.status <> 'held' AND h.captured + h.returned <> h.amount
 
+	-- Benefits in use.
+	UNION ALL
+	SELECT 'benefit_over_returned', b.member_id, format('journal_id=%s used=%s returned=%s', b.journal_id, b.amount, b.returned)
+	FROM used b WHERE b.returned > b.amount
+	UNION ALL
+	SELECT 'voucher_without_journal', v.member_id, format('voucher_id=%s', v.voucher_id)
+	FROM voucher v
+	WHERE v.issued_by IS NULL OR v.issued_by NOT IN ('benefit_issue', 'benefit_claim', 'event', 'refund', 'adjust')
+	UNION ALL
+	SELECT 'voucher_state', v.member_id, format('voucher_id=%s status=%s journal=%s', v.voucher_id, v.status, v.changed_by)
+	FROM voucher v
+	WHERE CASE v.status
+		WHEN 'issued' THEN v.journal_id IS NOT NULL OR v.ref IS NOT NULL
+		WHEN 'used' THEN v.changed_by IS DISTINCT FROM 'benefit_use' OR v.ref IS DISTINCT FROM v.changed_ref
+		ELSE v.ref IS NOT NULL OR v.changed_by IS NULL
+			OR v.changed_by NOT IN ('benefit_void', 'benefit_return', 'event', 'refund', 'adjust') END
+	UNION ALL
+	-- what came back too late stays used
+	SELECT 'voucher_uses', b.member_id, format('journal_id=%s used=%s returned=%s vouchers=%s',
+		b.journal_id, b.amount, b.returned, coalesce(n.vouchers, 0))
+	FROM used b
+	LEFT JOIN (
+		SELECT v.member_id, v.journal_id, count(*) AS vouchers
+		FROM voucher v WHERE v.status = 'used'
+		GROUP BY v.member_id, v.journal_id) n ON n.member_id = b.member_id AND n.journal_id = b.journal_id
+	WHERE b.unit_id IS NULL AND coalesce(n.vouchers, 0) NOT BETWEEN b.amount - b.returned AND b.amount
+	UNION ALL
+	-- who has used more than he has now reached keeps that, but nothing unused besides
+	SELECT 'every_n_count', n.member_id, format('benefit_id=%s vouchers=%s used=%s reached=%s',
+		n.benefit_id, n.vouchers, n.used, n.reached)
+	FROM (
+		SELECT x.member_id, x.benefit_id, x.vouchers, x.used,
+			div(greatest(loyalty.wallet_total(a.wallet, b.unit_id), 0), b.quantity * 10::numeric ^ u.scale) AS reached
+		FROM (
+			SELECT v.member_id, v.benefit_id, count(*) AS vouchers, count(*) FILTER (WHERE v.status = 'used') AS used
+			FROM voucher v WHERE v.status <> 'void'
+			GROUP BY v.member_id, v.benefit_id) x
+		JOIN loyalty.benefit b ON b.benefit_id = x.benefit_id AND b.kind = 'every_n'
+		JOIN loyalty.unit u ON u.unit_id = b.unit_id
+		JOIN loyalty.account a ON a.member_id = x.member_id) n
+	WHERE n.vouchers > greatest(n.reached, n.used)
+	UNION ALL
+	SELECT 'member_benefit_without_journal', g.member_id, format('benefit_id=%s', g.benefit_id)
+	FROM loyalty.member_benefit g
+	WHERE (verify.program IS NULL OR g.program_id = (SELECT s.program_id FROM scope s))
+	AND NOT EXISTS (
+		SELECT FROM loyalty.journal j
+		WHERE j.member_id = g.member_id AND j.journal_id = g.journal_id AND j.kind = 'benefit_give')
+
 	-- Rows that belong to others: what foreign keys would see to.
 	UNION ALL
 	SELECT 'entry_without_journal', e.member_id, format('journal_id=%s line=%s', e.journal_id, e.line)
@@ -582,6 +664,12 @@ BEGIN ATOMIC
 	FROM held h
 	JOIN loyalty.account a ON a.member_id = h.member_id
 	WHERE h.program_id <> a.program_id
+	UNION ALL
+	SELECT 'program_mismatch', v.member_id, format('program_id=%s voucher_id=%s', a.program_id, v.voucher_id)
+	FROM voucher v
+	JOIN loyalty.account a ON a.member_id = v.member_id
+	LEFT JOIN loyalty.benefit b ON b.benefit_id = v.benefit_id
+	WHERE v.program_id <> a.program_id OR b.program_id IS DISTINCT FROM a.program_id
 
 	-- Budgets.
 	UNION ALL
@@ -718,23 +806,32 @@ BEGIN ATOMIC
 			FROM loyalty.entry e
 			WHERE e.member_id = rebuild.member_id
 			UNION ALL
-			-- counts have no entries: they follow from the awards
-			SELECT u.unit_id, NULL::date, c.ends_on, 'e'::"char", n.value::bigint
-			FROM loyalty.event_data d
-			JOIN loyalty.journal j ON j.member_id = d.member_id AND j.journal_id = d.journal_id
-			JOIN loyalty.account a ON a.member_id = d.member_id
-			JOIN loyalty.program p ON p.program_id = j.program_id
-			CROSS JOIN LATERAL (SELECT (j.effective_at AT TIME ZONE p.time_zone)::date AS day) l
-			CROSS JOIN LATERAL jsonb_path_query(d.data, '$.awards[*].counters') x (counters)
-			CROSS JOIN LATERAL jsonb_each(x.counters) n
-			JOIN loyalty.unit u ON u.unit_id = n.key::int
+			-- counts have no entries: they follow from the awards and the uses of quotas
+			SELECT u.unit_id, NULL::date, c.ends_on, 'e'::"char", y.used
+			FROM (
+				SELECT j.member_id, j.program_id, j.effective_at, n.key::int AS unit_id, n.value::bigint AS used
+				FROM loyalty.event_data d
+				JOIN loyalty.journal j ON j.member_id = d.member_id AND j.journal_id = d.journal_id
+				CROSS JOIN LATERAL jsonb_path_query(d.data, '$.awards[*].counters') x (counters)
+				CROSS JOIN LATERAL jsonb_each(x.counters) n
+				WHERE d.member_id = rebuild.member_id
+				UNION ALL
+				SELECT j.member_id, j.program_id, j.effective_at, j.unit_id, j.amount - coalesce((
+					SELECT sum(r.amount) FROM loyalty.journal r
+					WHERE r.member_id = j.member_id AND r.reverses = j.ref AND r.event = j.event
+					AND r.kind = 'benefit_return'), 0)::bigint
+				FROM loyalty.journal j
+				WHERE j.member_id = rebuild.member_id AND j.kind = 'benefit_use' AND j.unit_id IS NOT NULL) y
+			JOIN loyalty.account a ON a.member_id = y.member_id
+			JOIN loyalty.program p ON p.program_id = y.program_id
+			CROSS JOIN LATERAL (SELECT (y.effective_at AT TIME ZONE p.time_zone)::date AS day) l
+			JOIN loyalty.unit u ON u.unit_id = y.unit_id
 			CROSS JOIN LATERAL (
 				SELECT CASE u.period WHEN 'day' THEN l.day
 					WHEN 'week' THEN date_trunc('week', l.day)::date + 6
 					WHEN 'month' THEN (date_trunc('month', l.day) + '1 month'::interval)::date - 1
 					WHEN 'year' THEN (date_trunc('year', l.day) + '1 year'::interval)::date - 1 END AS ends_on) c
-			WHERE d.member_id = rebuild.member_id
-			AND (c.ends_on IS NULL OR c.ends_on >= a.settled_on)) e
+			WHERE (c.ends_on IS NULL OR c.ends_on >= a.settled_on)) e
 	), right_row AS (
 		SELECT f.wallet,
 			least(coalesce((

@@ -5,7 +5,8 @@ CREATE TABLE loyalty.journal (
 	effective_at    timestamptz NOT NULL,
 	recorded_at     timestamptz NOT NULL,
 	-- events and refunds: minor units of the currency; import: purchases that were
-	-- taken over; else minor units of unit_id
+	-- taken over; benefits: how many, in minor units of unit_id where it is a quota;
+	-- else minor units of unit_id
 	amount          bigint,
 	hold_id         bigint,
 	-- the other side of a transfer
@@ -15,11 +16,11 @@ CREATE TABLE loyalty.journal (
 	tier_before     int,
 	tier_after      int,
 	kind            text        NOT NULL,
-	-- of kind event only: purchase, signup, ...
+	-- of kind event: purchase, signup, ...; of benefits their name
 	event           text,
 	key             text,
 	ref             text,
-	-- refund: the order it takes back
+	-- refund: the order it takes back; benefit_return: what the benefit was used for
 	reverses        text,
 	channel         text,
 	store           text,
@@ -27,9 +28,10 @@ CREATE TABLE loyalty.journal (
 	actor           text        NOT NULL,
 	reason          text,
 	-- NULL for what was not called by itself: vest, expire and time_out by the clock,
-	-- the receiver's half of a transfer, what sale() wrote before the purchase
+	-- the receiver's half of a transfer, what sale() wrote before the purchase, what a
+	-- refund gave back of benefits
 	request_hash    bytea,
-	-- what moved no lot but must be told: lapsed, forgiven
+	-- what moved no lot but must be told: lapsed, forgiven, what became of benefits
 	outcome         jsonb,
 	PRIMARY KEY (member_id, journal_id)
 );
