@@ -37,25 +37,35 @@ static Statement select_over = {
 	2, {INT4OID, DATEOID}
 };
 
-/* The oldest first; what somebody else is deleting or moving is left to him. */
-static Statement delete_over = {
-	"WITH over AS ("
-	"SELECT member_id, activity_id FROM loyalty.activity"
-	" WHERE program_id = $1 AND kind = $2 AND at < $3"
-	" ORDER BY at LIMIT $4 FOR UPDATE SKIP LOCKED),"
-	" deleted AS (DELETE FROM loyalty.activity a USING over o"
-	" WHERE a.member_id = o.member_id AND a.activity_id = o.activity_id"
-	" RETURNING a.member_id)"
-	" SELECT array_agg(DISTINCT member_id), count(*) FROM deleted",
+/*
+ * The visitors among those whose activities come next.  Locked, and not
+ * waited for: one of whom somebody else is in charge, who tracks, joins or
+ * deletes, is left to him for this time.
+ */
+static Statement lock_visitors = {
+	"WITH locked AS (SELECT v.member_id FROM loyalty.visitor v"
+	" WHERE v.member_id IN (SELECT o.member_id FROM"
+	" (SELECT a.member_id FROM loyalty.activity a"
+	" WHERE a.program_id = $1 AND a.kind = $2 AND a.at < $3"
+	" ORDER BY a.at LIMIT $4) o)"
+	" AND v.program_id = $1 AND v.joined_at IS NULL"
+	" FOR UPDATE OF v SKIP LOCKED)"
+	" SELECT coalesce(array_agg(member_id), '{}') FROM locked",
 	4, {INT4OID, TEXTOID, TIMESTAMPTZOID, INT8OID}
 };
 
-static Statement lock_visitors = {
-	"WITH locked AS (SELECT member_id FROM loyalty.visitor"
-	" WHERE member_id = ANY ($1) AND program_id = $2 AND joined_at IS NULL"
-	" FOR UPDATE SKIP LOCKED)"
-	" SELECT array_agg(member_id) FROM locked",
-	2, {INT8ARRAYOID, INT4OID}
+/* The oldest first: of members, and of visitors who are locked. */
+static Statement delete_over = {
+	"WITH over AS ("
+	"SELECT a.member_id, a.activity_id FROM loyalty.activity a"
+	" WHERE a.program_id = $1 AND a.kind = $2 AND a.at < $3"
+	" AND NOT EXISTS (SELECT FROM loyalty.visitor v"
+	" WHERE v.member_id = a.member_id AND v.joined_at IS NULL"
+	" AND v.member_id <> ALL ($5))"
+	" ORDER BY a.at LIMIT $4 FOR UPDATE OF a SKIP LOCKED)"
+	" DELETE FROM loyalty.activity a USING over o"
+	" WHERE a.member_id = o.member_id AND a.activity_id = o.activity_id",
+	5, {INT4OID, TEXTOID, TIMESTAMPTZOID, INT8OID, INT8ARRAYOID}
 };
 
 static Statement delete_visitors = {
@@ -69,26 +79,18 @@ static Statement delete_visitors = {
 /*
  * Forgets visitors of whom nothing is left.  The statement that looks for
  * their activities begins when they are locked; where all statements share one
- * snapshot that would prove nothing, so they stay.
+ * snapshot that would prove nothing, so there they stay.
  */
 static void
-forget_visitors(const Program *program, Datum ids)
+forget_visitors(const Program *program, Datum locked)
 {
 	NullableDatum args[] = {
-		ARG(ids),
+		ARG(locked),
 		ARG(Int32GetDatum(program->program_id))
 	};
 
-	struct varlena *locked;
-
-	if (IsolationUsesXactSnapshot())
-		return;
-	statement_run(&lock_visitors, args, false);
-	locked = statement_varlena(0, 1);
-	if (locked == NULL)
-		return;
-	args[0] = ARG(PointerGetDatum(locked));
-	statement_run(&delete_visitors, args, false);
+	if (!IsolationUsesXactSnapshot())
+		statement_run(&delete_visitors, args, false);
 }
 
 /* Deletes up to so many of a kind that lie before a time; how many. */
@@ -100,16 +102,16 @@ expire_kind(const Program *program, const char *kind, TimestampTz before,
 		ARG(Int32GetDatum(program->program_id)),
 		ARG(CStringGetTextDatum(kind)),
 		ARG(TimestampTzGetDatum(before)),
-		ARG(Int64GetDatum(limit))
+		ARG(Int64GetDatum(limit)),
+		NULL_ARG
 	};
-	struct varlena *owners;
 	int64		deleted;
 
-	statement_run(&delete_over, args, false);
-	owners = statement_varlena(0, 1);
-	deleted = DatumGetInt64(statement_notnull(0, 2));
+	statement_run(&lock_visitors, args, false);
+	args[4] = ARG(PointerGetDatum(statement_varlena(0, 1)));
+	deleted = statement_run(&delete_over, args, false);
 	if (deleted > 0)
-		forget_visitors(program, PointerGetDatum(owners));
+		forget_visitors(program, args[4].value);
 	return deleted;
 }
 
