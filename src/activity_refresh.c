@@ -35,26 +35,26 @@ typedef struct Refresh
 } Refresh;
 
 static Statement select_scan = {
-	"SELECT definition = $2 AND member_id IS NULL FROM loyalty.tag_scan"
+	"SELECT definition = $2 AND done_until IS NULL FROM loyalty.tag_scan"
 	" WHERE program_id = $1",
 	2, {INT4OID, BYTEAOID}
 };
 
 static Statement insert_scan = {
-	"INSERT INTO loyalty.tag_scan (program_id, definition, member_id)"
+	"INSERT INTO loyalty.tag_scan (program_id, definition, done_until)"
 	" VALUES ($1, '', 0) ON CONFLICT DO NOTHING",
 	1, {INT4OID}
 };
 
 static Statement lock_scan = {
-	"SELECT CASE WHEN definition = $2 THEN member_id ELSE 0 END"
+	"SELECT CASE WHEN definition = $2 THEN done_until ELSE 0 END"
 	" FROM loyalty.tag_scan WHERE program_id = $1"
 	" FOR UPDATE SKIP LOCKED",
 	2, {INT4OID, BYTEAOID}
 };
 
 static Statement update_scan = {
-	"UPDATE loyalty.tag_scan SET definition = $2, member_id = $3"
+	"UPDATE loyalty.tag_scan SET definition = $2, done_until = $3"
 	" WHERE program_id = $1",
 	3, {INT4OID, BYTEAOID, INT8OID}
 };
@@ -126,7 +126,7 @@ static Statement delete_old_days = {
 };
 
 static Datum
-id_array(Datum *ids, int n)
+array_of_ids(Datum *ids, int n)
 {
 	return PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64),
 										   FLOAT8PASSBYVAL,
@@ -199,7 +199,7 @@ refresh_members(Refresh *refresh, Datum *ids, int n, bool anew)
 	StoreBatch *batch = store_batch_begin(refresh->program, ids, n);
 	int			parts = refresh->program->reads.parts;
 	NullableDatum args[] = {
-		ARG(id_array(ids, n)),
+		ARG(array_of_ids(ids, n)),
 		ARG(DateADTGetDatum(decide_days_from(refresh->today)))
 	};
 	NullableDatum due[] = {
@@ -452,7 +452,7 @@ check_days(Check *check, Datum *ids, int n)
 {
 	int			parts = check->program->reads.parts;
 	NullableDatum args[] = {
-		ARG(id_array(ids, n)),
+		ARG(array_of_ids(ids, n)),
 		ARG(DateADTGetDatum(decide_days_from(check->today)))
 	};
 

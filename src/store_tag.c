@@ -20,7 +20,7 @@
  */
 static Statement select_portrait = {
 	"SELECT m.joined_at, m.profile, r.due_on,"
-	" (s.definition = $2 AND (s.member_id IS NULL OR s.member_id >= $1)),"
+	" (s.definition = $2 AND (s.done_until IS NULL OR s.done_until >= $1)),"
 	" t.tags, t.sources, t.tagged, t.untils, g.segments"
 	" FROM loyalty.member m"
 	" LEFT JOIN loyalty.tag_review r ON r.member_id = m.member_id"

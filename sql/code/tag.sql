@@ -10,7 +10,7 @@ RETURNS trigger LANGUAGE C SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_tag_condition_check';
 COMMENT ON FUNCTION loyalty.tag_condition_check() IS
-'Trigger: refuses a condition of a tag or segment that is no predicate, reads what there is not, or could cost too much';
+'Trigger: refuses a condition that is no predicate, reads what there is not, or could cost too much';
 
 CREATE OR REPLACE FUNCTION loyalty.tag_forget_scan()
 RETURNS trigger LANGUAGE C SECURITY DEFINER
