@@ -110,7 +110,7 @@ static Statement insert_activity_days = {
 };
 
 static Statement compare_activity_days = {
-	"SELECT member_id, concat_ws(' ', day, kind, name), d.times::text,"
+	"SELECT member_id, concat_ws(' ', day, kind, nullif(name, '')), d.times::text,"
 	" f.times::text FROM (" ACTIVITY_DAYS ") f"
 	" FULL JOIN (SELECT * FROM loyalty.member_day"
 	" WHERE member_id = ANY ($1) AND day >= $2 AND kind = 'activity') d"
