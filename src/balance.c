@@ -250,6 +250,7 @@ loyalty_account_settle(PG_FUNCTION_ARGS)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Account		account;
+	Account    *before;
 	Decision	decision;
 
 	if (PG_ARGISNULL(0))
@@ -265,8 +266,10 @@ loyalty_account_settle(PG_FUNCTION_ARGS)
 			  psprintf("member_id=" INT64_FORMAT, PG_GETARG_INT64(0)));
 	store_load_periods(&decision, false);
 	decide_settle(&decision, DT_NOBEGIN);
+	before = store_before(&decision);
 	decide_due(&decision, true);
 	store_decision(&decision);
+	store_judge(&decision, before, decision.now);
 	SPI_finish();
 	PG_RETURN_INT32(decision.nrows);
 }

@@ -306,6 +306,14 @@ extern void decide_judge(const Decision *decision, Portrait *portrait,
  */
 extern DateADT decide_judge_due(const Decision *decision,
 								const Portrait *portrait, DateADT on);
+/*
+ * Gives a tag by hand, or changes that of one, and takes it; false if it was
+ * held, or was not.  Of the stages, one that is given replaces others.
+ */
+extern bool decide_tag_add(const Program *program, Portrait *portrait,
+						   const HeldTag *tag, TimestampTz now);
+extern bool decide_tag_remove(Portrait *portrait, const char *tag,
+							  TimestampTz now);
 /* The first day that any window reaches. */
 extern DateADT decide_days_from(DateADT on);
 /* What a purchase adds to its day; appended to a list of MemberDay. */

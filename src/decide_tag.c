@@ -315,19 +315,13 @@ find_tag(const Portrait *portrait, const char *tag)
 }
 
 static void
-set_tag(Portrait *portrait, const char *tag, TimestampTz at)
+set_tag(Portrait *portrait, const HeldTag *tag)
 {
-	HeldTag    *held;
-
 	portrait->tags = portrait->tags == NULL ? palloc(sizeof(HeldTag)) :
 		repalloc(portrait->tags, sizeof(HeldTag) * (portrait->ntags + 1));
-	held = &portrait->tags[portrait->ntags++];
-	held->tag = tag;
-	held->source = RULE_SOURCE;
-	held->tagged_at = at;
-	held->valid_until = DT_NOEND;
-	held->changed = true;
-	note(portrait, false, true, tag, RULE_SOURCE, at);
+	portrait->tags[portrait->ntags] = *tag;
+	portrait->tags[portrait->ntags++].changed = true;
+	note(portrait, false, true, tag->tag, tag->source, tag->tagged_at);
 }
 
 static void
@@ -387,6 +381,12 @@ has_stage(const Program *program, const Portrait *portrait)
 static void
 judge_tag(Portrait *portrait, const Tag *tag, bool holds, TimestampTz at)
 {
+	const HeldTag by_rule = {
+		.tag = tag->name,
+		.source = RULE_SOURCE,
+		.tagged_at = at,
+		.valid_until = DT_NOEND
+	};
 	int			i = find_tag(portrait, tag->name);
 
 	if (!holds)
@@ -395,7 +395,7 @@ judge_tag(Portrait *portrait, const Tag *tag, bool holds, TimestampTz at)
 			remove_tag(portrait, i, at);
 	}
 	else if (i < 0)
-		set_tag(portrait, tag->name, at);
+		set_tag(portrait, &by_rule);
 	else if (!is_by_rule(&portrait->tags[i]))
 	{
 		/* given by hand before there was a condition */
@@ -500,6 +500,68 @@ decide_judge(const Decision *decision, Portrait *portrait, DateADT on,
 	drop_tags(then.program, portrait, now, at);
 	judge_tags(&then, portrait, &facts, at);
 	judge_segments(&then, portrait, &facts, at);
+}
+
+/*
+ * By hand.
+ */
+
+/* Removes a tag that is over; the index of it if it is held, or -1. */
+static int
+find_valid_tag(Portrait *portrait, const char *tag, TimestampTz now)
+{
+	int			i = find_tag(portrait, tag);
+
+	if (i < 0 || portrait->tags[i].valid_until > now)
+		return i;
+	remove_tag(portrait, i, portrait->tags[i].valid_until);
+	return -1;
+}
+
+static bool
+is_stage(const Program *program, const char *tag)
+{
+	if (program->stages != NULL && name_listed(program->stages, tag))
+		return true;
+	for (int i = 0; i < program->ntags; i++)
+		if (program->tags[i].lifecycle &&
+			strcmp(program->tags[i].name, tag) == 0)
+			return true;
+	return false;
+}
+
+bool
+decide_tag_add(const Program *program, Portrait *portrait,
+			   const HeldTag *tag, TimestampTz now)
+{
+	int			i = find_valid_tag(portrait, tag->tag, now);
+
+	if (i >= 0)
+	{
+		HeldTag    *held = &portrait->tags[i];
+
+		held->changed = strcmp(held->source, tag->source) != 0 ||
+			held->valid_until != tag->valid_until;
+		held->source = tag->source;
+		held->valid_until = tag->valid_until;
+		return false;
+	}
+	for (i = portrait->ntags - 1; i >= 0; i--)
+		if (is_stage(program, tag->tag) &&
+			is_stage(program, portrait->tags[i].tag))
+			remove_tag(portrait, i, Min(now, portrait->tags[i].valid_until));
+	set_tag(portrait, tag);
+	return true;
+}
+
+bool
+decide_tag_remove(Portrait *portrait, const char *tag, TimestampTz now)
+{
+	int			i = find_valid_tag(portrait, tag, now);
+
+	if (i >= 0)
+		remove_tag(portrait, i, now);
+	return i >= 0;
 }
 
 /*

@@ -117,19 +117,22 @@ bool
 event_apply(Call *call, int amount_arg, int items_arg, int data_arg)
 {
 	Jsonb	   *items = items_arg < 0 ? NULL : call_jsonb(call, items_arg);
-	CartLines	lines;
+	CartLines  *lines = NULL;
 
 	if (call->ref == NULL && strcmp(call->event, "purchase") == 0)
 		return call_refuse(call, REFUSAL_REF_INVALID,
 						   "a purchase needs the reference of its order");
+	/* looked at until the event is stored */
+	if (items != NULL)
+		lines = palloc(sizeof(CartLines));
 	call_row(call, call->at);
 	if (!event_amount(call, amount_arg) ||
 		!call_data(call, data_arg, items_arg) ||
-		(items != NULL && !items_parse(call, items, &lines)))
+		(items != NULL && !items_parse(call, items, lines)))
 		return false;
 	return event_judge(call, call->row,
 					   event_facts(&call->decision, call->row,
-								   items ? &lines : NULL, items,
+								   lines, items,
 								   call_jsonb(call, data_arg), false));
 }
 

@@ -273,7 +273,11 @@ enroll(Enrolment *enrolment)
 		call->row = journal_row_make(call->member_id, "event", call->now);
 		call->nothing_new = true;
 		if (call_data(call, ENROLL_DATA, -1) && call->mode != MODE_DRY)
+		{
 			store_person(call);
+			if (enrolment->profile != NULL)
+				store_judge_holdings(&call->decision, call->now);
+		}
 		return;
 	}
 	call->row = member_row(enrolment);

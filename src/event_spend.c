@@ -142,6 +142,7 @@ typedef struct Receiver
 	int64		member_id;
 	Account		account;
 	Decision	decision;
+	Account    *before;			/* as it was loaded, to judge by, or NULL */
 } Receiver;
 
 static bool
@@ -191,6 +192,7 @@ open_both(Call *call, Receiver *receiver)
 		return call_refuse(call, REFUSAL_MEMBER_MERGED,
 						   "member_id=" INT64_FORMAT, receiver->member_id);
 	decide_settle(&receiver->decision, DT_NOBEGIN);
+	receiver->before = store_before(&receiver->decision);
 	return true;
 }
 
@@ -218,6 +220,7 @@ receive(Call *call, Receiver *receiver, const LotList *taken)
 	row->ref = cstring_to_text(psprintf("transfer:" INT64_FORMAT,
 										call->row->journal_id));
 	store_decision(&receiver->decision);
+	store_judge(&receiver->decision, receiver->before, call->now);
 }
 
 Datum

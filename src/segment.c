@@ -49,7 +49,7 @@ check_condition(HeapTuple tuple, TupleDesc tupdesc)
 
 	if (isnull)
 		return;
-	problem = condition_check(DatumGetJsonPathP(value), &refusal);
+	problem = condition_check_member(DatumGetJsonPathP(value), &refusal);
 	if (problem != NULL)
 		refusal_raise(refusal, psprintf("condition: %s", problem));
 }

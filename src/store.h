@@ -85,8 +85,10 @@ extern Account *store_before(const Decision *decision);
 extern void store_judge(const Decision *decision, const Account *before,
 						TimestampTz at);
 extern void store_judge_holdings(const Decision *decision, TimestampTz at);
-/* Makes the member due today instead: for who does not hold his account. */
-extern void store_judge_later(const Decision *decision);
+/* Lets the member be judged on a date instead, or earlier. */
+extern void store_judge_by(const Decision *decision, DateADT due_on);
+extern int	store_judge_again(const Decision *decision, bool anew);
+extern const Program *store_conditions(const Program *program);
 
 /* A portrait, and when it is to be judged. */
 typedef struct StoredPortrait

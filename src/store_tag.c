@@ -20,7 +20,7 @@
  */
 static Statement select_portrait = {
 	"SELECT m.joined_at, m.profile, r.due_on,"
-	" (s.definition = $2 AND (s.member_id IS NULL OR s.member_id >= $1)),"
+	" (s.definition = $2 AND (s.done_until IS NULL OR s.done_until >= $1)),"
 	" t.tags, t.sources, t.tagged, t.untils, g.segments"
 	" FROM loyalty.member m"
 	" LEFT JOIN loyalty.tag_review r ON r.member_id = m.member_id"
@@ -324,7 +324,7 @@ static Statement insert_days = {
 /* What differs between the days as they are and as the ledger has them. */
 static Statement compare_days = {
 	DAYS_FROM_LEDGER
-	" SELECT member_id, concat_ws(' ', day, kind, name),"
+	" SELECT member_id, concat_ws(' ', day, kind, nullif(name, '')),"
 	" CASE WHEN d.member_id IS NOT NULL THEN concat_ws(' ', d.times,"
 	" d.quantity, d.amount, d.discounted) END,"
 	" CASE WHEN f.member_id IS NOT NULL THEN concat_ws(' ', f.times,"
@@ -642,11 +642,12 @@ store_review(const Decision *decision, DateADT due_on, bool is_locked)
 		statement_run(is_locked ? &set_review : &lower_review, args, false);
 }
 
-/* Makes a member due at once, so that somebody will judge him. */
+/* Lets the member be judged on a date, if not earlier. */
 void
-store_judge_later(const Decision *decision)
+store_judge_by(const Decision *decision, DateADT due_on)
 {
-	store_review(decision, decision->today, false);
+	if (due_on != DATEVAL_NOEND)
+		store_review(decision, due_on, false);
 }
 
 /*
@@ -668,17 +669,23 @@ catch_up(const Decision *decision, Portrait *portrait, DateADT due_on)
 }
 
 /*
- * Does anything judge the members of a decision's programme?  A transaction
- * may go on with a programme that is not the newest; who has been judged by
- * the newest must not be judged by another.
+ * The newest programme, as it judges members.  A transaction may go on with
+ * an older one; but who has been judged by the newest must not be judged by
+ * another.  NULL if there is none any more.
  */
+const Program *
+store_conditions(const Program *program)
+{
+	return program_is_newest(program) ? program :
+		program_with_campaign(program->program_id, 0);
+}
+
+/* Does anything judge the member of a decision? */
 static bool
 find_conditions(Decision *decision)
 {
-	const Program *program = decision->program;
+	const Program *program = store_conditions(decision->program);
 
-	if (!program_is_newest(program))
-		program = program_with_campaign(program->program_id, 0);
 	if (program == NULL || program->ntags + program->nsegments == 0)
 		return false;
 	decision->program = program;
@@ -723,8 +730,7 @@ store_before(const Decision *decision)
 }
 
 /*
- * Judges a member whose account is locked and stored as the portrait says,
- * and writes the outcome.  before: the account as it was until `at`, or NULL.
+ * Judges a member whose account is locked, and writes the outcome.  before: the account as it was until `at`, or NULL.
  */
 static int
 judge(Decision *decision, const Account *before, TimestampTz at, bool bring)
@@ -778,4 +784,31 @@ store_judge_holdings(const Decision *decision, TimestampTz at)
 
 	if (find_conditions(&newest))
 		judge(&newest, NULL, at, false);
+}
+
+/*
+ * Judges a member whose account is locked and settled in memory, because he
+ * is due, or, anew, by conditions that may have changed: then his days have
+ * been made anew.  Returns how much has come and gone.
+ */
+int
+store_judge_again(const Decision *decision, bool anew)
+{
+	StoredPortrait stored;
+	Portrait   *portrait = &stored.portrait;
+
+	lock_member_review(decision);
+	store_portrait(decision, &stored, false);
+	if (!anew)
+	{
+		store_days(decision, portrait, Min(stored.due_on, decision->today),
+				   false);
+		catch_up(decision, portrait, stored.due_on);
+	}
+	store_days(decision, portrait, decision->today, false);
+	decide_judge(decision, portrait, decision->today, decision->now,
+				 decision->now);
+	store_review(decision,
+				 decide_judge_due(decision, portrait, decision->today), true);
+	return store_judgement(decision, portrait);
 }

@@ -233,19 +233,12 @@ tag_reads_add(TagReads *reads, JsonPath *condition)
 }
 
 /*
- * Triggers of the tables whose conditions are on the member document: tag,
- * and segment.
+ * Triggers.
  */
 
-static bool
-is_tag_table(Relation relation)
-{
-	return strcmp(RelationGetRelationName(relation), "tag") == 0;
-}
-
 /*
- * Refuses a condition that is no predicate, reads what there is not, or could
- * cost too much.
+ * Trigger of tag: refuses a condition that is no predicate, reads what there
+ * is not, or could cost too much.
  */
 Datum
 loyalty_tag_condition_check(PG_FUNCTION_ARGS)
@@ -256,15 +249,12 @@ loyalty_tag_condition_check(PG_FUNCTION_ARGS)
 	Datum		value = SPI_getbinval(tuple, relation->rd_att,
 									  SPI_fnumber(relation->rd_att,
 												  "condition"), &isnull);
-	JsonPath   *condition;
 	Refusal		refusal;
 	const char *problem;
 
 	if (isnull)
 		return PointerGetDatum(tuple);
-	condition = DatumGetJsonPathP(value);
-	problem = is_tag_table(relation) ? condition_check_untagged(condition, &refusal) :
-		condition_check_member(condition, &refusal);
+	problem = condition_check_untagged(DatumGetJsonPathP(value), &refusal);
 	if (problem != NULL)
 		refusal_raise(refusal, psprintf("condition: %s", problem));
 	return PointerGetDatum(tuple);
@@ -276,7 +266,7 @@ loyalty_tag_condition_check(PG_FUNCTION_ARGS)
  * condition, nothing is added.
  */
 #define FORGET_SCANS \
-	"UPDATE loyalty.tag_scan SET definition = '', member_id = 0"
+	"UPDATE loyalty.tag_scan SET definition = '', done_until = 0"
 
 static Statement forget_of_tags = {
 	FORGET_SCANS " WHERE program_id IN (SELECT program_id FROM old_tags)"
@@ -291,7 +281,7 @@ static Statement forget_all = {
 };
 
 /*
- * After UPDATE, DELETE and TRUNCATE.  A restore
+ * Trigger after UPDATE, DELETE and TRUNCATE of tag and segment.  A restore
  * only inserts, so it never fires there; a new condition makes another
  * definition anyway.
  */
@@ -311,8 +301,9 @@ loyalty_tag_forget_scan(PG_FUNCTION_ARGS)
 	{
 		if (SPI_register_trigger_data(trigger) < 0)
 			elog(ERROR, "could not register the transition table");
-		statement_run(is_tag_table(trigger->tg_relation) ?
-					  &forget_of_tags : &forget_of_segments, NULL, false);
+		statement_run(strcmp(RelationGetRelationName(trigger->tg_relation),
+							 "tag") == 0 ? &forget_of_tags :
+					  &forget_of_segments, NULL, false);
 	}
 	SPI_finish();
 	return PointerGetDatum(NULL);

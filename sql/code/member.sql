@@ -31,32 +31,3 @@ SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_member_reopen';
 COMMENT ON FUNCTION loyalty.member_reopen(bigint, text, timestamptz, text, text) IS
 'Closed to active';
-
-
-CREATE OR REPLACE FUNCTION loyalty.tag_add(member_id bigint, tag text)
-RETURNS boolean LANGUAGE sql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-	WITH added AS (
-		INSERT INTO loyalty.member_tag (member_id, tag, program_id, tagged_at)
-		VALUES (tag_add.member_id, tag_add.tag, loyalty.member_require(tag_add.member_id), loyalty.now())
-		ON CONFLICT DO NOTHING
-		RETURNING 1)
-	SELECT EXISTS (SELECT FROM added);
-END;
-COMMENT ON FUNCTION loyalty.tag_add(bigint, text) IS
-'Gives a member a tag; true, unless the member had it';
-
-CREATE OR REPLACE FUNCTION loyalty.tag_remove(member_id bigint, tag text)
-RETURNS boolean LANGUAGE sql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-	SELECT loyalty.member_require(tag_remove.member_id);
-	WITH removed AS (
-		DELETE FROM loyalty.member_tag t
-		WHERE t.member_id = tag_remove.member_id AND t.tag = tag_remove.tag
-		RETURNING 1)
-	SELECT EXISTS (SELECT FROM removed);
-END;
-COMMENT ON FUNCTION loyalty.tag_remove(bigint, text) IS
-'Takes a tag from a member; true, if the member had it';

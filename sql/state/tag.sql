@@ -72,6 +72,6 @@ CREATE TABLE loyalty.tag_scan (
 	program_id  int    NOT NULL PRIMARY KEY,
 	-- a hash of the conditions
 	definition  bytea  NOT NULL,
-	-- all members up to this one are done; NULL: all
-	member_id   bigint
+	-- all members up to this id are done; NULL: all
+	done_until  bigint
 );

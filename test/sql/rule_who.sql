@@ -97,7 +97,7 @@ SELECT is(pg_temp.lots('gus', 'cash'), '1 e', 'expiry: a tier''s is for points, 
 DELETE FROM loyalty.rule WHERE program_id = :shop;
 
 -- Tags
-SELECT is(pg_temp.signature('tag_add'), '(member_id bigint, tag text) -> boolean', 'tag_add(): arguments');
+SELECT is(pg_temp.signature('tag_add'), '(member_id bigint, tag text, source text DEFAULT ''hand''::text, valid_until timestamp with time zone DEFAULT NULL::timestamp with time zone) -> boolean', 'tag_add(): arguments');
 SELECT is(pg_temp.signature('tag_remove'), '(member_id bigint, tag text) -> boolean', 'tag_remove(): arguments');
 SELECT is(loyalty.tag_add(pg_temp.id('ann'), 'vip'), true, 'tag_add: a new tag');
 SELECT is(loyalty.tag_add(pg_temp.id('ann'), 'vip'), false, 'tag_add: had it');
