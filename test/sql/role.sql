@@ -68,6 +68,7 @@ INSERT INTO call (name, roles) VALUES
 	('find', 'admin app pii'), ('identity_canonical', 'admin app pii'),
 	('balance', 'admin app auditor pii reader'), ('statement', 'admin app auditor'), ('now', 'admin app auditor pii reader worker'),
 	('tag_add', 'admin app'), ('tag_remove', 'admin app'),
+	('segment_add', 'admin app'), ('segment_remove', 'admin app'), ('segment_refresh', 'admin app worker'), ('segment_drop', 'admin'), ('segment_members', 'admin auditor pii reader'),
 	('rule_limit', 'admin'), ('budget_set', 'admin'), ('tier_ask', 'admin'), ('benefit_hold', 'admin'), ('campaign_start', 'admin'), ('campaign_pause', 'admin'), ('campaign_end', 'admin'),
 	('segment_add', 'admin app'), ('segment_remove', 'admin app'), ('segment_refresh', 'admin app worker'), ('segment_drop', 'admin'), ('segment_members', 'admin auditor pii reader'),
 	('adjust', 'admin'), ('program_create', 'admin'), ('identity_remove', 'admin'), ('rebuild', 'admin'),
