@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(120);
+SELECT plan(124);
 
 SELECT is(pg_temp.signature('setup_roles'), '(prefix text DEFAULT ''loyalty''::text) -> void', 'setup_roles(): arguments');
 
@@ -68,7 +68,6 @@ INSERT INTO call (name, roles) VALUES
 	('find', 'admin app pii'), ('identity_canonical', 'admin app pii'),
 	('balance', 'admin app auditor pii reader'), ('statement', 'admin app auditor'), ('now', 'admin app auditor pii reader worker'),
 	('tag_add', 'admin app'), ('tag_remove', 'admin app'),
-	('segment_add', 'admin app'), ('segment_remove', 'admin app'), ('segment_refresh', 'admin app worker'), ('segment_drop', 'admin'), ('segment_members', 'admin auditor pii reader'),
 	('rule_limit', 'admin'), ('budget_set', 'admin'), ('tier_ask', 'admin'), ('benefit_hold', 'admin'), ('campaign_start', 'admin'), ('campaign_pause', 'admin'), ('campaign_end', 'admin'),
 	('segment_add', 'admin app'), ('segment_remove', 'admin app'), ('segment_refresh', 'admin app worker'), ('segment_drop', 'admin'), ('segment_members', 'admin auditor pii reader'),
 	('adjust', 'admin'), ('program_create', 'admin'), ('identity_remove', 'admin'), ('rebuild', 'admin'),
@@ -135,6 +134,8 @@ SELECT set_eq(
 		('rule_version', 'owner', 'ra'), ('rule_version', 'admin', 'r'), ('rule_version', 'readers', 'r'),
 		('rule_cap', 'owner', 'raw'), ('rule_cap', 'admin', 'rawd'), ('rule_cap', 'readers', 'r'),
 		('rule_use', 'owner', 'raw'), ('streak', 'owner', 'rad'),
+		('segment', 'owner', 'rwd'), ('segment', 'admin', 'rawd'), ('segment', 'readers', 'r'), ('member_segment', 'owner', 'rad'), ('member_segment', 'pii', 'r'),
+		('segment_history', 'owner', 'ra'), ('segment_history', 'pii', 'r'),
 		('member_tag', 'owner', 'rad'), ('member_tag', 'pii', 'r'),
 		('benefit', 'owner', 'r'), ('benefit', 'admin', 'rawd'), ('benefit', 'readers', 'r'), ('benefit_holder', 'owner', 'raw'), ('benefit_holder', 'admin', 'rawd'), ('benefit_holder', 'readers', 'r'),
 		('price_list', 'owner', 'r'), ('price_list', 'admin', 'rawd'), ('price_list', 'readers', 'r'), ('member_benefit', 'owner', 'rawd'), ('member_benefit', 'readers', 'r'), ('voucher', 'owner', 'raw'), ('voucher', 'readers', 'r'),
