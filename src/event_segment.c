@@ -17,17 +17,27 @@ PG_FUNCTION_INFO_V1(loyalty_segment_remove);
 PG_FUNCTION_INFO_V1(loyalty_segment_drop);
 PG_FUNCTION_INFO_V1(loyalty_segment_require);
 
-static Statement select_segment = {
-	"SELECT condition IS NULL AND source IS NULL, source,"
-	" status = 'active' FROM loyalty.segment"
-	" WHERE program_id = $1 AND name = $2",
-	2, {INT4OID, TEXTOID}
+#define SELECT_SEGMENT \
+	"SELECT condition IS NULL AND source IS NULL, source," \
+	" status = 'active' FROM loyalty.segment" \
+	" WHERE program_id = $1 AND name = $2"
+
+static Statement select_segment = {SELECT_SEGMENT, 2, {INT4OID, TEXTOID}};
+
+/* It must not be deleted while somebody enters. */
+static Statement keep_segment = {
+	SELECT_SEGMENT " FOR KEY SHARE", 2, {INT4OID, TEXTOID}
 };
 
-static Statement select_sources = {
+/* Nobody must enter while it is deleted. */
+static Statement lock_segment = {
+	SELECT_SEGMENT " FOR UPDATE", 2, {INT4OID, TEXTOID}
+};
+
+static Statement keep_sources = {
 	"SELECT name, source FROM loyalty.segment"
 	" WHERE program_id = $1 AND source IS NOT NULL AND status = 'active'"
-	" ORDER BY name COLLATE \"C\"",
+	" ORDER BY name COLLATE \"C\" FOR KEY SHARE",
 	1, {INT4OID}
 };
 
@@ -69,14 +79,14 @@ find_program(text *name)
 
 /* Reads a segment, which is then the last result; LY811 if there is none. */
 static void
-find_segment(int32 program_id, const char *name, bool read_only)
+find_segment(Statement *statement, int32 program_id, const char *name)
 {
 	NullableDatum args[] = {
 		ARG(Int32GetDatum(program_id)),
 		ARG(CStringGetTextDatum(name))
 	};
 
-	if (statement_run(&select_segment, args, read_only) == 0)
+	if (statement_run(statement, args, statement == &select_segment) == 0)
 		refusal_raise(REFUSAL_UNKNOWN_SEGMENT, psprintf("segment=%s", name));
 }
 
@@ -106,7 +116,7 @@ load_source(int32 program_id, char *name, int *n)
 {
 	SegmentRefresh *segment = palloc0(sizeof(SegmentRefresh));
 
-	find_segment(program_id, name, false);
+	find_segment(&keep_segment, program_id, name);
 	segment->name = name;
 	segment->source = statement_text(0, 2);
 	if (segment->source == NULL)
@@ -123,7 +133,7 @@ load_sources(int32 program_id, int *n)
 	NullableDatum args[] = {ARG(Int32GetDatum(program_id))};
 	SegmentRefresh *segments;
 
-	*n = statement_run(&select_sources, args, false);
+	*n = statement_run(&keep_sources, args, false);
 	segments = palloc0(sizeof(SegmentRefresh) * Max(*n, 1));
 	for (int i = 0; i < *n; i++)
 	{
@@ -186,23 +196,31 @@ loyalty_segment_refresh(PG_FUNCTION_ARGS)
  * Lists
  */
 
-/* Locks a member of whom a list may still say something new. */
 static void
-lock_member(int64 member_id, bool entering, Account *account)
+require_member(int64 member_id, AccountLock lock, Account *account)
 {
-	char	   *detail = psprintf("member_id=" INT64_FORMAT, member_id);
+	if (!account_load(member_id, lock, account))
+		refusal_raise(REFUSAL_MEMBER_NOT_FOUND,
+					  psprintf("member_id=" INT64_FORMAT, member_id));
+}
 
-	if (!account_load(member_id, ACCOUNT_LOCK, account))
-		refusal_raise(REFUSAL_MEMBER_NOT_FOUND, detail);
-	if (entering && account->status == STATUS_MERGED)
+/* May the member still enter anything? */
+static void
+check_status(const Account *account)
+{
+	char	   *detail = psprintf("member_id=" INT64_FORMAT,
+								  account->member_id);
+
+	if (account->status == STATUS_MERGED)
 		refusal_raise(REFUSAL_MEMBER_MERGED, detail);
-	if (entering && account->status == STATUS_CLOSED)
+	if (account->status == STATUS_CLOSED)
 		refusal_raise(REFUSAL_MEMBER_CLOSED, detail);
 }
 
 static bool
 set_member(FunctionCallInfo fcinfo, bool in)
 {
+	int64		member_id;
 	Account		account;
 	char	   *segment;
 	bool		changed;
@@ -210,14 +228,18 @@ set_member(FunctionCallInfo fcinfo, bool in)
 	require(fcinfo, 0, "member_id");
 	require(fcinfo, 1, "segment");
 	begin();
+	member_id = PG_GETARG_INT64(0);
 	segment = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	lock_member(PG_GETARG_INT64(0), in, &account);
-	find_segment(account.program_id, segment, false);
+	/* segments before accounts; the programme of a member never changes */
+	require_member(member_id, ACCOUNT_READ, &account);
+	find_segment(&keep_segment, account.program_id, segment);
 	if (!DatumGetBool(statement_notnull(0, 1)))
 		refusal_raise(REFUSAL_SEGMENT_NOT_LIST,
 					  psprintf("segment=%s", segment));
-	changed = store_segment_set(account.program_id, segment,
-								account.member_id, in);
+	require_member(member_id, ACCOUNT_LOCK, &account);
+	if (in)
+		check_status(&account);
+	changed = store_segment_set(account.program_id, segment, member_id, in);
 	SPI_finish();
 	return changed;
 }
@@ -253,7 +275,7 @@ loyalty_segment_drop(PG_FUNCTION_ARGS)
 	begin();
 	program_id = find_program(PG_GETARG_TEXT_PP(0));
 	segment = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	find_segment(program_id, segment, false);
+	find_segment(&lock_segment, program_id, segment);
 	left = store_segment_empty(program_id, segment);
 	args[0] = ARG(Int32GetDatum(program_id));
 	args[1] = ARG(CStringGetTextDatum(segment));
@@ -272,7 +294,8 @@ loyalty_segment_require(PG_FUNCTION_ARGS)
 	require(fcinfo, 1, "segment");
 	begin();
 	program_id = find_program(PG_GETARG_TEXT_PP(0));
-	find_segment(program_id, text_to_cstring(PG_GETARG_TEXT_PP(1)), true);
+	find_segment(&select_segment, program_id,
+				 text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	SPI_finish();
 	PG_RETURN_INT32(program_id);
 }

@@ -63,11 +63,21 @@ typedef struct SimState
 	JournalRow **awarded;
 } SimState;
 
-typedef struct SimTag
+/* A tag that the member had, or a segment he was in, for a while. */
+typedef struct SimHolding
 {
-	char	   *tag;
-	TimestampTz tagged_at;
-} SimTag;
+	char	   *name;
+	int64		from;			/* rows of the journal after this one see it */
+	int64		until;			/* and those before this one */
+	TimestampTz since;
+	TimestampTz ends_at;		/* later events do not see it */
+} SimHolding;
+
+typedef struct SimHoldings
+{
+	int			n;
+	SimHolding *list;			/* by name */
+} SimHoldings;
 
 typedef struct SimMember
 {
@@ -77,8 +87,8 @@ typedef struct SimMember
 	TimestampTz now;			/* of the last call */
 	TimestampTz joined_at;
 	Jsonb	   *profile;
-	int			ntags;
-	SimTag	   *tags;
+	SimHoldings tags;
+	SimHoldings segments;
 	int			ncounts;
 	SimCount   *counts;
 	PastCall   *signup;			/* waits for the purchase of the same call */

@@ -208,30 +208,50 @@ count_awards(const Program *program, SimMember *member, World world,
 	}
 }
 
-/* Tags of that time, if they were kept; else those that were given by then. */
-static void
-load_tags(const SimMember *member, const PastCall *call, Facts *facts)
+/* Names in a field of what conditions saw then; false if it was not kept. */
+static bool
+read_kept(const PastCall *call, const char *field, NameList *names)
 {
 	JsonbValue	buffer;
-	JsonbValue *tags = call->member == NULL ? NULL :
-		getKeyJsonValueFromContainer(&call->member->root, "tags",
-									 strlen("tags"), &buffer);
-	int			n = tags && tags->type == jbvBinary ?
-		JsonContainerSize(tags->val.binary.data) : 0;
+	JsonbValue *kept = call->member == NULL ? NULL :
+		getKeyJsonValueFromContainer(&call->member->root, field,
+									 strlen(field), &buffer);
+	int			n;
 
-	facts->held.tags.names = palloc(sizeof(char *) * Max(Max(n, member->ntags), 1));
+	if (kept == NULL || kept->type != jbvBinary)
+		return false;
+	n = JsonContainerSize(kept->val.binary.data);
+	names->names = palloc(sizeof(char *) * Max(n, 1));
 	for (int i = 0; i < n; i++)
 	{
-		JsonbValue *tag = getIthJsonbValueFromContainer(tags->val.binary.data,
-														i);
+		JsonbValue *name = getIthJsonbValueFromContainer(kept->val.binary.data,
+														 i);
 
-		if (tag->type == jbvString)
-			facts->held.tags.names[facts->held.tags.n++] =
-				pnstrdup(tag->val.string.val, tag->val.string.len);
+		if (name->type == jbvString)
+			names->names[names->n++] = pnstrdup(name->val.string.val,
+												name->val.string.len);
 	}
-	for (int i = 0; i < member->ntags && tags == NULL; i++)
-		if (member->tags[i].tagged_at <= member->now)
-			facts->held.tags.names[facts->held.tags.n++] = member->tags[i].tag;
+	return true;
+}
+
+/* Tags or segments of that time: as they were kept, else by their history. */
+static void
+load_names(const SimMember *member, const SimHoldings *holdings,
+		   const PastCall *call, const char *field, NameList *names)
+{
+	if (read_kept(call, field, names))
+		return;
+	names->names = palloc(sizeof(char *) * Max(holdings->n, 1));
+	for (int i = 0; i < holdings->n; i++)
+	{
+		const SimHolding *holding = &holdings->list[i];
+
+		if (holding->from < call->journal_id &&
+			call->journal_id < holding->until &&
+			holding->since <= member->now &&
+			call->effective_at < holding->ends_at)
+			names->names[names->n++] = holding->name;
+	}
 }
 
 /* The runs of days before this event, which no campaign changes. */
@@ -318,7 +338,9 @@ facts_of(const Simulation *simulation, SimMember *member, World world,
 		store_holdings(member->member_id, program, row->effective_at,
 					   facts->event->needs & (NEEDS_PLANS | NEEDS_GIVEN),
 					   true, &facts->held);
-	load_tags(member, call, facts);
+	load_names(member, &member->tags, call, "tags", &facts->held.tags);
+	load_names(member, &member->segments, call, "segments",
+			   &facts->held.segments);
 	facts->nuses = state->nuses;
 	facts->uses = palloc(sizeof(RuleUse) * Max(state->nuses, 1));
 	memcpy(facts->uses, state->uses, sizeof(RuleUse) * state->nuses);

@@ -2,7 +2,8 @@
  * explain_start.c
  *
  * A member as of before a row of its journal: the account from the ledger,
- * the tier from its history, uses of rules from the awards.
+ * the tier, the tags and the segments from their history, uses of rules from
+ * the awards.
  */
 #include "explain.h"
 
@@ -35,9 +36,42 @@ static Statement select_person = {
 	1, {INT8OID}
 };
 
+/*
+ * From when to when the member had which tags, in rows of the journal, whose
+ * ids are of one sequence with those of the history.  A tag that was over had
+ * ended by date before it was removed.  One without a history has been there
+ * since it was given.
+ */
 static Statement select_tags = {
-	"SELECT tag, tagged_at FROM loyalty.member_tag WHERE member_id = $1"
-	" ORDER BY tag",
+	"SELECT x.tag, x.history_id, x.until, NULL::timestamptz, x.ends_at"
+	" FROM (SELECT h.tag, h.action, h.history_id,"
+	" lead(h.history_id) OVER w AS until,"
+	" CASE WHEN lead(h.history_id) OVER w IS NULL THEN t.valid_until"
+	" WHEN lead(h.action) OVER w = 'removed' AND h.source <> 'rule'"
+	" THEN lead(h.changed_at) OVER w END AS ends_at"
+	" FROM loyalty.tag_history h"
+	" LEFT JOIN loyalty.member_tag t USING (member_id, tag)"
+	" WHERE h.member_id = $1"
+	" WINDOW w AS (PARTITION BY h.tag ORDER BY h.history_id)) x"
+	" WHERE x.action = 'set'"
+	" UNION ALL"
+	" SELECT t.tag, NULL, NULL, t.tagged_at, t.valid_until"
+	" FROM loyalty.member_tag t WHERE t.member_id = $1 AND NOT EXISTS ("
+	"SELECT FROM loyalty.tag_history h"
+	" WHERE h.member_id = t.member_id AND h.tag = t.tag)"
+	" ORDER BY 1",
+	1, {INT8OID}
+};
+
+/* The same for segments. */
+static Statement select_segments = {
+	"SELECT x.segment, x.history_id, x.until, NULL::timestamptz,"
+	" NULL::timestamptz"
+	" FROM (SELECT h.segment, h.action, h.history_id,"
+	" lead(h.history_id) OVER w AS until FROM loyalty.segment_history h"
+	" WHERE h.member_id = $1"
+	" WINDOW w AS (PARTITION BY h.segment ORDER BY h.history_id)) x"
+	" WHERE x.action = 'entered' ORDER BY 1",
 	1, {INT8OID}
 };
 
@@ -93,6 +127,24 @@ load_times(Account *account, const NullableDatum *args)
 }
 
 static void
+load_holdings(Statement *statement, const NullableDatum *args,
+			  SimHoldings *holdings)
+{
+	holdings->n = statement_run(statement, args, true);
+	holdings->list = palloc(sizeof(SimHolding) * Max(holdings->n, 1));
+	for (int i = 0; i < holdings->n; i++)
+	{
+		SimHolding *holding = &holdings->list[i];
+
+		holding->name = statement_text(i, 1);
+		holding->from = statement_int64_or(i, 2, 0);
+		holding->until = statement_int64_or(i, 3, PG_INT64_MAX);
+		holding->since = statement_time_or(i, 4, DT_NOBEGIN);
+		holding->ends_at = statement_time_or(i, 5, DT_NOEND);
+	}
+}
+
+static void
 load_person(SimMember *member, const NullableDatum *args)
 {
 	if (statement_run(&select_person, args, true) == 0)
@@ -100,15 +152,8 @@ load_person(SimMember *member, const NullableDatum *args)
 			 member->member_id);
 	member->joined_at = DatumGetTimestampTz(statement_notnull(0, 1));
 	member->profile = (Jsonb *) statement_varlena(0, 2);
-
-	member->ntags = statement_run(&select_tags, args, true);
-	member->tags = palloc(sizeof(SimTag) * Max(member->ntags, 1));
-	for (int i = 0; i < member->ntags; i++)
-	{
-		member->tags[i].tag = statement_text(i, 1);
-		member->tags[i].tagged_at =
-			DatumGetTimestampTz(statement_notnull(i, 2));
-	}
+	load_holdings(&select_tags, args, &member->tags);
+	load_holdings(&select_segments, args, &member->segments);
 }
 
 static TierAction

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(120);
+SELECT plan(124);
 
 SELECT is(pg_temp.signature('setup_roles'), '(prefix text DEFAULT ''loyalty''::text) -> void', 'setup_roles(): arguments');
 
@@ -135,6 +135,8 @@ SELECT set_eq(
 		('rule_cap', 'owner', 'raw'), ('rule_cap', 'admin', 'rawd'), ('rule_cap', 'readers', 'r'),
 		('rule_use', 'owner', 'raw'), ('streak', 'owner', 'rad'),
 		('member_tag', 'owner', 'rawd'), ('member_tag', 'pii', 'r'), ('tag', 'owner', 'r'), ('tag', 'admin', 'rawd'), ('tag', 'readers', 'r'), ('tag_history', 'owner', 'ra'), ('tag_history', 'pii', 'r'), ('member_day', 'owner', 'rawd'), ('member_day', 'pii', 'r'), ('tag_review', 'owner', 'rawd'), ('tag_scan', 'owner', 'raw'),
+		('segment', 'owner', 'rwd'), ('segment', 'admin', 'rawd'), ('segment', 'readers', 'r'), ('member_segment', 'owner', 'rad'), ('member_segment', 'pii', 'r'),
+		('segment_history', 'owner', 'ra'), ('segment_history', 'pii', 'r'),
 		('benefit', 'owner', 'r'), ('benefit', 'admin', 'rawd'), ('benefit', 'readers', 'r'), ('benefit_holder', 'owner', 'raw'), ('benefit_holder', 'admin', 'rawd'), ('benefit_holder', 'readers', 'r'),
 		('price_list', 'owner', 'r'), ('price_list', 'admin', 'rawd'), ('price_list', 'readers', 'r'), ('member_benefit', 'owner', 'rawd'), ('member_benefit', 'readers', 'r'), ('voucher', 'owner', 'raw'), ('voucher', 'readers', 'r'),
 		('ingest_run', 'owner', 'raw'), ('ingest_run', 'admin', 'rd'),

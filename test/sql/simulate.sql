@@ -35,6 +35,7 @@ BEGIN
 			('gold', 'retention', 'growth', 2400, 'tier_start', NULL)) v (tier, purpose, unit, threshold, window_kind, months)
 	JOIN loyalty.tier t ON t.program_id = id AND t.code = v.tier
 	JOIN loyalty.unit u ON u.program_id = id AND u.code = v.unit;
+	INSERT INTO loyalty.segment (program_id, name) VALUES (id, 'regular');
 	INSERT INTO loyalty.rule_group (program_id, name, combine) VALUES (id, 'grade', 'sum'), (id, 'gifts', 'best');
 	INSERT INTO loyalty.campaign (program_id, name, status, starts_at, ends_at) VALUES
 		(id, 'summer', CASE WHEN live THEN 'live' ELSE 'draft' END,
@@ -64,6 +65,7 @@ BEGIN
 		('{"name": "first", "award": 8, "first_purchases": 3, "unit": "points"}'),
 		('{"name": "for gold", "award": 12, "tiers": "{gold,silver}", "priority": 200}'),
 		('{"name": "sign", "award": 5, "event": "signup"}'),
+		('{"name": "regular", "award": 4, "segments": "{regular}"}'),
 		('{"name": "never", "award": 5, "unit": "idle", "channels": "{moon}"}'),
 		('{"name": "after", "award": 3, "condition": "$.member.counters.points > 1400 && $.member.purchases > 2 && $.event.late_days < 2"}')) v (r);
 	-- shared with a rule that is no campaign's, and of a period that is over for a late event
@@ -129,6 +131,11 @@ BEGIN
 			END IF;
 			-- with a clock that is moved, simulate() takes the time of the last call for the clock: this one tells it
 			PERFORM FROM loyalty.record(member, 'check_in', key => 'i' || day, mode => 'try');
+			CASE pg_temp.dice(seed || 'segment', 8)
+				WHEN 0, 1 THEN PERFORM loyalty.segment_add(member, 'regular');
+				WHEN 2 THEN PERFORM loyalty.segment_remove(member, 'regular');
+				ELSE NULL;
+			END CASE;
 			PERFORM FROM loyalty.purchase(member, amount, 'o' || day, items, key => 'o' || day,
 				-- some are told of days later
 				at => CASE pg_temp.dice(seed || 'late', 12) WHEN 0 THEN at - interval '3 days' WHEN 1 THEN at - interval '40 days' END);
