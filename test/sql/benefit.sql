@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(136);
+SELECT plan(139);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale, expiry) VALUES
@@ -204,6 +204,15 @@ SELECT is(pg_temp.has('bob'), 'free (everyone) 4 of 4 until 2026-03-31, lounge (
 SELECT is(pg_temp.has('ann'), 'free (tier gold) 10 of 10 until 2026-03-31, lounge (everyone) 2 of 2 until 2026-12-31, trial (everyone) 1 of 1', 'quotas: the tier gives more');
 SELECT is(pg_temp.has('bob', '2026-05-02 00:00+08'), 'free (everyone) 4 of 4 until 2026-05-31, lounge (everyone) 2 of 2 until 2026-12-31, trial (everyone) 1 of 1', 'quotas: of a period to come');
 SELECT is((SELECT array_agg(used::text || ' ' || remaining) FROM loyalty.benefits(pg_temp.id('bob'), '2026-02-02 00:00+08') WHERE name = 'free'), '{NULL}', 'quotas: of a period that is over it is not told');
+SELECT FROM pg_temp.benefit('{"name": "pick_up", "kind": "quota", "quantity": 3, "unit": "deliveries"}');
+SELECT FROM loyalty.benefit_hold('Shop', 'pick_up', 'everyone');
+SELECT FROM loyalty.benefit_use(pg_temp.id('bob'), 'free', 'u1', 2);
+SELECT FROM loyalty.benefit_use(pg_temp.id('bob'), 'lounge', 'u1', 2);
+SELECT results_eq($$SELECT name, quantity, used, remaining FROM loyalty.benefits(pg_temp.id('bob')) ORDER BY name$$,
+	$$VALUES ('free', 4::numeric, 2::numeric, 2::numeric), ('lounge', 2, 2, 0), ('pick_up', 3, 2, 1), ('trial', 1, 0, 1)$$, 'quotas: used, by two of one counter');
+SELECT results_eq($$SELECT name, used FROM loyalty.benefits(pg_temp.id('bob'), '2026-04-01 00:00+08') ORDER BY name$$,
+	$$VALUES ('free', 0::numeric), ('lounge', 2), ('pick_up', 0), ('trial', 0)$$, 'quotas: another month begins');
+SELECT is(loyalty.has_benefit(pg_temp.id('bob'), 'lounge'), true, 'quotas: who has used it up is still entitled');
 
 -- When: the time, the day, the birthday, the channel
 DELETE FROM loyalty.benefit_holder;
