@@ -253,21 +253,6 @@ until_of(const Reading *reading, const Entitlement *entitlement)
 			   program_midnight(decision->program, tier_until + 1));
 }
 
-/* What is used of a quota in the period of a date that is not over. */
-static int64
-quota_used(const Reading *reading, const Benefit *benefit, DateADT end)
-{
-	Lot			key = {
-		.unit_id = benefit->unit->unit_id,
-		.expires_on = end,
-		.origin = ORIGIN_EARNED,
-		.vests_on = DATEVAL_NOBEGIN
-	};
-	const Lot  *lot = wallet_find(&reading->account.wallet, &key);
-
-	return lot == NULL ? 0 : lot->amount;
-}
-
 static void
 put_amount(Datum *values, bool *nulls, int column, int64 minor, int scale)
 {
@@ -294,7 +279,8 @@ put_quota(const Reading *reading, const Entitlement *entitlement,
 	}
 	if (end < today)
 		return;
-	used = quota_used(reading, benefit, end);
+	used = decide_quota_used(&reading->decision, benefit->unit,
+							 reading->facts.on);
 	put_amount(values, nulls, BENEFITS_USED, used, 0);
 	put_amount(values, nulls, BENEFITS_REMAINING,
 			   Max(entitlement->quantity - used, 0), 0);

@@ -179,26 +179,19 @@ static Statement select_issued = {
 	1, {INT4OID}
 };
 
-/* What members have of a benefit was given under its name, and is of its kind. */
+/* The journal knows by its name what members were given. */
 static void
-check_fixed(FunctionCallInfo fcinfo, const Row *row)
+check_name(FunctionCallInfo fcinfo, const Row *row)
 {
-	static const char *const fixed[] = {"kind", "name"};
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	Row			before = {trigger->tg_trigtuple, row->tupdesc};
 	NullableDatum args[] = {column_of(row, "benefit_id")};
+	char	   *name = text_of(row, "name");
 
-	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
-		return;
-	for (int i = 0; i < lengthof(fixed); i++)
-	{
-		char	   *after = text_of(row, fixed[i]);
-
-		if (after != NULL && strcmp(text_of(&before, fixed[i]), after) != 0 &&
-			statement_run(&select_issued, args, false) > 0)
-			refusal_raise(REFUSAL_CONFIG_FIXED,
-						  psprintf("column=%s", fixed[i]));
-	}
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) && name != NULL &&
+		strcmp(text_of(&before, "name"), name) != 0 &&
+		statement_run(&select_issued, args, false) > 0)
+		refusal_raise(REFUSAL_CONFIG_FIXED, "column=name");
 }
 
 /* Trigger of benefit. */
@@ -211,7 +204,7 @@ loyalty_benefit_check(PG_FUNCTION_ARGS)
 	int64		minor;
 
 	SPI_connect();
-	check_fixed(fcinfo, &row);
+	check_name(fcinfo, &row);
 	check_percent(&row);
 	(void) check_decimals(&row, "factor", THOUSANDTHS, &minor);
 	check_known(&row, &list_known, "price_list", "price list");

@@ -69,7 +69,7 @@ event_facts_person(Decision *decision, Facts *facts, TimestampTz joined_at,
 									  birthday->val.string.len));
 }
 
-/* The person of one who is. */
+/* The same of one who is. */
 void
 event_facts_member(const Decision *decision, Facts *facts, bool read_only)
 {

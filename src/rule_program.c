@@ -41,7 +41,7 @@ static const char *const config_tables[] = {
 	"program", "program_event", "unit", "collection", "collection_item",
 	"calendar_day", "campaign", "budget", "tier", "tier_threshold",
 	"rule_group", "rule", "rule_cap", "tag", "segment", "plan", "benefit",
-	"benefit_holder", "price_list"
+	"benefit_holder"
 };
 
 static Oid	config_oids[lengthof(config_tables)];

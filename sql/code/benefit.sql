@@ -36,8 +36,6 @@ CREATE OR REPLACE TRIGGER benefit_changed AFTER INSERT OR UPDATE OR DELETE OR TR
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.config_changed();
 CREATE OR REPLACE TRIGGER benefit_holder_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.benefit_holder
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.config_changed();
-CREATE OR REPLACE TRIGGER price_list_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON loyalty.price_list
-	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.config_changed();
 
 CREATE OR REPLACE FUNCTION loyalty.benefit_hold(program text, benefit text, source text,
 	name text DEFAULT '', quantity numeric DEFAULT NULL)

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(136);
+SELECT plan(139);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale, expiry) VALUES
@@ -23,7 +23,7 @@ INSERT INTO loyalty.calendar_day (program_id, calendar, day) VALUES (:shop, 'mem
 SELECT loyalty.program_create('Other', 'CNY', 'Asia/Shanghai', 'empty') AS other \gset
 INSERT INTO loyalty.unit (program_id, code, kind, period) VALUES (:other, 'foreign', 'counter', 'month');
 INSERT INTO loyalty.tier (program_id, code, rank) VALUES (:other, 'platinum', 0);
-CALL pg_temp.enroll('Shop', 'ann', 'bob', 'cat', 'dan', 'eve', 'fay', 'gil');
+CALL pg_temp.enroll('Shop', 'ann', 'bob', 'cat', 'dan', 'fay', 'gil');
 
 -- A benefit of the shop: settings as columns, "unit" by its code.
 CREATE FUNCTION pg_temp.benefit(settings jsonb) RETURNS int LANGUAGE plpgsql AS $$
@@ -148,10 +148,12 @@ SELECT is(loyalty.has_benefit(pg_temp.id('dan'), 'fast'), true, 'tag: its last s
 UPDATE loyalty.member_tag SET valid_until = '2026-03-15 12:00+00' WHERE member_id = pg_temp.id('dan');
 SELECT is(loyalty.has_benefit(pg_temp.id('dan'), 'fast'), false, 'tag: past its end, though the row is there');
 SELECT FROM loyalty.benefit_hold('Shop', 'fast', 'plan', 'plus');
-INSERT INTO loyalty.member_plan (member_id, member_plan_id, program_id, plan_id, starts_on, ends_on, bought_until, price, auto_renew, status, journal_id)
-SELECT pg_temp.id('eve'), n, :shop, plan_id, from_day, until_day, until_day, 1000, false, 'active', 1 FROM (VALUES
-	(1, 'plus', date '2026-02-16', date '2026-03-15'), (2, 'plus', '2026-03-16', '2026-04-15'), (3, 'prime', '2026-04-16', '2027-04-15')) x (n, name, from_day, until_day)
-JOIN loyalty.plan p USING (name);
+SET loyalty.now = '2026-02-16 12:00+08';
+CALL pg_temp.enroll('Shop', 'eve');
+SELECT FROM loyalty.plan_buy(pg_temp.id('eve'), 'plus', 'p1');
+SELECT FROM loyalty.plan_renew(pg_temp.id('eve'), 'p2');
+SELECT FROM loyalty.plan_renew(pg_temp.id('eve'), 'p3', plan => 'prime');
+SET loyalty.now = '2026-03-15 12:00+00';
 SELECT is(pg_temp.has('eve'), 'fast (plan plus)', 'plan: on its last day');
 SELECT is((SELECT until FROM loyalty.benefits(pg_temp.id('eve'))), '2026-04-16 00:00+08', 'plan: until, with the period that follows');
 SELECT is(string_agg(loyalty.has_benefit(pg_temp.id('eve'), 'fast', at)::text, ', ' ORDER BY at), 'false, true, true, true, false', 'plan: first and last moments')
@@ -164,8 +166,7 @@ SELECT is(loyalty.has_benefit(pg_temp.id('fay'), 'fast', '2026-03-20 00:00+08'),
 SELECT FROM loyalty.campaign_pause('Shop', 'Spring sale');
 SELECT is(loyalty.has_benefit(pg_temp.id('fay'), 'fast'), false, 'campaign: not while it is paused');
 DELETE FROM loyalty.benefit_holder;
-INSERT INTO loyalty.member_benefit (member_id, benefit_id, program_id, valid_from, valid_until, reason, journal_id)
-SELECT pg_temp.id('fay'), benefit_id, :shop, '2026-03-15 12:00+00', '2026-03-16 12:00+00', 'test', 1 FROM loyalty.benefit WHERE name = 'fast';
+SELECT FROM loyalty.benefit_give(pg_temp.id('fay'), 'fast', 'test', '2026-03-15 12:00+00', '2026-03-16 12:00+00', key => 'b1');
 SELECT is(pg_temp.has('fay'), 'fast (hand)', 'by hand');
 SELECT is(string_agg(loyalty.has_benefit(pg_temp.id('fay'), 'fast', at)::text, ', ' ORDER BY at), 'false, true, false', 'by hand: first and last moments')
 FROM unnest('{2026-03-15 11:59:59+00,2026-03-16 11:59:59+00,2026-03-16 12:00+00}'::timestamptz[]) at;
@@ -174,7 +175,7 @@ SELECT is(pg_temp.has('fay'), 'fast (everyone)', 'of two, the longer');
 SELECT is((SELECT until FROM loyalty.benefits(pg_temp.id('fay'))), NULL, 'of which no end is known');
 SELECT is(pg_temp.has('gil'), 'fast (everyone)', 'everyone');
 DELETE FROM loyalty.benefit_holder;
-DELETE FROM loyalty.member_benefit;
+SELECT FROM loyalty.benefit_withdraw(pg_temp.id('fay'), 'fast', 'test', key => 'b2');
 
 -- The tier of the date: gold is reached on 15 March (local), held for a month, and not kept
 SELECT FROM loyalty.purchase(pg_temp.id('gil'), 100, 'o1', at => '2026-03-15 12:00+00');
@@ -203,6 +204,15 @@ SELECT is(pg_temp.has('bob'), 'free (everyone) 4 of 4 until 2026-03-31, lounge (
 SELECT is(pg_temp.has('ann'), 'free (tier gold) 10 of 10 until 2026-03-31, lounge (everyone) 2 of 2 until 2026-12-31, trial (everyone) 1 of 1', 'quotas: the tier gives more');
 SELECT is(pg_temp.has('bob', '2026-05-02 00:00+08'), 'free (everyone) 4 of 4 until 2026-05-31, lounge (everyone) 2 of 2 until 2026-12-31, trial (everyone) 1 of 1', 'quotas: of a period to come');
 SELECT is((SELECT array_agg(used::text || ' ' || remaining) FROM loyalty.benefits(pg_temp.id('bob'), '2026-02-02 00:00+08') WHERE name = 'free'), '{NULL}', 'quotas: of a period that is over it is not told');
+SELECT FROM pg_temp.benefit('{"name": "pick_up", "kind": "quota", "quantity": 3, "unit": "deliveries"}');
+SELECT FROM loyalty.benefit_hold('Shop', 'pick_up', 'everyone');
+SELECT FROM loyalty.benefit_use(pg_temp.id('bob'), 'free', 'u1', 2);
+SELECT FROM loyalty.benefit_use(pg_temp.id('bob'), 'lounge', 'u1', 2);
+SELECT results_eq($$SELECT name, quantity, used, remaining FROM loyalty.benefits(pg_temp.id('bob')) ORDER BY name$$,
+	$$VALUES ('free', 4::numeric, 2::numeric, 2::numeric), ('lounge', 2, 2, 0), ('pick_up', 3, 2, 1), ('trial', 1, 0, 1)$$, 'quotas: used, by two of one counter');
+SELECT results_eq($$SELECT name, used FROM loyalty.benefits(pg_temp.id('bob'), '2026-04-01 00:00+08') ORDER BY name$$,
+	$$VALUES ('free', 0::numeric), ('lounge', 2), ('pick_up', 0), ('trial', 0)$$, 'quotas: another month begins');
+SELECT is(loyalty.has_benefit(pg_temp.id('bob'), 'lounge'), true, 'quotas: who has used it up is still entitled');
 
 -- When: the time, the day, the birthday, the channel
 DELETE FROM loyalty.benefit_holder;
@@ -279,7 +289,6 @@ SELECT pg_temp.state() AS before \gset
 SELECT FROM loyalty.benefits(pg_temp.id('gil'), '2027-06-01'), loyalty.has_benefit(pg_temp.id('gil'), 'free', '2027-06-01');
 SELECT is(pg_temp.state(), :'before', 'reading writes nothing');
 
-DELETE FROM loyalty.member_plan;
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();
 ROLLBACK;

@@ -3,7 +3,7 @@
 -- Bad input gets a clear error and nothing is lost: every case is called in
 -- mode 'do', which raises, and, when it is a verb, in mode 'try', which answers;
 -- neither may change a row.
-SELECT plan(742);
+SELECT plan(747);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Cafe', 'GBP', 'Europe/London') AS cafe \gset
@@ -440,7 +440,7 @@ INSERT INTO refusal VALUES
 	('LY140', 'hold_not_found'), ('LY141', 'capture_exceeds_hold'), ('LY142', 'hold_already_captured'),
 	('LY143', 'hold_already_released'), ('LY144', 'hold_expired'), ('LY145', 'hold_timeout_invalid'), ('LY150', 'transfer_to_self'),
 	('LY160', 'reason_required'), ('LY190', 'ledger_immutable'), ('LY402', 'program_inactive'), ('LY403', 'program_not_found'),
-	('LY404', 'unknown_event'), ('LY406', 'unknown_tier'), ('LY501', 'member_not_found'), ('LY502', 'member_closed'), ('LY503', 'member_frozen'),
+	('LY404', 'unknown_event'), ('LY406', 'unknown_tier'), ('LY408', 'unknown_benefit'), ('LY501', 'member_not_found'), ('LY502', 'member_closed'), ('LY503', 'member_frozen'),
 	('LY504', 'member_merged'), ('LY505', 'identifier_malformed'), ('LY506', 'identifier_taken'), ('LY507', 'identifier_not_found'),
 	('LY508', 'status_conflict'), ('LY801', 'rule_invalid'), ('LY808', 'configuration_fixed'),
 	('LY902', 'invariant_violated'), ('LY904', 'version_mismatch');
@@ -455,6 +455,11 @@ INSERT INTO bad_input (description, call, code) VALUES
                            'SELECT program_id, ''share'', unit_id, ''fixed'', 0.5 FROM loyalty.unit WHERE code = ''points''', 'LY801'),
 ('programme: time zone',   'UPDATE loyalty.program SET time_zone = ''Asia/Tokyo'' WHERE name = ''Shop''', 'LY808'),
 ('unit: scale',            'UPDATE loyalty.unit SET scale = 1 WHERE code = ''points''', 'LY808'),
+('benefit: unknown',       $$SELECT (NULL::loyalty.receipt).* FROM loyalty.has_benefit({ann}, 'free')$$, 'LY408'),
+('benefit: closed member, unknown', $$SELECT (NULL::loyalty.receipt).* FROM loyalty.has_benefit({closed}, '')$$, 'LY408'),
+('benefit: no member',     $$SELECT (NULL::loyalty.receipt).* FROM loyalty.benefits(0)$$, 'LY501'),
+('benefit: above 100 %',   'INSERT INTO loyalty.benefit (program_id, name, kind, percent_off) SELECT program_id, ''p'', ''price'', 101 FROM loyalty.program', 'LY801'),
+('benefit: price of no cart', $$SELECT (NULL::loyalty.receipt).* FROM loyalty.benefit_price({ann}, '{}')$$, 'LY006'),
 ('wallet: an unknown unit',           $$SELECT * FROM loyalty.purchase({damaged}, 10, 'n')$$, 'LY902'),
 ('wallet: an unknown unit: try',      $$SELECT * FROM loyalty.purchase({damaged}, 10, 'n', mode => 'try')$$, 'LY902'),
 ('wallet: an unknown unit: dry',      $$SELECT * FROM loyalty.purchase({damaged}, 10, 'n', mode => 'dry')$$, 'LY902'),

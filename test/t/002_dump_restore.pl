@@ -64,6 +64,9 @@ BEGIN
     INSERT INTO loyalty.unit (program_id, code, kind) VALUES (shop, 'more', 'points') RETURNING unit_id INTO unit;
     INSERT INTO loyalty.campaign (program_id, name) VALUES (shop, 'new') RETURNING campaign_id INTO campaign;
     INSERT INTO loyalty.tier (program_id, code, rank) VALUES (shop, 'one', 1);
+    INSERT INTO loyalty.plan (program_id, name, days, price) VALUES (shop, 'trial', 7, 1);
+    INSERT INTO loyalty.benefit (program_id, name, kind) VALUES (shop, 'right', 'flag');
+    PERFORM loyalty.benefit_hold('third', 'right', 'plan', 'trial');
     INSERT INTO loyalty.rule (program_id, event, unit_id, kind, award, campaign_id) VALUES (shop, 'share', unit, 'fixed', 1, campaign);
     UPDATE loyalty.rule SET award = 2 WHERE program_id = shop;
     PERFORM loyalty.budget_set('third', 'more', 10, campaign => 'new');

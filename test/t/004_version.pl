@@ -33,6 +33,7 @@ my $member = $node->safe_psql('shop', 'SELECT min(member_id) FROM loyalty.accoun
 for my $read ("balance($member)", "statement($member)", q{find('shop', 'customer_no', '1')},
     q{member_get('shop', 'customer_no', '1')}, "account_settle($member)", "rebuild($member)",
     "tier_current($member)", "tier_progress($member)", "tier_at($member, loyalty.now())",
+    "benefits($member)", "has_benefit($member, 'express')", qq{benefit_price($member, '[{"sku": "A", "price": 1}]')}, q{benefit_hold('shop', 'express', 'everyone')},
     "explain($member, (SELECT max(journal_id) FROM loyalty.journal WHERE member_id = $member AND kind = 'event'))",
     q{simulate('shop', 'spring')}, "tag_add($member, 'new')", q{campaign_start('shop', 'spring')}, q{budget_set('shop', 'stars', 5)},
     q{rule_limit((SELECT min(rule_id) FROM loyalty.rule), 'day', 10)}, q{ingest_batch('shop', '{}', 'file')}, q{import_batch('shop', '{}', 'file')},

@@ -110,6 +110,34 @@ SELECT loyalty.rule_limit(rule_id, 'year', 60, counter => 'stars_a_year') FROM l
 SELECT loyalty.rule_limit(rule_id, 'lifetime', 3, counts => 'times') FROM loyalty.rule WHERE name = 'review';
 SELECT loyalty.budget_set('shop', 'stars', 900, campaign => 'summer', slots => 3);
 SELECT loyalty.budget_set('shop', 'stars', 100000);
+
+-- a benefit of each kind, held by all that can hold one
+INSERT INTO loyalty.tag (program_id, name, dimension) SELECT program_id, 'regular', 'lifecycle' FROM loyalty.program WHERE name = 'shop';
+INSERT INTO loyalty.segment (program_id, name) SELECT program_id, 'press' FROM loyalty.program WHERE name = 'shop';
+INSERT INTO loyalty.plan (program_id, name, months, price, rank) SELECT program_id, p.name, 12, p.price, p.rank
+    FROM loyalty.program, (VALUES ('plus', 60, 1), ('prime', 120, 2)) p (name, price, rank) WHERE program.name = 'shop';
+INSERT INTO loyalty.price_list (program_id, name, kind, value, price, percent_off)
+    SELECT program_id, 'trade', l.kind, l.value, l.price, l.percent_off
+    FROM loyalty.program, (VALUES ('sku', 'B', 3, NULL), ('collection', 'toys', NULL, 25), ('brand', 'Acme', NULL, 5.5)) l (kind, value, price, percent_off)
+    WHERE name = 'shop';
+INSERT INTO loyalty.unit (program_id, code, kind, period)
+    SELECT program_id, u.code, 'counter', u.period FROM loyalty.program, (VALUES ('deliveries', 'month'), ('visits', 'year')) u (code, period) WHERE name = 'shop';
+INSERT INTO loyalty.benefit (program_id, name, kind, percent_off, price_list, factor, birthday, calendar, channels, valid_days, gap_days, unit_id, quantity)
+    SELECT program_id, b.name, b.kind, b.percent_off, b.price_list, b.factor, b.birthday, b.calendar, b.channels, b.valid_days, b.gap_days,
+        (SELECT unit_id FROM loyalty.unit u WHERE u.program_id = program.program_id AND u.code = b.unit), b.quantity
+    FROM loyalty.program, jsonb_to_recordset('[
+        {"name": "off", "kind": "price", "percent_off": 12.5}, {"name": "trade", "kind": "price", "price_list": "trade"},
+        {"name": "twice", "kind": "multiplier", "factor": 2, "birthday": "month", "channels": "{web}"},
+        {"name": "express", "kind": "flag"}, {"name": "members_day", "kind": "flag", "calendar": "days"},
+        {"name": "delivery", "kind": "quota", "unit": "deliveries", "quantity": 4}, {"name": "lounge", "kind": "quota", "unit": "visits", "quantity": 1},
+        {"name": "late", "kind": "voucher", "valid_days": 60}, {"name": "birthday", "kind": "gift", "birthday": "month", "gap_days": 300},
+        {"name": "stamp", "kind": "every_n", "unit": "orders", "quantity": 10}]')
+        AS b (name text, kind text, percent_off numeric, price_list text, factor numeric, birthday text, calendar text, channels text[], valid_days int, gap_days int, unit text, quantity numeric)
+    WHERE program.name = 'shop';
+SELECT loyalty.benefit_hold('shop', h.benefit, h.source, h.name, h.quantity) FROM (VALUES
+    ('off', 'tier', 'gold', NULL), ('trade', 'tag', 'vip', NULL), ('twice', 'everyone', '', NULL), ('express', 'plan', 'plus', NULL), ('express', 'segment', 'press', NULL),
+    ('members_day', 'stage', 'regular', NULL), ('delivery', 'everyone', '', NULL), ('delivery', 'tier', 'silver', 6), ('lounge', 'plan', 'prime', NULL),
+    ('late', 'campaign', 'spring', NULL), ('birthday', 'everyone', '', NULL), ('stamp', 'everyone', '', NULL)) h (benefit, source, name, quantity);
 CREATE TABLE web_order (no text PRIMARY KEY, customer text, price numeric(12,2), paid_at timestamptz);
 SELECT loyalty.attach('web_order', 'shop', member => 'customer', amount => 'price', ref => 'no', at => 'paid_at', identity => 'customer_no');
 
@@ -189,6 +217,13 @@ SELECT loyalty.tag_add(m(10), 'vip');
 SELECT count(r) FROM unnest('{A,B,A}'::text[]) target, loyalty.record(m(10), 'share', data => jsonb_build_object('target', target, 'store', 'S1')) r;
 SELECT count(r) FROM loyalty.record(m(10), 'review') r;
 SELECT count(r) FROM loyalty.record(m(10), 'check_in') r;
+-- entitled by a plan, by a list and by hand; used, issued and given back
+SELECT count(r) FROM loyalty.plan_buy(m(11), 'plus', 'plan-1', 60) r;
+SELECT count(r) FROM loyalty.benefit_give(m(12), 'lounge', 'a complaint', quantity => 2, key => 'g1') r;
+SELECT count(r) FROM generate_series(1, 3) n, loyalty.benefit_use(m(12), 'delivery', 'd' || n) r;
+SELECT count(r) FROM loyalty.benefit_return(m(12), 'delivery', 'd2') r;
+SELECT count(r) FROM generate_series(1, 2) n, loyalty.benefit_issue(m(12), 'late', 'welcome', key => 'i' || n) r;
+SELECT count(r) FROM loyalty.benefit_use(m(12), 'late', 'night-1') r;
 SELECT count(r) FROM loyalty.member_freeze(m(3), 'card reported stolen') r;
 SELECT count(r) FROM loyalty.member_close(m(4), 'on request') r;
 SQL
@@ -214,6 +249,11 @@ sub shop_verbs
         identity_add => q{loyalty.identity_add(m(1), 'card', '1234')},
         identity_remove => q{loyalty.identity_remove(m(1), 'email', 'c1@example.com')},
         import_member => q{loyalty.import_member('shop', '{"card": "old-9"}', state => '{"tier": "silver", "lots": [{"unit": "points", "amount": 5}]}')},
+        benefit_give => q{loyalty.benefit_give(m(1), 'express', 'test')},
+        benefit_withdraw => q{loyalty.benefit_withdraw(m(12), 'lounge', 'test')},
+        benefit_issue => q{loyalty.benefit_issue(m(12), 'late', 'test', key => 'new')},
+        benefit_use => q{loyalty.benefit_use(m(12), 'delivery', 'new')},
+        benefit_return => q{loyalty.benefit_return(m(12), 'delivery', 'd1')},
         tier_review => q{loyalty.tier_review(m(1))},
         tier_grant => q{loyalty.tier_grant(m(1), 'gold', 'test')},
         member_freeze => q{loyalty.member_freeze(m(1), 'test')},
@@ -236,6 +276,7 @@ sub shop_writes
         q{loyalty.tag_remove(m(1), 'vip')},
         q{loyalty.campaign_pause('shop', 'spring')},
         q{loyalty.budget_set('shop', 'stars', 950, campaign => 'summer')},
+        q{loyalty.benefit_hold('shop', 'express', 'everyone')},
         q{loyalty.rule_limit((SELECT rule_id FROM loyalty.rule WHERE name = 'referral'), 'day', 10)},
         q{loyalty.ingest_batch('shop', ARRAY[('1', m(1), NULL, NULL, 5, 'batch-1', NULL, NULL, NULL, NULL, NULL)]::loyalty.ingest_row[], 'file')},
         q{loyalty.import_batch('shop', ARRAY[('1', '{"card": "old-8"}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::loyalty.import_row[], 'file')},
@@ -262,6 +303,11 @@ sub shop_reads
         q{loyalty.tier_current(m(8))},
         q{loyalty.tier_at(m(8), '2025-11-30')},
         q{loyalty.tier_progress(m(8))},
+        (map { "loyalty.benefits(m($_))" } 1, 4, 8, 11, 12),
+        q{loyalty.benefits(m(2), '2027-03-01')},
+        q{loyalty.has_benefit(m(11), 'express')},
+        q{loyalty.has_benefit(m(2), 'trade', '2025-12-01')},
+        q{loyalty.benefit_price(m(2), '[{"sku": "A", "price": 4.25}, {"sku": "B", "price": 8}, {"sku": "C", "price": 9.99, "brand": "Acme"}]')},
         q{loyalty.explain(m(2), (SELECT max(journal_id) FROM loyalty.journal WHERE member_id = m(2) AND event = 'purchase'))},
         q{loyalty.explain(m(2), (SELECT max(journal_id) FROM loyalty.journal WHERE member_id = m(2) AND event = 'check_in'))},
         q{loyalty.simulate('shop', 'summer', '2025-12-01', '2026-02-01')},
