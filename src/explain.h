@@ -81,6 +81,8 @@ typedef struct SimMember
 	SimTag	   *tags;
 	int			ncounts;
 	SimCount   *counts;
+	int			nperiods;		/* of plans, as they are today */
+	PlanPeriod *periods;
 	PastCall   *signup;			/* waits for the purchase of the same call */
 	SimState	states[NWORLDS];
 } SimMember;
