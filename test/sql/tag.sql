@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(93);
+SELECT plan(96);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 CREATE FUNCTION pg_temp.tags(name text) RETURNS text LANGUAGE sql STABLE AS $$
@@ -42,6 +42,15 @@ SELECT FROM loyalty.purchase(pg_temp.id('ann'), 10, 'a0');
 SELECT is_empty('SELECT FROM loyalty.member_day UNION ALL SELECT FROM loyalty.tag_review', 'without a condition no day is kept');
 SELECT is(pg_temp.refresh(), '0 looked at, 0 changed', 'and nobody is looked at');
 
+CREATE FUNCTION pg_temp.scans() RETURNS bigint LANGUAGE sql VOLATILE AS $$
+	SELECT coalesce(sum(seq_scan + coalesce(idx_scan, 0) + n_tup_ins + n_tup_upd), 0)::bigint FROM pg_stat_xact_user_tables
+	WHERE schemaname = 'loyalty' AND relname IN ('member', 'tag', 'member_tag', 'tag_history', 'member_day', 'tag_review', 'tag_scan', 'segment', 'member_segment', 'segment_history')
+$$;
+SELECT pg_temp.scans() AS before \gset
+SELECT FROM loyalty.purchase(pg_temp.id('ann'), 10, 'a00', '[{"sku": "x", "category": "kids", "price": 10}]');
+SELECT FROM loyalty.refund(pg_temp.id('ann'), 'a00');
+SELECT is(pg_temp.scans() - :before, 0::bigint, 'nor is a table of tags touched by an order and its refund');
+
 -- What is no condition on a member
 SELECT throws_ok(format('INSERT INTO loyalty.tag (program_id, name, condition) VALUES (%s, ''bad'', %L)', :shop, condition), code, NULL, what)
 FROM (VALUES
@@ -81,6 +90,14 @@ SELECT is(pg_temp.tags('ann'), 'none', 'removed by a refund');
 SELECT is(pg_temp.history('ann'), 'set frequent 03-15 12:00, removed frequent 03-15 15:00', 'as of the refund');
 SELECT FROM loyalty.purchase(pg_temp.id('ann'), 20, 'a3');
 SELECT is(pg_temp.tags('ann'), 'frequent', 'and set again');
+-- once each: the person, his tags, segments and due date, the scan, the days; and the day that is added to is looked for and updated
+SELECT pg_temp.scans() AS before \gset
+SELECT FROM loyalty.purchase(pg_temp.id('ann'), 20, 'a4');
+SELECT is(pg_temp.scans() - :before, 8::bigint, 'an order reads and writes no more than it must');
+SELECT FROM loyalty.refund(pg_temp.id('ann'), 'a4');
+SELECT pg_temp.scans() AS before \gset
+SELECT FROM loyalty.hold(pg_temp.id('ann'), 1, ref => 'h1');
+SELECT is(pg_temp.scans() - :before, 0::bigint, 'a hold nothing, where no condition asks for balances');
 
 SELECT FROM loyalty.purchase(pg_temp.id('bob'), 20, 'b1', '[{"sku": "x", "category": "kids", "price": 10}, {"sku": "y", "category": "kids", "price": 15}]');
 SELECT is(pg_temp.tags('bob'), 'none', 'one order for children');
