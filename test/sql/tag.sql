@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(96);
+SELECT plan(97);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 CREATE FUNCTION pg_temp.tags(name text) RETURNS text LANGUAGE sql STABLE AS $$
@@ -65,6 +65,7 @@ FROM (VALUES
 	('$.profile.a.b ? (@ like_regex "(a*)*b") == "x"', 'LY805', 'refused: a pattern that could take long'),
 	('$.purchases.month.times >', '42601', 'refused: no jsonpath')
 ) v (condition, code, what);
+SELECT throws_ok(format('INSERT INTO loyalty.segment (program_id, name, condition) VALUES (%s, ''bad'', %L)', :shop, '$.member.segments[*] == "a"'), 'LY801', NULL, 'refused: segments in a segment');
 SELECT throws_ok(format('INSERT INTO loyalty.tag (program_id, name, dimension) VALUES (%s, ''bad'', ''mood'')', :shop), '23514', NULL, 'refused: a dimension that is not known');
 
 -- By events: both ways, by how much was bought, of what, and when
