@@ -5,7 +5,7 @@
  * changed; and looks whether all have been judged as they ought to be.  It
  * stands here because it reads all that conditions see, activities as well.
  */
-#include "event.h"
+#include "activity.h"
 
 #include "access/htup_details.h"
 #include "funcapi.h"
@@ -79,44 +79,37 @@ static Statement lock_due = {
 	3, {INT4OID, DATEOID, INT4OID}
 };
 
-/* Who tracks an activity notes this first, so that none is counted twice. */
-static Statement lock_reviews = {
-	"INSERT INTO loyalty.tag_review AS r (member_id, program_id, due_on)"
-	" SELECT id, $2, $3 FROM unnest($1) AS w (id) ORDER BY id"
-	" ON CONFLICT (member_id)"
-	" DO UPDATE SET due_on = least(r.due_on, excluded.due_on)",
-	3, {INT8ARRAYOID, INT4OID, DATEOID}
-};
-
-#define ACTIVITY_DAYS \
-	"SELECT a.member_id, (a.at AT TIME ZONE p.time_zone)::date AS day," \
-	" 'activity' AS kind, a.kind AS name, p.program_id," \
-	" count(*)::int AS times FROM unnest($1) AS w (member_id)" \
-	" JOIN loyalty.activity a ON a.member_id = w.member_id" \
-	" JOIN loyalty.program p ON p.program_id = a.program_id" \
-	" WHERE (a.at AT TIME ZONE p.time_zone)::date >= $2" \
-	" GROUP BY a.member_id, day, a.kind, p.program_id"
-
 static Statement delete_activity_days = {
 	"DELETE FROM loyalty.member_day"
 	" WHERE member_id = ANY ($1) AND kind = 'activity'",
 	1, {INT8ARRAYOID}
 };
 
-static Statement insert_activity_days = {
-	"INSERT INTO loyalty.member_day (member_id, day, kind, name, program_id,"
-	" times) " ACTIVITY_DAYS,
-	2, {INT8ARRAYOID, DATEOID}
-};
-
+/*
+ * What differs, of kinds and days whose activities are kept, between what was
+ * counted and what there is.
+ */
 static Statement compare_activity_days = {
-	"SELECT member_id, concat_ws(' ', day, kind, nullif(name, '')), d.times::text,"
-	" f.times::text FROM (" ACTIVITY_DAYS ") f"
-	" FULL JOIN (SELECT * FROM loyalty.member_day"
-	" WHERE member_id = ANY ($1) AND day >= $2 AND kind = 'activity') d"
-	" USING (member_id, day, kind, name)"
-	" WHERE f.times IS DISTINCT FROM d.times ORDER BY 1, 2",
-	2, {INT8ARRAYOID, DATEOID}
+	"SELECT member_id, concat_ws(' ', day, 'activity', name), d.times::text,"
+	" c.times::text"
+	" FROM (SELECT a.member_id, a.kind AS name,"
+	" (a.at AT TIME ZONE p.time_zone)::date AS day, count(*)::int AS times"
+	" FROM loyalty.activity a"
+	" JOIN loyalty.program p ON p.program_id = a.program_id"
+	" JOIN loyalty.activity_kind k ON k.program_id = a.program_id"
+	" AND k.kind = a.kind WHERE a.member_id = ANY ($1)"
+	" AND (a.at AT TIME ZONE p.time_zone)::date"
+	" >= greatest($2, coalesce($3 - k.retain_days, $2))"
+	" GROUP BY 1, 2, 3) c"
+	" FULL JOIN (SELECT y.member_id, y.name, y.day, y.times"
+	" FROM loyalty.member_day y"
+	" JOIN loyalty.activity_kind k ON k.program_id = y.program_id"
+	" AND k.kind = y.name WHERE y.member_id = ANY ($1)"
+	" AND y.kind = 'activity'"
+	" AND y.day >= greatest($2, coalesce($3 - k.retain_days, $2))) d"
+	" USING (member_id, name, day)"
+	" WHERE c.times IS DISTINCT FROM d.times ORDER BY 1, 2",
+	3, {INT8ARRAYOID, DATEOID, DATEOID}
 };
 
 /* Days that no window reaches any more. */
@@ -202,21 +195,15 @@ refresh_members(Refresh *refresh, Datum *ids, int n, bool anew)
 		ARG(array_of_ids(ids, n)),
 		ARG(DateADTGetDatum(decide_days_from(refresh->today)))
 	};
-	NullableDatum due[] = {
-		args[0],
-		ARG(Int32GetDatum(refresh->program->program_id)),
-		ARG(DateADTGetDatum(refresh->today))
-	};
 
 	if (anew)
 	{
-		if (parts & READS_ACTIVITIES)
-			statement_run(&lock_reviews, due, false);
 		if (parts & READS_PURCHASES)
 			store_days_anew(ids, n, refresh->today);
-		statement_run(&delete_activity_days, args, false);
 		if (parts & READS_ACTIVITIES)
-			statement_run(&insert_activity_days, args, false);
+			activity_recount(refresh->program, args[0].value);
+		else
+			statement_run(&delete_activity_days, args, false);
 	}
 	for (int i = 0; i < n; i++)
 		refresh_member(refresh, batch, DatumGetInt64(ids[i]), anew);
@@ -453,7 +440,8 @@ check_days(Check *check, Datum *ids, int n)
 	int			parts = check->program->reads.parts;
 	NullableDatum args[] = {
 		ARG(array_of_ids(ids, n)),
-		ARG(DateADTGetDatum(decide_days_from(check->today)))
+		ARG(DateADTGetDatum(decide_days_from(check->today))),
+		ARG(DateADTGetDatum(check->today))
 	};
 
 	if (parts & READS_PURCHASES)

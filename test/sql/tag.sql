@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(97);
+SELECT plan(103);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 CREATE FUNCTION pg_temp.tags(name text) RETURNS text LANGUAGE sql STABLE AS $$
@@ -254,6 +254,24 @@ SELECT results_eq($$SELECT kind, name, found, expected FROM loyalty.tag_check('S
 	('tag', 'frequent', NULL, 'held'), ('segment', 'town', 'held', NULL), ('due_on', NULL, '2027-12-31', '2027-05-01'),
 	('day', '2027-04-02 purchase', '3 0 3001 0', '3 0 3000 0')$$, 'tag_check: what is not as it ought to be');
 ROLLBACK TO good;
+
+-- By activities, which lock nobody: judged by the next event, or by tag_refresh()
+INSERT INTO loyalty.activity_kind (program_id, kind) VALUES (:shop, 'login'), (:shop, 'search');
+SELECT FROM loyalty.track(pg_temp.id('dan'), 'login', at => '2027-03-20 12:00+00');
+INSERT INTO loyalty.tag (program_id, name, dimension, condition) VALUES (:shop, 'keen', 'behaviour', '$.activities.login.days_30.times >= 3');
+SELECT FROM pg_temp.refresh();
+SELECT is((SELECT string_agg(concat_ws(' ', day, name, times), ', ') FROM loyalty.member_day WHERE kind = 'activity'), '2027-03-20 login 1', 'activities of before are counted');
+SELECT FROM loyalty.track(pg_temp.id('dan'), 'search');
+SELECT FROM generate_series(1, 2) n, loyalty.track(pg_temp.id('dan'), 'login', session => 's' || n);
+SELECT is(pg_temp.due('dan') || ', ' || pg_temp.tags('dan'), '2027-04-02, none', 'activities make a member due');
+SELECT FROM pg_temp.refresh();
+SELECT is(pg_temp.history('dan', 'keen'), 'set keen 04-02 13:00', 'and are judged then');
+SELECT is(pg_temp.due('dan'), '2027-04-19', 'due when the first of them is 30 days old');
+SET loyalty.now = '2027-04-20 12:00+00';
+SELECT FROM loyalty.purchase(pg_temp.id('dan'), 1, 'd11');
+SELECT is(pg_temp.history('dan', 'keen'), 'set keen 04-02 13:00, removed keen 04-19 00:00', 'from which day on there are too few');
+SELECT is_empty('SELECT * FROM loyalty.tag_check(''Shop'')', 'judging all anew would change nothing');
+
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();
 ROLLBACK;
