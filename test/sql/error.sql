@@ -4,12 +4,14 @@
 -- mode 'do', which raises, and, when it is a verb, in mode 'try', which answers;
 -- neither may change a row.
 SELECT plan(782);
+SELECT plan(785);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Cafe', 'GBP', 'Europe/London') AS cafe \gset
 SELECT loyalty.program_create('Idle', 'GBP', 'Europe/London') AS idle \gset
 SELECT loyalty.program_create('Shut', 'GBP', 'Europe/London') AS shut \gset
 SELECT loyalty.program_create('Once', 'GBP', 'Europe/London') AS once \gset
+INSERT INTO loyalty.tag (program_id, name, condition) VALUES (:shop, 'old', '$.member.age_days > 99999 && $.purchases.year.times > 5');
 UPDATE loyalty.program SET closed_until = '2026-03-01 00:00+00' WHERE name = 'Shut';
 UPDATE loyalty.program SET ref_scope = 'program' WHERE name = 'Once';
 CALL pg_temp.enroll('Shop', 'ann', 'bob', 'frozen', 'closed', 'merged', 'damaged', 'stray');
@@ -463,6 +465,7 @@ INSERT INTO refusal VALUES
 	('LY420', 'plan_held'), ('LY421', 'plan_not_held'), ('LY422', 'plan_not_higher'), ('LY430', 'unknown_activity'), ('LY431', 'visitor_joined'), ('LY501', 'member_not_found'), ('LY502', 'member_closed'), ('LY503', 'member_frozen'),
 	('LY504', 'member_merged'), ('LY505', 'identifier_malformed'), ('LY506', 'identifier_taken'), ('LY507', 'identifier_not_found'),
 	('LY508', 'status_conflict'), ('LY801', 'rule_invalid'), ('LY808', 'configuration_fixed'),
+	('LY805', 'rule_too_costly'), ('LY809', 'tag_by_rule'),
 	('LY902', 'invariant_violated'), ('LY904', 'version_mismatch');
 
 -- Raised by triggers, not by calls; or by calls in every mode, because damage is no answer
@@ -476,6 +479,11 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('programme: time zone',   'UPDATE loyalty.program SET time_zone = ''Asia/Tokyo'' WHERE name = ''Shop''', 'LY808'),
 ('plan: half a penny',       'UPDATE loyalty.plan SET price = 0.005', 'LY103'),
 ('unit: scale',            'UPDATE loyalty.unit SET scale = 1 WHERE code = ''points''', 'LY808'),
+('tag: by its condition',  $$SELECT (NULL::loyalty.receipt).* FROM loyalty.tag_add({ann}, 'old')$$, 'LY809'),
+('tag: by its condition, taken', $$SELECT (NULL::loyalty.receipt).* FROM loyalty.tag_remove({ann}, 'old')$$, 'LY809'),
+('tag: ended',             $$SELECT (NULL::loyalty.receipt).* FROM loyalty.tag_add({ann}, 'vip', valid_until => '2020-01-01')$$, 'LY110'),
+('tag: no condition',      'INSERT INTO loyalty.tag (program_id, name, condition) SELECT program_id, ''p'', ''$.items[*].sku'' FROM loyalty.program', 'LY801'),
+('tag: costly condition',  'INSERT INTO loyalty.tag (program_id, name, condition) SELECT program_id, ''p'', ''exists($.**)'' FROM loyalty.program', 'LY805'),
 ('benefit: unknown',       $$SELECT (NULL::loyalty.receipt).* FROM loyalty.has_benefit({ann}, 'free')$$, 'LY408'),
 ('benefit: closed member, unknown', $$SELECT (NULL::loyalty.receipt).* FROM loyalty.has_benefit({closed}, '')$$, 'LY408'),
 ('benefit: no member',     $$SELECT (NULL::loyalty.receipt).* FROM loyalty.benefits(0)$$, 'LY501'),
