@@ -222,7 +222,7 @@ segment_source_check(const char *source, bool missing_ok)
 	relation_close(relation, NoLock);
 }
 
-/* What is to be read, and what was; the last two outlive the reading. */
+/* What is to be read, and what was. */
 typedef struct Reading
 {
 	const char *source;
