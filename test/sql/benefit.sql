@@ -137,7 +137,7 @@ SELECT is(pg_temp.has('bob'), 'fast (stage newcomer)', 'stage');
 SELECT FROM loyalty.tag_remove(pg_temp.id('bob'), 'newcomer');
 SELECT is(pg_temp.has('bob'), 'nothing', 'stage: over');
 SELECT FROM loyalty.benefit_hold('Shop', 'fast', 'segment', 'best');
-INSERT INTO loyalty.member_segment (member_id, segment, program_id, entered_at) VALUES (pg_temp.id('cat'), 'best', :shop, loyalty.now());
+SELECT FROM loyalty.segment_add(pg_temp.id('cat'), 'best');
 SELECT is(pg_temp.has('cat'), 'fast (segment best)', 'segment');
 SELECT is(loyalty.has_benefit(pg_temp.id('cat'), 'fast'), true, 'segment: has it');
 SELECT FROM loyalty.benefit_hold('Shop', 'fast', 'tag', 'vip');

@@ -5,6 +5,7 @@
 -- neither may change a row.
 SELECT plan(782);
 SELECT plan(785);
+SELECT plan(784);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Cafe', 'GBP', 'Europe/London') AS cafe \gset
@@ -44,6 +45,7 @@ SELECT FROM loyalty.member_freeze(pg_temp.id('frozen'), 'lost card');
 SELECT FROM loyalty.member_close(pg_temp.id('closed'), 'left');
 UPDATE loyalty.account SET status = 'merged' WHERE member_id = pg_temp.id('merged');
 UPDATE loyalty.program SET status = 'inactive' WHERE name = 'Idle';
+INSERT INTO loyalty.segment (program_id, name, condition, status) VALUES (:shop, 'judged', '$.member.purchases > 9', 'inactive');
 -- a wallet with a unit that does not exist, and one with a unit of another programme
 SELECT FROM unnest('{damaged,stray}'::text[]) name, loyalty.purchase(pg_temp.id(name), 50, 'o1');
 CREATE TEMP TABLE undamaged AS SELECT member_id, wallet FROM loyalty.account WHERE member_id IN (pg_temp.id('damaged'), pg_temp.id('stray'));
@@ -233,6 +235,11 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('expires_on: year 10000',         $$adjust({ann}, 10, 'points', 'why', expires_on => '10000-01-01', ref => 'n')$$, 'LY107'),
 ('vests_on: infinity',             $$adjust({ann}, 10, 'points', 'why', vests_on => 'infinity', ref => 'n')$$, 'LY107'),
 ('vests_on: -infinity',            $$adjust({ann}, 10, 'points', 'why', vests_on => '-infinity', ref => 'n')$$, 'LY107'),
+-- segments
+('segment: misspelt',              $$SELECT loyalty.segment_add({ann}, 'juged')$$, 'LY811'),
+('segment: of another programme',  $$SELECT loyalty.segment_remove({zoe}, 'judged')$$, 'LY811'),
+('segment: not a list',            $$SELECT loyalty.segment_add({ann}, 'judged')$$, 'LY812'),
+('segment: without a source',      $$SELECT loyalty.segment_refresh('Shop', 'judged')$$, 'LY810'),
 -- spending
 ('redeem: more than available',    $$redeem({ann}, 100000, ref => 'n')$$, 'LY120'),
 ('hold: more than available',      $$hold({ann}, 100000, ref => 'n')$$, 'LY120'),
@@ -466,6 +473,7 @@ INSERT INTO refusal VALUES
 	('LY504', 'member_merged'), ('LY505', 'identifier_malformed'), ('LY506', 'identifier_taken'), ('LY507', 'identifier_not_found'),
 	('LY508', 'status_conflict'), ('LY801', 'rule_invalid'), ('LY808', 'configuration_fixed'),
 	('LY805', 'rule_too_costly'), ('LY809', 'tag_by_rule'),
+	('LY810', 'source_invalid'), ('LY811', 'unknown_segment'), ('LY812', 'segment_not_a_list'),
 	('LY902', 'invariant_violated'), ('LY904', 'version_mismatch');
 
 -- Raised by triggers, not by calls; or by calls in every mode, because damage is no answer
