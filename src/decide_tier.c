@@ -502,25 +502,6 @@ fall_back(Decision *decision, JournalRow *row, const TierJudgement *judgement,
 	decision->account->tier_promoted = reached;
 }
 
-/*
- * Takes a promotion back that an order had brought about and a refund takes
- * away.
- */
-void
-decide_tier_refund(Decision *decision, JournalRow *row)
-{
-	const Account *account = decision->account;
-	DateADT		today = decision->today;
-	TierJudgement judgement;
-
-	if (decision->program->tier_refund != TIER_REFUND_IMMEDIATE ||
-		!account->tier_promoted || account->tier_locked_until >= today ||
-		still_reached(decision, decide_tier(decision), &judgement))
-		return;
-	fall_back(decision, row, &judgement, decision->earlier_tier_id,
-			  decision->earlier_tier_until, today, today);
-}
-
 static const Tier *
 tier_of_period(const Decision *decision, const PlanPeriod *period)
 {
@@ -598,6 +579,26 @@ join_plan_tier(Decision *decision, JournalRow *row, DateADT on)
 		return false;
 	begin_period(decision, row, TIER_GRANTED, tier, on, until);
 	return true;
+}
+
+/*
+ * Takes a promotion back that an order had brought about and a refund takes
+ * away.
+ */
+void
+decide_tier_refund(Decision *decision, JournalRow *row)
+{
+	const Account *account = decision->account;
+	DateADT		today = decision->today;
+	TierJudgement judgement;
+
+	if (decision->program->tier_refund != TIER_REFUND_IMMEDIATE ||
+		!account->tier_promoted || account->tier_locked_until >= today ||
+		still_reached(decision, decide_tier(decision), &judgement))
+		return;
+	fall_back(decision, row, &judgement, decision->earlier_tier_id,
+			  decision->earlier_tier_until, today, today);
+	(void) join_plan_tier(decision, row, today);
 }
 
 /* Does the tier end because the plan that gave it does? */

@@ -106,8 +106,8 @@ SELECT is(pg_temp.refund('guy', 'o1'), 'gold -> silver', 'the order given back: 
 SELECT is(pg_temp.tier('guy'), 'silver until 2027-03-14', 'which the plan still gives');
 SELECT is(pg_temp.buy('hal', 3000, 'o1'), 'base -> gold', 'promoted by an order');
 SELECT is(pg_temp.plan('buy', 'hal', 'plus', 'p1'), 'gold -> gold', 'a plan of a lower tier');
-SELECT is(pg_temp.refund('hal', 'o1'), 'gold -> base', 'the order given back');
-SELECT is(pg_temp.tier('hal'), 'silver until 2027-03-14', 'the plan steps in');
+SELECT is(pg_temp.refund('hal', 'o1'), 'gold -> silver', 'the order given back: the plan steps in');
+SELECT is(pg_temp.tier('hal'), 'silver until 2027-03-14', 'until it ends');
 SELECT is(pg_temp.tiers('hal'), 'joined base, promoted gold 3000/3000 spend, revoked base 0/3000 spend, granted silver', 'by the same call');
 SELECT FROM loyalty.tier_grant(pg_temp.id('hal'), 'base', 'a test');
 SELECT is(pg_temp.tier('hal'), 'silver until 2027-03-14', 'not by hand either, while it runs');
