@@ -239,7 +239,8 @@ INSERT INTO loyalty.plan (program_id, name, months, price, rank, tier)
     SELECT program_id, p.name, 12, p.price, p.rank, p.tier
     FROM loyalty.program, (VALUES ('pro', 300, 3, 'gold')) p (name, price, rank, tier) WHERE program.name = 'shop';
     SELECT program_id, 'pro', 12, 300, 3, 'gold' FROM loyalty.program WHERE program.name = 'shop';
-SELECT count(r) FROM unnest('{1,6,7}'::int[]) no, loyalty.plan_buy(m(no), 'plus', 'pay-1', auto_renew => true) r;
+    FROM loyalty.program, (VALUES ('club', 99.90, 2, NULL), ('pro', 300, 3, 'gold')) p (name, price, rank, tier) WHERE program.name = 'shop';
+SELECT count(r) FROM unnest('{1,6,7}'::int[]) no, loyalty.plan_buy(m(no), 'club', 'pay-1', auto_renew => true) r;
 SELECT count(r) FROM loyalty.plan_upgrade(m(6), 'pro', 'pay-2') r;
 SELECT count(r) FROM loyalty.plan_renew(m(7), 'pay-2') r;
 SELECT count(r) FROM loyalty.plan_refund(m(7), 'pay-2') r;
@@ -281,7 +282,7 @@ sub shop_verbs
         benefit_return => q{loyalty.benefit_return(m(12), 'delivery', 'd1')},
         tier_review => q{loyalty.tier_review(m(1))},
         tier_grant => q{loyalty.tier_grant(m(1), 'gold', 'test')},
-        plan_buy => q{loyalty.plan_buy(m(2), 'plus', 'new')},
+        plan_buy => q{loyalty.plan_buy(m(2), 'club', 'new')},
         plan_renew => q{loyalty.plan_renew(m(1), 'new')},
         plan_upgrade => q{loyalty.plan_upgrade(m(1), 'pro', 'new')},
         plan_cancel => q{loyalty.plan_cancel(m(1))},
