@@ -136,7 +136,7 @@ event_benefit_entitled(Call *call, const Benefit *benefit,
 	Holdings	held;
 
 	store_holdings(call->member_id, decision->program, call->now,
-				   NEEDS_BENEFITS, false, &held);
+				   program_benefit_needs(benefit), false, &held);
 	return decide_entitled(decision->program, benefit, decide_tier(decision),
 						   &held, call->now, entitlement) ||
 		call_refuse(call, REFUSAL_NOT_ENTITLED, "benefit=%s", benefit->name);
