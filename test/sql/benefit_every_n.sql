@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(45);
+SELECT plan(49);
 
 -- A hotel where every tenth night is free, and a bar with a card of five stamps.
 SELECT loyalty.program_create('Hotel', 'EUR', 'Europe/Berlin') AS hotel \gset
@@ -97,6 +97,15 @@ UPDATE loyalty.benefit SET status = 'active' WHERE benefit_id = :free_night;
 UPDATE loyalty.benefit_holder SET source = 'everyone', name = '' WHERE benefit_id = :free_night;
 SELECT is((SELECT jsonb_array_length(messages) FROM loyalty.adjust(pg_temp.id('fay'), 20000, 'nights', 'a whole house', key => 'a1')), 1000, 'a thousand at once');
 SELECT is((SELECT jsonb_array_length(messages) FROM loyalty.adjust(pg_temp.id('fay'), 1, 'nights', 'and one', key => 'a2')), 1000, 'the rest next time');
+
+-- In one batch as one by one: 4, 8, 12 (one), 32 (two more) nights, and a sale of a new member.
+SELECT is((SELECT done::int FROM loyalty.ingest_batch('Hotel', ARRAY(SELECT ROW(n, pg_temp.id('gil'), NULL, NULL, 100 * n, 'b' || place,
+	jsonb_build_array(jsonb_build_object('sku', 'room', 'qty', n, 'price', 100)), NULL, NULL, NULL, NULL)::loyalty.ingest_row
+	FROM unnest('{4,4,4,20}'::int[]) WITH ORDINALITY x (n, place) ORDER BY place), 'test')), 4, 'a batch');
+SELECT is(pg_temp.vouchers('gil', 'free_night'), 'issued until 2027-03-14, issued until 2027-03-14, issued until 2027-03-14', 'thirty-two nights');
+SELECT is((SELECT string_agg(j.ref, ' ' ORDER BY v.voucher_id) FROM loyalty.voucher v JOIN loyalty.journal j ON j.member_id = v.member_id AND j.journal_id = v.issued_journal_id
+	WHERE v.member_id = pg_temp.id('gil')), 'b3 b4 b4', 'each by the stay that reached it');
+SELECT is((SELECT pg_temp.news(r) FROM loyalty.sale('Hotel', '{"customer_no": "new"}', 1000, 'n1', '[{"sku": "room", "qty": 10, "price": 100}]') r), 'voucher_issued, until 2027-03-14', 'who joins with ten nights');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();
