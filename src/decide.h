@@ -176,11 +176,14 @@ typedef struct Decision
 	/* loaded or made, none void: of a benefit in the order of use, new ones last */
 	int			nvouchers;
 	Voucher    *vouchers;
-	/* before the last promotion or plan, for a refund; 0: none */
+	/* before the last promotion, for a refund; 0: none */
 	int32		earlier_tier_id;
 	DateADT		earlier_tier_until;
 	int			nperiods;		/* of plans, ascending, if they matter */
 	PlanPeriod *periods;
+	/* the last tier that no plan has given, if there are periods; 0: none */
+	int32		own_tier_id;
+	DateADT		own_tier_until;
 	int			nawards;		/* events judged, in the order of their rows */
 	Awards		awards[DECISION_MAX_EVENTS];
 } Decision;

@@ -12,8 +12,8 @@
  * added to the period's: the window gets longer, it does not move.
  *
  * A plan may give a tier: while one of its periods runs, the tier is not
- * lower.  It is granted when that is found out, which is on the first day of
- * the period, or on the day on which a higher one is lost.
+ * lower.  It is granted on the first day of the period, or on the day on which
+ * a higher one is lost, and ends with the period.
  */
 #include "decide.h"
 
@@ -472,52 +472,34 @@ qualified_below(const Decision *decision, const Tier *tier, DateADT on,
 }
 
 /*
- * Down to what is reached today, or to the tier that was held before, as long
- * as that would still be held.
+ * Down to what was reached by `counted`, or to an earlier tier (0: none), as
+ * long as that would still be held.
  */
 static void
-fall_back(Decision *decision, JournalRow *row, const Tier *tier,
-		  const TierJudgement *judgement)
+fall_back(Decision *decision, JournalRow *row, const TierJudgement *judgement,
+		  int32 earlier_tier_id, DateADT earlier_until, DateADT counted,
+		  DateADT on)
 {
-	DateADT		today = decision->today;
-	const Tier *target = qualified_below(decision, tier, today, today);
+	const Tier *tier = decide_tier(decision);
+	const Tier *target = qualified_below(decision, tier, counted, counted);
 	const Tier *earlier;
 	DateADT		until;
 	bool		reached;
 
-	until = target == NULL ? DATEVAL_NOEND : period_until(target, today);
+	until = target == NULL ? DATEVAL_NOEND : period_until(target, on);
 	reached = target != NULL && can_be_reached(target);
-	earlier = decision->earlier_tier_id == 0 ? NULL :
-		program_tier_by_id(decision->program, decision->earlier_tier_id);
-	if (earlier != NULL && earlier->rank < tier->rank &&
-		decision->earlier_tier_until >= today &&
+	earlier = earlier_tier_id == 0 ? NULL :
+		program_tier_by_id(decision->program, earlier_tier_id);
+	if (earlier != NULL && earlier->rank < tier->rank && earlier_until >= on &&
 		(target == NULL || earlier->rank >= target->rank))
 	{
 		reached = reached && earlier == target;
 		target = earlier;
-		until = decision->earlier_tier_until;
+		until = earlier_until;
 	}
-	note_judgement(begin_period(decision, row, TIER_REVOKED, target, today,
+	note_judgement(begin_period(decision, row, TIER_REVOKED, target, on,
 								until), judgement);
 	decision->account->tier_promoted = reached;
-}
-
-/*
- * Takes a promotion back that an order had brought about and a refund takes
- * away.
- */
-void
-decide_tier_refund(Decision *decision, JournalRow *row)
-{
-	const Account *account = decision->account;
-	const Tier *tier = decide_tier(decision);
-	TierJudgement judgement;
-
-	if (decision->program->tier_refund == TIER_REFUND_IMMEDIATE &&
-		account->tier_promoted &&
-		account->tier_locked_until < decision->today &&
-		!still_reached(decision, tier, &judgement))
-		fall_back(decision, row, tier, &judgement);
 }
 
 static const Tier *
@@ -581,13 +563,6 @@ plan_tier_due(const Decision *decision)
 	return DATEVAL_NOEND;
 }
 
-static void
-give_plan_tier(Decision *decision, JournalRow *row, const Tier *tier,
-			   DateADT on, DateADT until)
-{
-	begin_period(decision, row, TIER_GRANTED, tier, on, until);
-}
-
 /*
  * Gives the tier of the plan that runs on a date, if it is higher than the
  * one that is held, or is this one and that ends.
@@ -602,8 +577,70 @@ join_plan_tier(Decision *decision, JournalRow *row, DateADT on)
 	if (!is_above(tier, current) &&
 		(tier == NULL || tier != current || on <= decide_tier_until(decision)))
 		return false;
-	give_plan_tier(decision, row, tier, on, until);
+	begin_period(decision, row, TIER_GRANTED, tier, on, until);
 	return true;
+}
+
+/*
+ * Takes a promotion back that an order had brought about and a refund takes
+ * away.
+ */
+void
+decide_tier_refund(Decision *decision, JournalRow *row)
+{
+	const Account *account = decision->account;
+	DateADT		today = decision->today;
+	TierJudgement judgement;
+
+	if (decision->program->tier_refund != TIER_REFUND_IMMEDIATE ||
+		!account->tier_promoted || account->tier_locked_until >= today ||
+		still_reached(decision, decide_tier(decision), &judgement))
+		return;
+	fall_back(decision, row, &judgement, decision->earlier_tier_id,
+			  decision->earlier_tier_until, today, today);
+	(void) join_plan_tier(decision, row, today);
+}
+
+/* Does the tier end because the plan that gave it does? */
+static bool
+ends_with_plan(const Decision *decision)
+{
+	const Account *account = decision->account;
+
+	for (int i = 0; i < decision->nperiods; i++)
+		if (decision->periods[i].tier_id == account->tier_id &&
+			decision->periods[i].ends_on == account->tier_until)
+			return !account->tier_promoted &&
+				account->tier_state != TIER_GRACE;
+	return false;
+}
+
+/*
+ * What a plan gave is over: back to what the member has by himself.  judgement
+ * tells that this is not the same.
+ */
+static void
+lose_plan_tier(Decision *decision, JournalRow *row,
+			   const TierJudgement *judgement, DateADT on)
+{
+	int32		own_tier_id = decision->own_tier_id;
+	DateADT		own_until = decision->own_tier_until;
+
+	/* what this call has settled is not in the history yet */
+	for (int i = 0; i < decision->nrows; i++)
+		for (int j = 0; j < decision->rows[i]->nchanges; j++)
+		{
+			const TierChange *change = &decision->rows[i]->changes[j];
+
+			if (change->action == TIER_WARN ||
+				change->action == TIER_GRACE_BEGINS ||
+				change->action == TIER_GRANTED)
+				continue;
+			own_tier_id = change->tier_after;
+			own_until = change->tier_until;
+		}
+	fall_back(decision, row, judgement, own_tier_id, own_until,
+			  judgement->until, on);
 }
 
 /*
@@ -617,25 +654,24 @@ decide_tier_plan(Decision *decision, JournalRow *row, bool by_plan)
 	const Tier *current = decide_tier(decision);
 	DateADT		until;
 	const Tier *tier = plan_tier(decision, today, &until);
-	TierJudgement judgement = {false};
 
 	if (by_plan && (tier == NULL || is_above(current, tier)))
 	{
-		if (can_be_reached(current))
-			judgement = judge_entry(decision, current, today);
+		TierJudgement judgement = judge_entry(decision, current, today);
+
 		if (judgement.met)
 			note_judgement(begin_period(decision, row, TIER_PROLONGED,
 										current, today,
 										period_until(current, today)),
 						   &judgement);
 		else
-			fall_back(decision, row, current, &judgement);
+			lose_plan_tier(decision, row, &judgement, today);
 		current = decide_tier(decision);
 		by_plan = false;
 	}
 	if (is_above(tier, current) ||
 		(by_plan && until != decide_tier_until(decision)))
-		give_plan_tier(decision, row, tier, today, until);
+		begin_period(decision, row, TIER_GRANTED, tier, today, until);
 }
 
 /*
@@ -740,6 +776,8 @@ decide_tier_review(Decision *decision, JournalRow *row, DateADT on)
 	judgement = decide_tier_retention(decision);
 	if (on <= decide_tier_until(decision))
 		note_state(decision, row, TIER_WARN, TIER_WARNED, &judgement);
+	else if (!judgement.met && ends_with_plan(decision))
+		lose_plan_tier(decision, row, &judgement, on);
 	else if (judgement.met || tier->demotion == DEMOTE_NEVER)
 		prolong(decision, row, tier, &judgement, on);
 	else if (tier->grace_days > 0 &&

@@ -161,68 +161,26 @@ static Statement select_giver = {
 	1, {INT8OID}
 };
 
-/* The tier that the member had by himself, or by hand, last. */
-static Statement select_earlier = {
-	"SELECT h.tier_after, h.tier_until FROM loyalty.tier_history h"
-	" JOIN loyalty.journal j USING (member_id, journal_id)"
-	" WHERE h.member_id = $1 AND h.action NOT IN ('warned', 'grace')"
-	" AND (h.action <> 'granted' OR j.kind IN ('tier_grant', 'import'))"
-	" ORDER BY h.journal_id DESC, h.line DESC LIMIT 1",
-	1, {INT8OID}
-};
-
 /*
- * The last change that this call has settled, and is not stored yet: by a
- * plan, or not.  None of them but a plan's is a grant.
+ * Was the tier that is held given by a plan?  Of changes that this call has
+ * settled nothing is stored yet; none of them but a plan's is a grant.
  */
-static const TierChange *
-settled_change(const Decision *decision, bool by_plan)
-{
-	for (int i = decision->nrows - 1; i >= 0; i--)
-		for (int j = decision->rows[i]->nchanges - 1; j >= 0; j--)
-		{
-			const TierChange *change = &decision->rows[i]->changes[j];
-
-			if (change->action != TIER_WARN &&
-				change->action != TIER_GRACE_BEGINS &&
-				(by_plan || change->action != TIER_GRANTED))
-				return change;
-		}
-	return NULL;
-}
-
-/* Was the tier that is held given by a plan? */
 static bool
 is_by_plan(const Call *call)
 {
-	const TierChange *change = settled_change(&call->decision, true);
+	const Decision *decision = &call->decision;
 	NullableDatum args[] = {ARG(Int64GetDatum(call->member_id))};
 
-	if (change != NULL)
-		return change->action == TIER_GRANTED;
+	for (int i = decision->nrows - 1; i >= 0; i--)
+		for (int j = decision->rows[i]->nchanges - 1; j >= 0; j--)
+		{
+			TierAction	action = decision->rows[i]->changes[j].action;
+
+			if (action != TIER_WARN && action != TIER_GRACE_BEGINS)
+				return action == TIER_GRANTED;
+		}
 	return statement_run(&select_giver, args, false) > 0 &&
 		DatumGetBool(statement_notnull(0, 1));
-}
-
-/* What the member falls back to when the plan is given back. */
-static void
-load_earlier_tier(Call *call)
-{
-	Decision   *decision = &call->decision;
-	const TierChange *change = settled_change(decision, false);
-	NullableDatum args[] = {ARG(Int64GetDatum(call->member_id))};
-
-	if (change != NULL)
-	{
-		decision->earlier_tier_id = change->tier_after;
-		decision->earlier_tier_until = change->tier_until;
-	}
-	else if (statement_run(&select_earlier, args, false) > 0)
-	{
-		decision->earlier_tier_id = statement_int32_or(0, 1, 0);
-		decision->earlier_tier_until = statement_date_or(0, 2,
-														 DATEVAL_NOEND);
-	}
 }
 
 /* Each payment has a reference, by which it is given back. */
@@ -246,8 +204,7 @@ load(PlanCall *plans)
 	plans->all = plan_bought(call->member_id, &plans->n);
 	if (call->decision.program->nplans > 0 && call->account.tier_id != 0)
 		plans->by_plan = is_by_plan(call);
-	if (plans->by_plan)
-		load_earlier_tier(call);
+	store_load_own_tier(&call->decision, false);
 	return true;
 }
 

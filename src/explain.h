@@ -91,6 +91,8 @@ typedef struct SimMember
 	SimHoldings segments;
 	int			ncounts;
 	SimCount   *counts;
+	int			nperiods;		/* of plans, as they are today */
+	PlanPeriod *periods;
 	PastCall   *signup;			/* waits for the purchase of the same call */
 	SimState	states[NWORLDS];
 } SimMember;

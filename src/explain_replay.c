@@ -659,6 +659,23 @@ keep(SimMember *member, World world, const Decision *decision,
 	MemoryContextSwitchTo(caller);
 }
 
+/* The tier that no plan has given, by the history so far. */
+static void
+find_own_tier(Decision *decision, const SimState *state)
+{
+	for (int i = 0; i < state->nchanges; i++)
+	{
+		const TierChange *change = &state->changes[i];
+
+		if (change->action == TIER_WARN ||
+			change->action == TIER_GRACE_BEGINS ||
+			change->action == TIER_GRANTED)
+			continue;
+		decision->own_tier_id = change->tier_after;
+		decision->own_tier_until = change->tier_until;
+	}
+}
+
 /* A call without arguments, for what is written in terms of one. */
 static void
 begin(const Simulation *simulation, SimMember *member, World world,
@@ -673,6 +690,9 @@ begin(const Simulation *simulation, SimMember *member, World world,
 	wallet_copy(&state->account.wallet, &work->account.wallet);
 	decide_begin(&work->decision, &work->account, simulation->programs[world],
 				 now);
+	work->decision.nperiods = member->nperiods;
+	work->decision.periods = member->periods;
+	find_own_tier(&work->decision, state);
 	decide_settle(&work->decision, DT_NOBEGIN);
 }
 

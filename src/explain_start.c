@@ -293,6 +293,9 @@ explain_start(const Simulation *simulation, SimMember *member)
 	};
 
 	load_person(member, args);
+	if (program->nplans > 0)
+		member->periods = plan_periods(member->member_id, WALLET_FIRST_DATE,
+									   true, &member->nperiods);
 	for (World world = 0; world < NWORLDS; world++)
 	{
 		SimState   *state = &member->states[world];

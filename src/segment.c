@@ -1,13 +1,16 @@
 /*
  * segment.c
  *
- * Segments of a programme, and the check of their sources when they are saved.
+ * Segments of a programme, and the check of what defines them when they are
+ * saved.
  */
 #include "segment.h"
 
 #include "commands/trigger.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
+
+#include "condition.h"
 
 PG_FUNCTION_INFO_V1(loyalty_segment_check);
 
@@ -34,6 +37,24 @@ segment_load(int32 program_id, int *nsegments)
 	return segments;
 }
 
+/* Refuses a condition that is none on the member document, or too costly. */
+static void
+check_condition(HeapTuple tuple, TupleDesc tupdesc)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(tuple, tupdesc,
+									  SPI_fnumber(tupdesc, "condition"),
+									  &isnull);
+	Refusal		refusal;
+	const char *problem;
+
+	if (isnull)
+		return;
+	problem = condition_check_member(DatumGetJsonPathP(value), &refusal);
+	if (problem != NULL)
+		refusal_raise(refusal, psprintf("condition: %s", problem));
+}
+
 static char *
 source_of(HeapTuple tuple, TupleDesc tupdesc)
 {
@@ -41,7 +62,7 @@ source_of(HeapTuple tuple, TupleDesc tupdesc)
 }
 
 /*
- * Trigger of segment, beside the one that checks conditions.  It runs as whoever saves the segment, because it asks
+ * Trigger of segment.  It runs as whoever saves the segment, because it asks
  * for his rights.
  */
 Datum
@@ -54,6 +75,7 @@ loyalty_segment_check(PG_FUNCTION_ARGS)
 	char	   *before = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
 		source_of(trigger->tg_trigtuple, tupdesc) : NULL;
 
+	check_condition(tuple, tupdesc);
 	/* one that is gone must not keep the segment from being changed */
 	if (source != NULL && (before == NULL || strcmp(source, before) != 0))
 		segment_source_check(source);

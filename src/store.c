@@ -31,6 +31,30 @@ store_load_holds(Decision *decision, AccountLock lock)
 									  decision->holds[i].expires_at);
 }
 
+/* The tier that the member had by himself, or by hand, last. */
+static Statement select_own_tier = {
+	"SELECT h.tier_after, h.tier_until FROM loyalty.tier_history h"
+	" JOIN loyalty.journal j USING (member_id, journal_id)"
+	" WHERE h.member_id = $1 AND h.action NOT IN ('warned', 'grace')"
+	" AND (h.action <> 'granted' OR j.kind IN ('tier_grant', 'import'))"
+	" ORDER BY h.journal_id DESC, h.line DESC LIMIT 1",
+	1, {INT8OID}
+};
+
+/* What the member falls back to when a plan is over. */
+void
+store_load_own_tier(Decision *decision, bool read_only)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(decision->account->member_id))
+	};
+
+	if (statement_run(&select_own_tier, args, read_only) == 0)
+		return;
+	decision->own_tier_id = statement_int32_or(0, 1, 0);
+	decision->own_tier_until = statement_date_or(0, 2, DATEVAL_NOEND);
+}
+
 /*
  * Loads the periods of plans that may give the account's tier.  Whoever may
  * lower a tier, looks ahead or sets due_on exactly needs them; others only
@@ -41,11 +65,14 @@ store_load_periods(Decision *decision, bool read_only)
 {
 	const Account *account = decision->account;
 
-	if (decision->program->nplans > 0 && decision->periods == NULL)
-		decision->periods = plan_periods(account->member_id,
-										 Min(account->settled_on,
-											 decision->today),
-										 read_only, &decision->nperiods);
+	if (decision->program->nplans == 0 || decision->periods != NULL)
+		return;
+	decision->periods = plan_periods(account->member_id,
+									 Min(account->settled_on,
+										 decision->today),
+									 read_only, &decision->nperiods);
+	if (decision->nperiods > 0)
+		store_load_own_tier(decision, read_only);
 }
 
 /* Does the programme know the tier and every unit of the wallet? */

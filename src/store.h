@@ -19,6 +19,7 @@ extern void store_begin(Decision *decision, Account *account,
 						AccountLock lock, TimestampTz now);
 extern void store_load_holds(Decision *decision, AccountLock lock);
 extern void store_load_periods(Decision *decision, bool read_only);
+extern void store_load_own_tier(Decision *decision, bool read_only);
 extern void store_number(Decision *decision);
 extern bool store_claim(Decision *decision, bool dry);
 extern void store_claim_budgets(Decision *decision, bool dry);

@@ -3,7 +3,7 @@
 -- Bad input gets a clear error and nothing is lost: every case is called in
 -- mode 'do', which raises, and, when it is a verb, in mode 'try', which answers;
 -- neither may change a row.
-SELECT plan(847);
+SELECT plan(880);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Cafe', 'GBP', 'Europe/London') AS cafe \gset
@@ -45,6 +45,8 @@ SELECT FROM loyalty.benefit_claim(pg_temp.id('ann'), 'cake');
 SELECT FROM loyalty.adjust(pg_temp.id('ann'), 5, 'stamps', 'a card', key => 'stamps');
 CREATE FUNCTION pg_temp.voucher(benefit text) RETURNS bigint
 LANGUAGE sql STABLE AS $$ SELECT voucher_id FROM loyalty.voucher v JOIN loyalty.benefit b USING (benefit_id) WHERE b.name = $1 $$;
+INSERT INTO loyalty.plan (program_id, name, months, price, rank) VALUES (:shop, 'plus', 12, 100, 1), (:shop, 'month', 1, 10, 1);
+SELECT FROM loyalty.plan_buy(pg_temp.id('ann'), 'plus', 'pay-1');
 SELECT FROM loyalty.member_freeze(pg_temp.id('frozen'), 'lost card');
 SELECT FROM loyalty.member_close(pg_temp.id('closed'), 'left');
 UPDATE loyalty.account SET status = 'merged' WHERE member_id = pg_temp.id('merged');
@@ -307,6 +309,22 @@ INSERT INTO bad_input (description, call, code) VALUES
 -- tiers
 ('tier: unknown',                  $$tier_grant({ann}, 'gold', 'test')$$, 'LY406'),
 ('tier: empty',                    $$tier_grant({ann}, '', 'test')$$, 'LY406'),
+('plan: unknown',                  $$plan_buy({bob}, 'nothing', 'n')$$, 'LY409'),
+('plan: empty',                    $$plan_buy({bob}, '', 'n')$$, 'LY409'),
+('plan: no reference',             $$plan_buy({bob}, 'plus', NULL)$$, 'LY005'),
+('plan: no member',                $$plan_buy(NULL, 'plus', 'n')$$, '22004'),
+('plan: not known whether to renew', $$plan_buy({bob}, 'plus', 'n', auto_renew => NULL)$$, '22004'),
+('plan: -1',                       $$plan_buy({bob}, 'plus', 'n', -1)$$, 'LY101'),
+('plan: half a penny',             $$plan_renew({ann}, 'n', 0.005)$$, 'LY103'),
+('plan: held',                     $$plan_buy({ann}, 'month', 'n')$$, 'LY420'),
+('plan: held already',             $$plan_buy({ann}, 'month', 'n', starts_on => '2027-03-14')$$, 'LY420'),
+('plan: the same payment',         $$plan_renew({ann}, 'pay-1')$$, 'LY003'),
+('plan: none to renew',            $$plan_renew({bob}, 'n')$$, 'LY421'),
+('plan: none to upgrade',          $$plan_upgrade({bob}, 'plus', 'n')$$, 'LY421'),
+('plan: none to cancel',           $$plan_cancel({bob})$$, 'LY421'),
+('plan: not higher',               $$plan_upgrade({ann}, 'month', 'n')$$, 'LY422'),
+('plan: never paid',               $$plan_refund({ann}, 'n')$$, 'LY130'),
+('plan: closed member',            $$plan_buy({closed}, 'plus', 'n')$$, 'LY502'),
 ('tier: no reason',                $$tier_grant({ann}, 'gold', ' ')$$, 'LY160'),
 ('tier: no member',                $$tier_grant(0, 'gold', 'test')$$, 'LY501'),
 ('tier: review of no member',      $$tier_review(0)$$, 'LY501'),
@@ -501,8 +519,9 @@ INSERT INTO refusal VALUES
 	('LY140', 'hold_not_found'), ('LY141', 'capture_exceeds_hold'), ('LY142', 'hold_already_captured'),
 	('LY143', 'hold_already_released'), ('LY144', 'hold_expired'), ('LY145', 'hold_timeout_invalid'), ('LY150', 'transfer_to_self'),
 	('LY160', 'reason_required'), ('LY190', 'ledger_immutable'), ('LY402', 'program_inactive'), ('LY403', 'program_not_found'),
-	('LY404', 'unknown_event'), ('LY406', 'unknown_tier'), ('LY408', 'unknown_benefit'), ('LY410', 'not_entitled'), ('LY411', 'quota_exhausted'), ('LY412', 'not_in_time_window'),
-	('LY413', 'benefit_kind_mismatch'), ('LY414', 'voucher_not_found'), ('LY415', 'already_given'), ('LY501', 'member_not_found'), ('LY502', 'member_closed'), ('LY503', 'member_frozen'),
+	('LY404', 'unknown_event'), ('LY406', 'unknown_tier'), ('LY408', 'unknown_benefit'), ('LY409', 'unknown_plan'), ('LY410', 'not_entitled'), ('LY411', 'quota_exhausted'), ('LY412', 'not_in_time_window'),
+	('LY413', 'benefit_kind_mismatch'), ('LY414', 'voucher_not_found'), ('LY415', 'already_given'),
+	('LY420', 'plan_held'), ('LY421', 'plan_not_held'), ('LY422', 'plan_not_higher'), ('LY501', 'member_not_found'), ('LY502', 'member_closed'), ('LY503', 'member_frozen'),
 	('LY504', 'member_merged'), ('LY505', 'identifier_malformed'), ('LY506', 'identifier_taken'), ('LY507', 'identifier_not_found'),
 	('LY508', 'status_conflict'), ('LY801', 'rule_invalid'), ('LY808', 'configuration_fixed'),
 	('LY902', 'invariant_violated'), ('LY904', 'version_mismatch');
@@ -516,6 +535,7 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('rule: half a point',     'INSERT INTO loyalty.rule (program_id, event, unit_id, kind, award) '
                            'SELECT program_id, ''share'', unit_id, ''fixed'', 0.5 FROM loyalty.unit WHERE code = ''points''', 'LY801'),
 ('programme: time zone',   'UPDATE loyalty.program SET time_zone = ''Asia/Tokyo'' WHERE name = ''Shop''', 'LY808'),
+('plan: half a penny',       'UPDATE loyalty.plan SET price = 0.005', 'LY103'),
 ('unit: scale',            'UPDATE loyalty.unit SET scale = 1 WHERE code = ''points''', 'LY808'),
 ('benefit: unknown',       $$SELECT (NULL::loyalty.receipt).* FROM loyalty.has_benefit({ann}, 'free')$$, 'LY408'),
 ('benefit: closed member, unknown', $$SELECT (NULL::loyalty.receipt).* FROM loyalty.has_benefit({closed}, '')$$, 'LY408'),

@@ -40,7 +40,7 @@ INSERT INTO rule (what, sql) VALUES
 	   WHERE relkind IN ('p', 'f', 'm') OR relispartition OR relhassubclass OR relpersistence <> 'p' OR (relkind = 'r' AND relhasrules)$$),
 	('no trigger of a dumped table writes rows',
 	 $$SELECT t.tgrelid::regclass || ' ' || t.tgname FROM relation c JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal
-	   WHERE t.tgfoid <> ALL ('{loyalty.journal_immutable,loyalty.config_changed,loyalty.program_check,loyalty.unit_check,loyalty.rule_check,loyalty.rule_cap_check,loyalty.tier_check,loyalty.tag_condition_check,loyalty.benefit_check,loyalty.benefit_holder_check,loyalty.benefit_price_check,loyalty.benefit_fixed,loyalty.config_reference,loyalty.config_in_use}'::regproc[])
+	   WHERE t.tgfoid <> ALL ('{loyalty.journal_immutable,loyalty.config_changed,loyalty.program_check,loyalty.unit_check,loyalty.rule_check,loyalty.rule_cap_check,loyalty.tier_check,loyalty.tag_condition_check,loyalty.segment_check,loyalty.benefit_fixed,loyalty.benefit_check,loyalty.benefit_holder_check,loyalty.benefit_price_check,loyalty.config_reference,loyalty.config_in_use,loyalty.plan_check}'::regproc[])
 	   -- what writes must not fire while rows are loaded
 	   AND NOT (t.tgfoid = ANY ('{loyalty.rule_keep,loyalty.tag_forget_scan}'::regproc[]) AND t.tgtype & 4 = 0)$$),
 	('no column has a type that pg_upgrade cannot carry',
@@ -101,7 +101,7 @@ INSERT INTO rule (what, sql) VALUES
 	('no column counts by itself but ids of configuration',
 	 $$SELECT relation || '.' || attname FROM attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 	   WHERE relkind = 'r' AND (attidentity <> '' OR attgenerated <> ''
-		OR (pg_get_expr(d.adbin, d.adrelid) ~ 'nextval' AND relname <> ALL ('{benefit,program,unit,rule,campaign,budget,tier,ingest_run}')))$$),
+		OR (pg_get_expr(d.adbin, d.adrelid) ~ 'nextval' AND relname <> ALL ('{benefit,plan,program,unit,rule,campaign,budget,tier,ingest_run}')))$$),
 	('no function takes or returns the row of a table',
 	 $$SELECT signature FROM routine, unnest(coalesce(proallargtypes, proargtypes::oid[]) || prorettype) a (type)
 	   JOIN pg_type t ON t.oid = a.type LEFT JOIN pg_type element ON element.oid = t.typelem

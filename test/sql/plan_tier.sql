@@ -1,18 +1,18 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(1);
+SELECT plan(94);
 
 -- base, silver from 1000 and gold from 3000 spent in 12 months, for 12 months, star by hand only; plus gives silver, pro gold
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 UPDATE loyalty.program SET tier_refund = 'immediate' WHERE program_id = :shop;
 INSERT INTO loyalty.tier (program_id, code, rank, valid_months, warn_days, multiplier) VALUES
-	(:shop, 'base', 0, NULL, 0, 1), (:shop, 'silver', 1, 12, 0, 2), (:shop, 'gold', 2, 12, 0, 3), (:shop, 'star', 3, 12, 0, 4);
+	(:shop, 'base', 0, NULL, 0, 1), (:shop, 'silver', 1, 12, 0, 2), (:shop, 'gold', 2, 12, 0, 3), (:shop, 'star', 3, 12, 0, 4), (:shop, 'honour', 4, NULL, 0, 5);
 SELECT loyalty.tier_ask('Shop', 'silver', 'spend', 1000), loyalty.tier_ask('Shop', 'gold', 'spend', 3000), loyalty.tier_ask('Shop', 'star', 'spend', 100000) \g /dev/null
 UPDATE loyalty.rule SET tier_multiplied = true WHERE program_id = :shop AND unit_id = (SELECT unit_id FROM loyalty.unit WHERE program_id = :shop AND code = 'points');
 SELECT throws_ok(format($$INSERT INTO loyalty.plan (program_id, name, months, price, tier) VALUES (%s, 'bad', 1, 1, 'platinum')$$, :shop), '23503', NULL, 'no plan with a tier that is not there');
 INSERT INTO loyalty.plan (program_id, name, months, price, rank, tier) VALUES
-	(:shop, 'month', 1, 10, 0, NULL), (:shop, 'plus', 12, 100, 1, 'silver'), (:shop, 'pro', 12, 300, 2, 'gold'), (:shop, 'rich', 12, 999, 3, NULL);
-CALL pg_temp.enroll('Shop', 'ann', 'bob', 'cat', 'dan', 'eve', 'fay', 'guy', 'hal', 'ivy', 'jon', 'kay', 'leo', 'max', 'ned', 'oda');
+	(:shop, 'month', 1, 10, 0, NULL), (:shop, 'brief', 1, 30, 0, 'gold'), (:shop, 'plus', 12, 100, 1, 'silver'), (:shop, 'pro', 12, 300, 2, 'gold'), (:shop, 'rich', 12, 999, 3, NULL);
+CALL pg_temp.enroll('Shop', 'ann', 'bob', 'cat', 'dan', 'eve', 'fay', 'guy', 'hal', 'ivy', 'jon', 'kay', 'leo', 'max', 'ned', 'oda', 'pat', 'zed');
 
 CREATE FUNCTION pg_temp.plan(call text, name text, VARIADIC arguments text[]) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -50,15 +50,28 @@ SELECT is(pg_temp.tier('ann'), 'gold until 2027-03-14', 'until the end of this o
 SELECT is(pg_temp.plan('refund', 'ann', 'p1'), 'gold -> base', 'this one given back');
 SELECT is(pg_temp.tiers('ann'), 'joined base, granted gold, granted gold, granted gold, revoked base 10/3000 spend', 'and the history says what happened');
 
--- The end: a review, as of any tier
+-- The end: back to his own, whatever the policy of the tier says
 SELECT pg_temp.plan('buy', 'bob', 'pro', 'p1') \g /dev/null
 SET loyalty.now = '2026-06-01 12:00+00';
 SELECT is(pg_temp.buy('bob', 1500, 'o1'), 'gold -> gold', 'spent something meanwhile');
 SET loyalty.now = '2027-03-14 15:59:59+00';
 SELECT is(pg_temp.tier('bob'), 'gold until 2027-03-14', 'held to the last moment');
 SET loyalty.now = '2027-03-14 16:00+00';
-SELECT is(pg_temp.settled('bob'), 'silver until 2028-03-14', 'and lost with it, one level down');
-SELECT is(pg_temp.tiers('bob'), 'joined base, granted gold, demoted silver 1500/3000 spend', 'by a review');
+SELECT is(pg_temp.settled('bob'), 'silver until 2028-03-14', 'and lost with it: silver he has reached himself');
+SELECT is(pg_temp.tiers('bob'), 'joined base, granted gold, revoked silver 1500/3000 spend', 'by a review');
+-- a tier of his own that is longer than the plan
+SET loyalty.now = '2026-03-15 12:00+00';
+SELECT is(pg_temp.buy('pat', 1000, 'o1'), 'base -> silver', 'silver until March');
+SELECT is(pg_temp.plan('buy', 'pat', 'brief', 'p1'), 'silver -> gold', 'gold for a month');
+SELECT is(loyalty.tier_at(pg_temp.id('pat'), '2026-04-20 12:00+00'), 'silver', 'which can be told before');
+SET loyalty.now = '2026-04-20 12:00+00';
+SELECT is(pg_temp.settled('pat'), 'silver until 2027-03-14', 'then silver as before');
+SELECT is(pg_temp.tiers('pat'), 'joined base, promoted silver 1000/1000 spend, granted gold, revoked silver 1000/3000 spend', 'as of the day after');
+-- whoever has met the tier's thresholds keeps it
+SELECT pg_temp.plan('buy', 'pat', 'brief', 'p2') \g /dev/null
+SELECT is(pg_temp.buy('pat', 2000, 'o2'), 'gold -> gold', 'reached while the plan runs');
+SET loyalty.now = '2026-05-25 12:00+00';
+SELECT is(pg_temp.settled('pat'), 'gold until 2027-05-19', 'is kept when it is over');
 
 -- Who has a tier of his own
 SET loyalty.now = '2026-03-15 12:00+00';
@@ -93,8 +106,8 @@ SELECT is(pg_temp.refund('guy', 'o1'), 'gold -> silver', 'the order given back: 
 SELECT is(pg_temp.tier('guy'), 'silver until 2027-03-14', 'which the plan still gives');
 SELECT is(pg_temp.buy('hal', 3000, 'o1'), 'base -> gold', 'promoted by an order');
 SELECT is(pg_temp.plan('buy', 'hal', 'plus', 'p1'), 'gold -> gold', 'a plan of a lower tier');
-SELECT is(pg_temp.refund('hal', 'o1'), 'gold -> base', 'the order given back');
-SELECT is(pg_temp.tier('hal'), 'silver until 2027-03-14', 'the plan steps in');
+SELECT is(pg_temp.refund('hal', 'o1'), 'gold -> silver', 'the order given back: the plan steps in');
+SELECT is(pg_temp.tier('hal'), 'silver until 2027-03-14', 'until it ends');
 SELECT is(pg_temp.tiers('hal'), 'joined base, promoted gold 3000/3000 spend, revoked base 0/3000 spend, granted silver', 'by the same call');
 SELECT FROM loyalty.tier_grant(pg_temp.id('hal'), 'base', 'a test');
 SELECT is(pg_temp.tier('hal'), 'silver until 2027-03-14', 'not by hand either, while it runs');
@@ -130,15 +143,15 @@ SET loyalty.now = '2026-03-15 12:00+00';
 SELECT pg_temp.plan('buy', 'kay', 'pro', 'p1', '300', 'false', '2026-05-01') \g /dev/null
 SELECT loyalty.account_settle(pg_temp.id('kay')) \g /dev/null
 SELECT is((SELECT due_on FROM loyalty.account WHERE member_id = pg_temp.id('kay')), '2026-05-01', 'housekeeping does not forget it');
-UPDATE loyalty.account SET due_on = 'infinity' WHERE member_id = pg_temp.id('kay');
-SELECT results_eq($$SELECT invariant, detail FROM loyalty.verify()$$, $$VALUES ('due_on_late', 'due_on=infinity plan=2026-05-01')$$, 'verify() would miss it');
+UPDATE loyalty.account SET due_on = '2026-05-02' WHERE member_id = pg_temp.id('kay');
+SELECT results_eq($$SELECT invariant, detail FROM loyalty.verify()$$, $$VALUES ('due_on_late', 'due_on=2026-05-02 plan=2026-05-01')$$, 'verify() would miss it');
 SELECT loyalty.rebuild(pg_temp.id('kay')) \g /dev/null
 SELECT is((SELECT due_on FROM loyalty.account WHERE member_id = pg_temp.id('kay')), '2026-05-01', 'and rebuild() finds it');
 -- the whole life of it, seen only afterwards
 SET loyalty.now = '2027-05-10 12:00+00';
-SELECT is(pg_temp.settled('kay'), 'silver until 2028-04-30', 'begun and ended while nobody looked');
+SELECT is(pg_temp.settled('kay'), 'base', 'begun and ended while nobody looked');
 SELECT is((SELECT string_agg(action || ' ' || (effective_at AT TIME ZONE 'Asia/Shanghai')::date, ', ' ORDER BY journal_id, line) FROM loyalty.tier_history WHERE member_id = pg_temp.id('kay')),
-	'joined 2026-03-15, granted 2026-05-01, demoted 2027-05-01', 'all of it in its time');
+	'joined 2026-03-15, granted 2026-05-01, revoked 2027-05-01', 'all of it in its time');
 
 -- Upgrade
 SET loyalty.now = '2026-03-15 12:00+00';
@@ -150,21 +163,28 @@ SELECT is(pg_temp.plan('upgrade', 'leo', 'rich', 'p3'), 'gold -> base', 'to a pl
 SELECT is(pg_temp.tiers('leo'), 'joined base, granted silver, granted gold, revoked base 0/3000 spend', 'back to his own');
 SELECT is(pg_temp.plan('refund', 'leo', 'p3'), 'base -> base', 'which he keeps');
 
--- Grace, and a renewal in it
-UPDATE loyalty.tier SET grace_days = 30 WHERE program_id = :shop AND code = 'gold';
+-- No grace after a plan, nor a demotion that is forbidden
+UPDATE loyalty.tier SET grace_days = 30, demotion = 'never' WHERE program_id = :shop AND code = 'gold';
 SET loyalty.now = '2026-03-15 12:00+00';
 SELECT is(pg_temp.plan('buy', 'max', 'pro', 'p1'), 'base -> gold', 'by a plan');
 SET loyalty.now = '2027-03-20 12:00+00';
-SELECT is(pg_temp.tier('max'), 'gold until 2027-04-13 grace', 'after its end the tier''s own grace');
-SELECT is(pg_temp.plan('renew', 'max', 'p2'), 'gold -> gold', 'renewed in grace');
-SELECT is(pg_temp.tier('max'), 'gold until 2028-03-19', 'held by the plan again');
--- not touched by a period to come that is given back
+SELECT is(pg_temp.tier('max'), 'base', 'what was bought ends');
+SELECT is(pg_temp.plan('renew', 'max', 'p2'), 'base -> gold', 'and begins anew');
+SELECT is(pg_temp.tier('max'), 'gold until 2028-03-19', 'for a full period');
+-- a period to come that is given back leaves what is held
 SET loyalty.now = '2026-03-15 12:00+00';
-SELECT pg_temp.plan('buy', 'ned', 'pro', 'p1') \g /dev/null
-SELECT pg_temp.plan('buy', 'ned', 'pro', 'p2', '300', 'false', '2028-01-01') \g /dev/null
+SELECT is(pg_temp.buy('ned', 3000, 'o1'), 'base -> gold', 'reached');
+SELECT pg_temp.plan('buy', 'ned', 'pro', 'p1', '300', 'false', '2027-06-01') \g /dev/null
 SET loyalty.now = '2027-03-20 12:00+00';
-SELECT is(pg_temp.plan('refund', 'ned', 'p2'), 'gold -> gold', 'in grace a period to come is given back');
-SELECT is(pg_temp.tier('ned'), 'gold until 2027-04-13 grace', 'which does not end the grace');
+SELECT is(pg_temp.plan('refund', 'ned', 'p1'), 'gold -> gold', 'a period to come is given back');
+SELECT is(pg_temp.tier('ned'), 'gold until 2028-03-14', 'which leaves what is held');
+UPDATE loyalty.tier SET grace_days = 0, demotion = 'one_level' WHERE program_id = :shop AND code = 'gold';
+-- a tier that nobody reaches
+INSERT INTO loyalty.plan (program_id, name, months, price, rank, tier) VALUES (:shop, 'stars', 1, 1, 9, 'honour');
+SET loyalty.now = '2026-03-15 12:00+00';
+SELECT is(pg_temp.plan('buy', 'zed', 'stars', 'p1'), 'base -> honour', 'a tier without thresholds');
+SET loyalty.now = '2026-04-15 12:00+00';
+SELECT is(pg_temp.tier('zed'), 'base', 'ends with the plan as well');
 
 -- As it was bought
 SET loyalty.now = '2026-03-15 12:00+00';

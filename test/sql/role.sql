@@ -139,6 +139,7 @@ SELECT set_eq(
 		('segment', 'owner', 'rwd'), ('segment', 'admin', 'rawd'), ('segment', 'readers', 'r'), ('member_segment', 'owner', 'rad'), ('member_segment', 'pii', 'r'),
 		('segment_history', 'owner', 'ra'), ('segment_history', 'pii', 'r'),
 		('benefit', 'owner', 'r'), ('benefit', 'admin', 'rawd'), ('benefit', 'readers', 'r'), ('benefit_holder', 'owner', 'raw'), ('benefit_holder', 'admin', 'rawd'), ('benefit_holder', 'readers', 'r'),
+		('plan', 'owner', 'r'), ('plan', 'admin', 'rawd'), ('plan', 'readers', 'r'), ('member_plan', 'owner', 'raw'), ('member_plan', 'readers', 'r'),
 		('price_list', 'owner', 'r'), ('price_list', 'admin', 'rawd'), ('price_list', 'readers', 'r'), ('member_benefit', 'owner', 'rawd'), ('member_benefit', 'readers', 'r'), ('voucher', 'owner', 'raw'), ('voucher', 'readers', 'r'),
 		('ingest_run', 'owner', 'raw'), ('ingest_run', 'admin', 'rd'),
 		('ingest_reject', 'owner', 'rad'), ('ingest_reject', 'admin', 'rd'),
@@ -168,8 +169,8 @@ SELECT set_eq(
 	$$SELECT c.relname::text, x.role, has_sequence_privilege('loyalty_test_' || x.role, c.oid, 'UPDATE')
 	  FROM pg_class c CROSS JOIN unnest('{admin,app,auditor,nobody,owner,pii,reader,worker}'::text[]) x (role)
 	  WHERE c.relnamespace = 'loyalty'::regnamespace AND c.relkind = 'S' AND has_sequence_privilege('loyalty_test_' || x.role, c.oid, 'USAGE, SELECT, UPDATE')$$,
-	$$SELECT s || '_id_seq' AS sequence, 'owner' AS role, false AS sets FROM unnest('{benefit,program,unit,rule,budget,ingest_run,tier,campaign}'::text[]) s
-	  UNION ALL SELECT s || '_id_seq', 'admin', false FROM unnest('{benefit,program,unit,rule,tier,campaign}'::text[]) s
+	$$SELECT s || '_id_seq' AS sequence, 'owner' AS role, false AS sets FROM unnest('{benefit,plan,program,unit,rule,budget,ingest_run,tier,campaign}'::text[]) s
+	  UNION ALL SELECT s || '_id_seq', 'admin', false FROM unnest('{benefit,plan,program,unit,rule,tier,campaign}'::text[]) s
 	  UNION ALL SELECT 'id_seq', 'owner', false$$, 'sequences: who may take from them; nobody sets them');
 SELECT set_eq(
 	$$SELECT x.role FROM unnest('{admin,app,auditor,nobody,owner,pii,reader,worker}'::text[]) x (role)

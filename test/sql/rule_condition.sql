@@ -66,7 +66,7 @@ SELECT is((SELECT count(*) FROM verdict WHERE ref = 'o1'), (SELECT count(*) FROM
 
 -- The part of the context that is about the member is kept, to explain the event with
 SELECT is((SELECT (d.data -> 'member') - 'counters' FROM loyalty.journal JOIN loyalty.event_data d USING (member_id, journal_id) WHERE ref = 'o1'),
-	'{"tier": "basic", "tier_rank": 3, "tags": ["tea", "vip"], "joined_on": "2025-06-14", "age_days": 274, "birthday": "1990-05-20",
+	'{"tier": "basic", "tier_rank": 3, "tags": ["tea", "vip"], "segments": [], "joined_on": "2025-06-14", "age_days": 274, "birthday": "1990-05-20",
 	  "first_purchase": false, "purchases": 1, "days_since_purchase": 15}'::jsonb, 'the member is recorded with the event');
 SELECT is((SELECT d.data -> 'member' -> 'counters' FROM loyalty.journal JOIN loyalty.event_data d USING (member_id, journal_id) WHERE ref = 'o1'),
 	'{"points": 107, "cash": 2.5, "spend": 30, "today": 7}'::jsonb, 'and what the member had');

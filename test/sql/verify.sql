@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(131);
+SELECT plan(154);
 
 -- Books with something of everything, of which verify() finds nothing to say.
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', vest_days => 7) AS shop \gset
@@ -53,6 +53,13 @@ WHERE v.voucher_id = (SELECT max(voucher_id) FROM loyalty.voucher);
 SELECT FROM loyalty.adjust(pg_temp.id('ann'), 14, 'stamps', 'an old card', key => 'v3');
 SELECT FROM loyalty.benefit_use(pg_temp.id('ann'), 'coffee', 'w4');
 SELECT FROM loyalty.member_freeze(pg_temp.id('bob'), 'lost card');
+-- ann has upgraded plus to pro, cat gave plus back and bought it anew
+INSERT INTO loyalty.plan (program_id, name, months, price, rank, tier) VALUES (:shop, 'plus', 12, 100, 1, NULL), (:shop, 'pro', 12, 300, 2, NULL), (:shop, 'gilt', 12, 100, 0, 'gold');
+SELECT FROM loyalty.plan_buy(pg_temp.id('ann'), 'plus', 'p1', starts_on => '2026-03-01');
+SELECT FROM loyalty.plan_upgrade(pg_temp.id('ann'), 'pro', 'p2');
+SELECT FROM loyalty.plan_buy(pg_temp.id('cat'), 'plus', 'p1', starts_on => '2026-03-01');
+SELECT FROM loyalty.plan_refund(pg_temp.id('cat'), 'p1');
+SELECT FROM loyalty.plan_buy(pg_temp.id('cat'), 'plus', 'p2');
 SET loyalty.now = '2026-03-22 13:00+00';
 SELECT is(loyalty.account_settle(pg_temp.id('ann')), 1, 'one hold has timed out');
 
@@ -292,13 +299,36 @@ INSERT INTO change (codes, what, sql) VALUES
 	 $$UPDATE loyalty.tier_history SET journal_id = journal_id + 1000000 WHERE member_id = pg_temp.id('ann') AND action = 'promoted'$$),
 	('tier_history_without_journal', 'a change in another programme',
 	 format($$UPDATE loyalty.tier_history SET program_id = %s WHERE member_id = pg_temp.id('bob')$$, :other)),
-	('tier_unknown', 'a tier that is gone', $$DELETE FROM loyalty.tier_threshold; DELETE FROM loyalty.tier WHERE code = 'gold'$$),
+	('tier_unknown', 'a tier that is gone', $$DELETE FROM loyalty.plan WHERE tier = 'gold'; DELETE FROM loyalty.tier_threshold; DELETE FROM loyalty.tier WHERE code = 'gold'$$),
 	('tier_review_left', 'a review that was passed over', $$CALL pg_temp.enroll('Shop', 'dee');
 		SELECT FROM loyalty.tier_grant(pg_temp.id('dee'), 'gold', 'test', '2026-12-31');
 		UPDATE loyalty.account SET settled_on = '2027-01-01' WHERE member_id = pg_temp.id('dee')$$),
 	('due_on_late', 'a review that comes late', $$CALL pg_temp.enroll('Shop', 'dee');
 		SELECT FROM loyalty.tier_grant(pg_temp.id('dee'), 'gold', 'test', '2026-12-31');
 		UPDATE loyalty.account SET due_on = '2027-01-02' WHERE member_id = pg_temp.id('dee')$$),
+	('due_on_late', 'a plan''s tier that comes late', $$CALL pg_temp.enroll('Shop', 'dee');
+		SELECT FROM loyalty.plan_buy(pg_temp.id('dee'), 'gilt', 'p1', starts_on => '2026-06-01');
+		UPDATE loyalty.account SET due_on = '2026-06-02' WHERE member_id = pg_temp.id('dee')$$),
+
+	-- plans
+	('plan_overlap', 'a period that begins too early', $$UPDATE loyalty.member_plan SET starts_on = '2026-03-15' WHERE ref = 'p2' AND member_id = pg_temp.id('cat')$$),
+	('plan_overlap', 'a period that ends too late', $$UPDATE loyalty.member_plan SET ends_on = '2026-03-22' WHERE ref = 'p1' AND member_id = pg_temp.id('ann')$$),
+	('plan_period', 'more days than were bought', $$UPDATE loyalty.member_plan SET ends_on = ends_on + 1 WHERE ref = 'p2' AND member_id = pg_temp.id('ann')$$),
+	('plan_period', 'fewer, though it is active', $$UPDATE loyalty.member_plan SET ends_on = ends_on - 1 WHERE ref = 'p2' AND member_id = pg_temp.id('ann')$$),
+	('plan_period', 'less than no day', $$UPDATE loyalty.member_plan SET ends_on = starts_on - 2 WHERE ref = 'p1' AND member_id = pg_temp.id('ann')$$),
+	('plan_period', 'upgraded to nothing', $$UPDATE loyalty.member_plan SET status = 'upgraded' WHERE ref = 'p1' AND member_id = pg_temp.id('cat')$$),
+	('plan_period', 'given back, but upgraded', $$UPDATE loyalty.member_plan SET status = 'refunded' WHERE ref = 'p1' AND member_id = pg_temp.id('ann')$$),
+	('plan_period', 'to be renewed, but given back', $$UPDATE loyalty.member_plan SET auto_renew = true WHERE ref = 'p1' AND member_id = pg_temp.id('cat')$$),
+	('plan_is_journal plan_money', 'more given back than was paid', $$UPDATE loyalty.member_plan SET refunded = 10001 WHERE ref = 'p1' AND member_id = pg_temp.id('cat')$$),
+	('plan_is_journal plan_money', 'less than nothing', $$UPDATE loyalty.member_plan SET refunded = -1 WHERE ref = 'p1' AND member_id = pg_temp.id('cat')$$),
+	('plan_money', 'a credit that was not there', $$UPDATE loyalty.member_plan SET price = price + 10000, credit = credit + 10000 WHERE ref = 'p2' AND member_id = pg_temp.id('ann')$$),
+	('plan_money', 'a credit from nowhere', $$UPDATE loyalty.member_plan SET price = price + 1, credit = 1 WHERE ref = 'p2' AND member_id = pg_temp.id('cat')$$),
+	('plan_is_journal', 'another price than was paid', $$UPDATE loyalty.member_plan SET price = price + 1 WHERE ref = 'p2' AND member_id = pg_temp.id('cat')$$),
+	('plan_is_journal', 'less given back than the journal says', $$UPDATE loyalty.member_plan SET refunded = refunded - 1 WHERE ref = 'p1' AND member_id = pg_temp.id('cat')$$),
+	('plan_is_journal', 'a period that is gone', $$DELETE FROM loyalty.member_plan WHERE ref = 'p2' AND member_id = pg_temp.id('cat')$$),
+	('plan_without_journal', 'a period of another payment', $$UPDATE loyalty.member_plan SET ref = 'p9' WHERE ref = 'p2' AND member_id = pg_temp.id('cat')$$),
+	('plan_without_journal', 'a period that nobody bought',
+	 $$UPDATE loyalty.member_plan SET journal_id = journal_id + 1000000 WHERE ref = 'p2' AND member_id = pg_temp.id('cat')$$),
 	('account_times', 'a purchase too many', $$UPDATE loyalty.account SET purchases = purchases + 1 WHERE member_id = pg_temp.id('cat')$$),
 
 	-- configuration
@@ -314,6 +344,10 @@ INSERT INTO change (codes, what, sql) VALUES
 	 format($$UPDATE loyalty.rule SET unit_id = %s WHERE unit_id = pg_temp.unit('points')$$, :foreign_points)),
 	('config_reference', 'a budget of no campaign', format('UPDATE loyalty.budget SET campaign_id = 999 WHERE budget_id = %s', :may)),
 	('config_reference', 'a slot of no budget', format('INSERT INTO loyalty.budget_slot VALUES (999, 1, %s, 0, 0)', :shop)),
+	('config_reference', 'a plan with a tier that is gone', $$UPDATE loyalty.plan SET tier = 'silver' WHERE name = 'plus'$$),
+	('config_reference', 'a plan of no programme', $$INSERT INTO loyalty.plan (program_id, name, months, price) VALUES (999, 'plus', 1, 1)$$),
+	('config_reference', 'periods of no plan', $$UPDATE loyalty.member_plan SET plan_id = 999 WHERE ref = 'p1' AND member_id = pg_temp.id('cat')$$),
+	('config_reference', 'periods with a tier that is gone', $$UPDATE loyalty.member_plan SET tier_id = 999 WHERE ref = 'p1' AND member_id = pg_temp.id('cat')$$),
 	('config_reference', 'items of no collection', format($$INSERT INTO loyalty.collection_item VALUES (%s, 'toys', 'sku', 'a')$$, :shop)),
 	('config_reference', 'a unit of no programme',
 	 format('INSERT INTO loyalty.unit (program_id, code, kind) VALUES (999, ''stars'', ''points'')')),
@@ -321,6 +355,7 @@ INSERT INTO change (codes, what, sql) VALUES
 	-- the installation
 	('sequence_behind', 'ids that will come again', 'ALTER SEQUENCE loyalty.id_seq RESTART'),
 	('sequence_behind', 'benefit ids that will come again', 'ALTER SEQUENCE loyalty.benefit_id_seq RESTART'),
+	('sequence_behind', 'plan ids that will come again', 'ALTER SEQUENCE loyalty.plan_id_seq RESTART'),
 	('sequence_behind', 'unit ids that will come again', 'ALTER SEQUENCE loyalty.unit_id_seq RESTART'),
 	('nothing', 'roles as they should be', $$SELECT loyalty.setup_roles('loyalty_test_verify')$$),
 	('definer_owned_by_superuser', 'a function that a superuser owns again',
@@ -333,7 +368,7 @@ SELECT is(pg_temp.found(sql), codes, codes || ': ' || what) FROM change ORDER BY
 -- A code that no change above brings up would be a check that cannot fail.
 SELECT set_eq(
 	$$SELECT DISTINCT (regexp_matches(pg_get_function_sqlbody('loyalty.verify(text)'::regprocedure),
-		'SELECT ''([a-z_]+)''::text', 'g'))[1] EXCEPT SELECT unnest('{id_seq,program_id_seq,unit_id_seq,rule_id_seq,tier_id_seq,campaign_id_seq,budget_id_seq,ingest_run_id_seq,benefit_id_seq}'::text[])$$,
+		'SELECT ''([a-z_]+)''::text', 'g'))[1] EXCEPT SELECT unnest('{id_seq,program_id_seq,unit_id_seq,rule_id_seq,tier_id_seq,campaign_id_seq,budget_id_seq,ingest_run_id_seq,benefit_id_seq,plan_id_seq}'::text[])$$,
 	$$SELECT DISTINCT unnest(string_to_array(codes, ' ')) FROM change WHERE codes <> 'nothing'$$,
 	'every check of verify() can fail');
 

@@ -224,6 +224,14 @@ SELECT count(r) FROM generate_series(1, 3) n, loyalty.benefit_use(m(12), 'delive
 SELECT count(r) FROM loyalty.benefit_return(m(12), 'delivery', 'd2') r;
 SELECT count(r) FROM generate_series(1, 2) n, loyalty.benefit_issue(m(12), 'late', 'welcome', key => 'i' || n) r;
 SELECT count(r) FROM loyalty.benefit_use(m(12), 'late', 'night-1') r;
+-- plans: one that is held, one upgraded, one given back
+INSERT INTO loyalty.plan (program_id, name, months, price, rank, tier)
+    SELECT program_id, name, 12, price, rank, tier
+    FROM loyalty.program, (VALUES ('plus', 99.90, 1, NULL), ('pro', 300, 2, 'gold')) p (name, price, rank, tier) WHERE program.name = 'shop';
+SELECT count(r) FROM unnest('{1,6,7}'::int[]) no, loyalty.plan_buy(m(no), 'plus', 'pay-1', auto_renew => true) r;
+SELECT count(r) FROM loyalty.plan_upgrade(m(6), 'pro', 'pay-2') r;
+SELECT count(r) FROM loyalty.plan_renew(m(7), 'pay-2') r;
+SELECT count(r) FROM loyalty.plan_refund(m(7), 'pay-2') r;
 SELECT count(r) FROM loyalty.member_freeze(m(3), 'card reported stolen') r;
 SELECT count(r) FROM loyalty.member_close(m(4), 'on request') r;
 SQL
@@ -256,6 +264,11 @@ sub shop_verbs
         benefit_return => q{loyalty.benefit_return(m(12), 'delivery', 'd1')},
         tier_review => q{loyalty.tier_review(m(1))},
         tier_grant => q{loyalty.tier_grant(m(1), 'gold', 'test')},
+        plan_buy => q{loyalty.plan_buy(m(2), 'plus', 'new')},
+        plan_renew => q{loyalty.plan_renew(m(1), 'new')},
+        plan_upgrade => q{loyalty.plan_upgrade(m(1), 'pro', 'new')},
+        plan_cancel => q{loyalty.plan_cancel(m(1))},
+        plan_refund => q{loyalty.plan_refund(m(1), 'pay-1')},
         member_freeze => q{loyalty.member_freeze(m(1), 'test')},
         member_thaw => q{loyalty.member_thaw(m(3), 'test')},
         member_close => q{loyalty.member_close(m(1), 'test')},
@@ -297,6 +310,8 @@ sub shop_reads
         q{loyalty.identity_canonical('phone', '00 49 (30) 12-34')},
         q{loyalty.member_get('shop', 'customer_no', '1')},
         q{loyalty.balance(m(1))},
+        q{loyalty.plan_current(m(6))},
+        q{loyalty.plan_due('shop', '2099-01-01')},
         q{loyalty.balance(m(8), 'points')},
         q{loyalty.balance(m(10), 'monthly')},
         q{loyalty.balance(m(2), 'spend', '2025-12-31')},
