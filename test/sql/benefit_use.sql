@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(77);
+SELECT plan(81);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, period) VALUES
@@ -104,6 +104,15 @@ SELECT FROM loyalty.benefit_use(pg_temp.id('dan'), 'free_delivery', 'o4');
 SET loyalty.now = '2026-05-01 12:00+00';
 SELECT is((SELECT pg_temp.news(r) FROM loyalty.refund(pg_temp.id('dan'), 'o4') r), 'period_over 1, until 2026-04-30', 'in another month the refund only says so');
 SELECT is(pg_temp.use('dan', 'free_delivery', 'o5', 5), 'quota_exhausted, left=4 until=2026-05-31', 'and gives nothing more than the four of the month');
+
+-- What explanations and reports make of it.
+SELECT results_eq($$SELECT e.outcome, e.reason, e.granted IS NULL FROM loyalty.journal j, loyalty.explain(j.member_id, j.journal_id) e
+	WHERE j.member_id = pg_temp.id('ann') AND j.kind = 'benefit_use' AND j.ref = 'o2'$$, $$VALUES ('posted', 'quota_used', true)$$, 'explain()');
+SELECT is((SELECT string_agg(e.outcome || ' ' || e.reason, ', ' ORDER BY e.place) FROM loyalty.journal j, loyalty.explain(j.member_id, j.journal_id) e
+	WHERE j.member_id = pg_temp.id('dan') AND j.kind = 'refund' AND j.ref = 'b2' AND e.reason LIKE 'quota%'), 'posted quota_returned', 'explain(): a refund');
+SELECT is((SELECT string_agg(format('%s %s %s %s', kind, event, amount, amount_in), ', ' ORDER BY journal_id) FROM loyalty.report_event
+	WHERE member_id = pg_temp.id('ann') AND kind LIKE 'benefit%' AND coalesce(ref, reverses) = 'o2'), 'benefit_use free_delivery 2 deliveries, benefit_return free_delivery 2 deliveries', 'report_event');
+SELECT is((SELECT count(*)::int FROM loyalty.statement(pg_temp.id('ann')) WHERE kind LIKE 'benefit%'), 0, 'statement(): nothing of value moved');
 
 -- By tier, and lost with it.
 SELECT is(pg_temp.use('eve', 'lounge', 'v1'), 'not_entitled, benefit=lounge', 'not for everybody');
