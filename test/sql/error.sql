@@ -3,9 +3,7 @@
 -- Bad input gets a clear error and nothing is lost: every case is called in
 -- mode 'do', which raises, and, when it is a verb, in mode 'try', which answers;
 -- neither may change a row.
-SELECT plan(782);
-SELECT plan(785);
-SELECT plan(784);
+SELECT plan(891);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Cafe', 'GBP', 'Europe/London') AS cafe \gset
@@ -38,6 +36,16 @@ SELECT FROM loyalty.release(pg_temp.id('ann'), pg_temp.hold('released'));
 SELECT FROM loyalty.hold(pg_temp.id('bob'), 1, key => 'k1', mode => 'try');
 SELECT FROM unnest('{bob,frozen,closed,merged,one}'::text[]) name, loyalty.purchase(pg_temp.id(name), 50, 'o1');
 CREATE TEMP TABLE held_frozen AS SELECT hold_id FROM loyalty.hold(pg_temp.id('frozen'), 5, key => 'h1');
+INSERT INTO loyalty.unit (program_id, code, kind, period) VALUES (:shop, 'visits', 'counter', 'lifetime'), (:shop, 'stamps', 'metric', NULL);
+SELECT FROM unnest(ARRAY['{"name": "lounge", "kind": "quota", "unit": "visits", "quantity": 1}', '{"name": "priority", "kind": "flag"}',
+	'{"name": "ironing", "kind": "voucher"}', '{"name": "cake", "kind": "gift", "gap_days": 0}', '{"name": "pack", "kind": "gift", "birthday": "day", "gap_days": 0}',
+	'{"name": "coffee", "kind": "every_n", "unit": "stamps", "quantity": 5}']) b, pg_temp.offer(b::jsonb || '{"program": "Shop"}', 'everyone');
+SELECT FROM pg_temp.offer('{"program": "Shop", "name": "spa", "kind": "voucher"}', 'tag vip');
+SELECT FROM loyalty.benefit_use(pg_temp.id('ann'), 'lounge', 'o1');
+SELECT FROM loyalty.benefit_claim(pg_temp.id('ann'), 'cake');
+SELECT FROM loyalty.adjust(pg_temp.id('ann'), 5, 'stamps', 'a card', key => 'stamps');
+CREATE FUNCTION pg_temp.voucher(benefit text) RETURNS bigint
+LANGUAGE sql STABLE AS $$ SELECT voucher_id FROM loyalty.voucher v JOIN loyalty.benefit b USING (benefit_id) WHERE b.name = $1 $$;
 INSERT INTO loyalty.plan (program_id, name, months, price, rank) VALUES (:shop, 'plus', 12, 100, 1), (:shop, 'month', 1, 10, 1);
 SELECT FROM loyalty.plan_buy(pg_temp.id('ann'), 'plus', 'pay-1');
 SELECT FROM loyalty.visitor_join(pg_temp.id('bob'), 'cookie');
@@ -328,6 +336,57 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('tier: no reason',                $$tier_grant({ann}, 'gold', ' ')$$, 'LY160'),
 ('tier: no member',                $$tier_grant(0, 'gold', 'test')$$, 'LY501'),
 ('tier: review of no member',      $$tier_review(0)$$, 'LY501'),
+-- benefits
+('benefit: unknown: use',          $$benefit_use({ann}, 'pool', 'n')$$, 'LY408'),
+('benefit: empty: use',            $$benefit_use({ann}, '', 'n')$$, 'LY408'),
+('benefit: unknown: return',       $$benefit_return({ann}, 'pool', 'n')$$, 'LY408'),
+('benefit: unknown: issue',        $$benefit_issue({ann}, 'pool', 'why', ref => 'n')$$, 'LY408'),
+('benefit: unknown: claim',        $$benefit_claim({ann}, 'pool')$$, 'LY408'),
+('benefit: unknown: give',         $$benefit_give({ann}, 'pool', 'why')$$, 'LY408'),
+('benefit: unknown: withdraw',     $$benefit_withdraw({ann}, 'pool', 'why')$$, 'LY408'),
+('benefit: another programme''s',  $$benefit_use({zoe}, 'lounge', 'n')$$, 'LY408'),
+('benefit: not entitled: issue',   $$benefit_issue({ann}, 'spa', 'why', ref => 'n')$$, 'LY410'),
+('benefit: not given: withdraw',   $$benefit_withdraw({ann}, 'spa', 'why')$$, 'LY410'),
+('benefit: exhausted',             $$benefit_use({ann}, 'lounge', 'n')$$, 'LY411'),
+('benefit: exhausted at once',     $$benefit_use({bob}, 'lounge', 'n', 2)$$, 'LY411'),
+('benefit: not today',             $$benefit_claim({ann}, 'pack')$$, 'LY412'),
+('benefit: kind: use',             $$benefit_use({ann}, 'priority', 'n')$$, 'LY413'),
+('benefit: kind: issue',           $$benefit_issue({ann}, 'cake', 'why', ref => 'n')$$, 'LY413'),
+('benefit: kind: claim',           $$benefit_claim({ann}, 'ironing')$$, 'LY413'),
+('benefit: kind: void',            $$benefit_void({ann}, pg_temp.voucher('coffee'), 'why')$$, 'LY413'),
+('benefit: kind: a quantity',      $$benefit_give({ann}, 'ironing', 'why', quantity => 1)$$, 'LY413'),
+('benefit: no voucher',            $$benefit_use({ann}, 'ironing', 'n')$$, 'LY414'),
+('benefit: unknown voucher',       $$benefit_void({ann}, 0, 'why')$$, 'LY414'),
+('benefit: another one''s voucher', $$benefit_void({bob}, pg_temp.voucher('cake'), 'why')$$, 'LY414'),
+('benefit: claimed twice',         $$benefit_claim({ann}, 'cake')$$, 'LY415'),
+('benefit: another quantity',      $$benefit_use({ann}, 'lounge', 'o1', 2)$$, 'LY002'),
+('benefit: no key: use',           $$benefit_use({ann}, 'lounge')$$, 'LY001'),
+('benefit: no key: issue',         $$benefit_issue({ann}, 'ironing', 'why')$$, 'LY001'),
+('benefit: no key: a part',        $$benefit_return({ann}, 'lounge', 'o1', 1)$$, 'LY001'),
+('benefit: an empty reference',    $$benefit_return({ann}, 'lounge', '')$$, 'LY005'),
+('benefit: no reference',          $$benefit_return({ann}, 'lounge', NULL)$$, '22004'),
+('benefit: no quantity',           $$benefit_use({ann}, 'lounge', 'n', NULL)$$, '22004'),
+('benefit: a quantity of zero',    $$benefit_use({bob}, 'lounge', 'n', 0)$$, 'LY101'),
+('benefit: half of one',           $$benefit_use({bob}, 'lounge', 'n', 0.5)$$, 'LY103'),
+('benefit: NaN',                   $$benefit_use({bob}, 'lounge', 'n', 'NaN')$$, 'LY104'),
+('benefit: far too many',          $$benefit_use({bob}, 'lounge', 'n', 1e30)$$, 'LY102'),
+('benefit: given: far too many',   $$benefit_give({ann}, 'lounge', 'why', quantity => 1000000000)$$, 'LY102'),
+('benefit: never used',            $$benefit_return({ann}, 'lounge', 'n')$$, 'LY130'),
+('benefit: more than was used',    $$benefit_return({ann}, 'lounge', 'o1', 2, key => 'n')$$, 'LY131'),
+('benefit: ends yesterday: issue', $$benefit_issue({ann}, 'ironing', 'why', '2026-03-14', 'n')$$, 'LY110'),
+('benefit: infinity: issue',       $$benefit_issue({ann}, 'ironing', 'why', 'infinity', 'n')$$, 'LY107'),
+('benefit: ended: give',           $$benefit_give({ann}, 'lounge', 'why', valid_until => '2026-03-15 12:00+00')$$, 'LY110'),
+('benefit: ends first: give',      $$benefit_give({ann}, 'lounge', 'why', '2026-05-01', '2026-04-01')$$, 'LY111'),
+('benefit: infinity: give',        $$benefit_give({ann}, 'lounge', 'why', valid_until => 'infinity')$$, 'LY107'),
+('benefit: no reason: give',       $$benefit_give({ann}, 'lounge', ' ')$$, 'LY160'),
+('benefit: no reason: issue',      $$benefit_issue({ann}, 'ironing', NULL, ref => 'n')$$, 'LY160'),
+('benefit: no reason: void',       $$benefit_void({ann}, pg_temp.voucher('cake'), '')$$, 'LY160'),
+('benefit: no member: use',        $$benefit_use(0, 'lounge', 'n')$$, 'LY501'),
+('benefit: closed: claim',         $$benefit_claim({closed}, 'cake')$$, 'LY502'),
+('benefit: closed: issue',         $$benefit_issue({closed}, 'ironing', 'why', ref => 'n')$$, 'LY502'),
+('benefit: frozen: use',           $$benefit_use({frozen}, 'lounge', 'n')$$, 'LY503'),
+('benefit: frozen: claim',         $$benefit_claim({frozen}, 'cake')$$, 'LY503'),
+('benefit: merged: return',        $$benefit_return({merged}, 'lounge', 'n')$$, 'LY504'),
 -- members
 ('member: unknown: record',        $$record(0, 'share')$$, 'LY501'),
 ('member: unknown: purchase',      $$purchase(0, 10, 'n')$$, 'LY501'),
@@ -468,8 +527,9 @@ INSERT INTO refusal VALUES
 	('LY140', 'hold_not_found'), ('LY141', 'capture_exceeds_hold'), ('LY142', 'hold_already_captured'),
 	('LY143', 'hold_already_released'), ('LY144', 'hold_expired'), ('LY145', 'hold_timeout_invalid'), ('LY150', 'transfer_to_self'),
 	('LY160', 'reason_required'), ('LY190', 'ledger_immutable'), ('LY402', 'program_inactive'), ('LY403', 'program_not_found'),
-	('LY404', 'unknown_event'), ('LY406', 'unknown_tier'), ('LY408', 'unknown_benefit'), ('LY409', 'unknown_plan'),
 	('LY420', 'plan_held'), ('LY421', 'plan_not_held'), ('LY422', 'plan_not_higher'), ('LY430', 'unknown_activity'), ('LY431', 'visitor_joined'), ('LY501', 'member_not_found'), ('LY502', 'member_closed'), ('LY503', 'member_frozen'),
+	('LY404', 'unknown_event'), ('LY406', 'unknown_tier'), ('LY408', 'unknown_benefit'), ('LY409', 'unknown_plan'), ('LY410', 'not_entitled'), ('LY411', 'quota_exhausted'), ('LY412', 'not_in_time_window'),
+	('LY413', 'benefit_kind_mismatch'), ('LY414', 'voucher_not_found'), ('LY415', 'already_given'),
 	('LY504', 'member_merged'), ('LY505', 'identifier_malformed'), ('LY506', 'identifier_taken'), ('LY507', 'identifier_not_found'),
 	('LY508', 'status_conflict'), ('LY801', 'rule_invalid'), ('LY808', 'configuration_fixed'),
 	('LY805', 'rule_too_costly'), ('LY809', 'tag_by_rule'),

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(128);
+SELECT plan(135);
 
 SELECT is(pg_temp.signature('setup_roles'), '(prefix text DEFAULT ''loyalty''::text) -> void', 'setup_roles(): arguments');
 
@@ -64,6 +64,7 @@ CREATE TEMP TABLE call (name text PRIMARY KEY, roles text NOT NULL);
 INSERT INTO call (name, roles) VALUES
 	('enroll', 'admin app'), ('record', 'admin app'), ('purchase', 'admin app'), ('sale', 'admin app'), ('vest', 'admin app'),
 	('redeem', 'admin app'), ('hold', 'admin app'), ('capture', 'admin app'), ('release', 'admin app'),
+	('benefit_use', 'admin app'), ('benefit_return', 'admin app'), ('benefit_issue', 'admin app'), ('benefit_claim', 'admin app'), ('benefit_give', 'admin'), ('benefit_withdraw', 'admin'), ('benefit_void', 'admin'),
 	('refund', 'admin app'), ('transfer', 'admin app'), ('identity_add', 'admin app'), ('member_get', 'admin app'),
 	('find', 'admin app pii'), ('identity_canonical', 'admin app pii'),
 	('balance', 'admin app auditor pii reader'), ('statement', 'admin app auditor'), ('now', 'admin app auditor pii reader worker'),
@@ -371,6 +372,10 @@ SELECT lives_ok(sql, 'the administrator can ' || sql) FROM unnest(ARRAY[
 	$$INSERT INTO loyalty.campaign (program_id, name) SELECT program_id, 'summer' FROM loyalty.program WHERE name = 'Mine'$$,
 	$$SELECT loyalty.budget_set('Mine', 'stars', 100, 'summer')$$, $$SELECT loyalty.budget_set('Mine', 'stars', 200, 'summer')$$,
 	$$SELECT loyalty.tag_add(pg_temp.first('1'), 'vip')$$, $$SELECT loyalty.tag_remove(pg_temp.first('1'), 'vip')$$,
+	$$INSERT INTO loyalty.benefit (program_id, name, kind) SELECT program_id, 'ironing', 'voucher' FROM loyalty.program WHERE name = 'First'$$,
+	$$SELECT loyalty.benefit_give(pg_temp.first('1'), 'ironing', 'a guest')$$, $$SELECT loyalty.benefit_issue(pg_temp.first('1'), 'ironing', 'welcome', ref => 'i1')$$,
+	$$SELECT loyalty.benefit_use(pg_temp.first('1'), 'ironing', 'i1')$$, $$SELECT loyalty.benefit_return(pg_temp.first('1'), 'ironing', 'i1')$$,
+	$$SELECT loyalty.benefit_void(member_id, (messages -> 0 ->> 'voucher')::bigint, 'a mistake') FROM loyalty.benefit_issue(pg_temp.first('1'), 'ironing', 'welcome', ref => 'i1')$$, $$SELECT loyalty.benefit_withdraw(pg_temp.first('1'), 'ironing', 'enough')$$,
 	$$INSERT INTO loyalty.segment (program_id, name) SELECT program_id, 'club' FROM loyalty.program WHERE name = 'First'$$,
 	$$SELECT loyalty.segment_add(pg_temp.first('1'), 'club')$$, $$SELECT loyalty.segment_remove(pg_temp.first('1'), 'club')$$,
 	$$SELECT loyalty.segment_drop('First', 'club')$$,
