@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(127);
+SELECT plan(130);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
 SELECT loyalty.program_create('Cafe', 'GBP', 'Europe/London', 'empty') AS cafe \gset
@@ -218,6 +218,10 @@ SELECT lives_ok($$UPDATE loyalty.segment SET status = 'inactive' WHERE name = 'l
 CREATE VIEW crm.leaving AS SELECT 'x' AS member_id;
 UPDATE loyalty.segment SET status = 'active' WHERE name = 'leaving';
 SELECT throws_ok($$SELECT loyalty.segment_refresh('Shop', 'leaving')$$, 'LY810', NULL, 'a source that has become another');
+
+-- The history is never changed, whoever tries
+SELECT throws_ok(statement, 'LY190', NULL, statement) FROM unnest(ARRAY[
+	'UPDATE loyalty.segment_history SET changed_at = now()', 'DELETE FROM loyalty.segment_history', 'TRUNCATE loyalty.segment_history']) statement;
 
 -- What is named is not dropped
 SELECT FROM pg_temp.rule(format('{"program": "Shop", "event": "visit", "award": 1, "segments": "{rich,club}"}')::jsonb);
