@@ -136,7 +136,7 @@ event_benefit_entitled(Call *call, const Benefit *benefit,
 	Holdings	held;
 
 	store_holdings(call->member_id, decision->program, call->now,
-				   NEEDS_BENEFITS, false, &held);
+				   program_benefit_needs(benefit), false, &held);
 	return decide_entitled(decision->program, benefit, decide_tier(decision),
 						   &held, call->now, entitlement) ||
 		call_refuse(call, REFUSAL_NOT_ENTITLED, "benefit=%s", benefit->name);
@@ -220,17 +220,23 @@ use_quota(Call *call, const Benefit *benefit, int64 quantity)
 	return true;
 }
 
-/* Whether a gift could be claimed does not matter once it has been. */
+/*
+ * What was issued stays until its own date: neither the entitlement nor the
+ * end of the benefit matter any more, and of a gift not even its days.
+ */
 static bool
 use_vouchers(Call *call, const Benefit *benefit, int64 quantity)
 {
 	Decision   *decision = &call->decision;
+	Benefit		endless = *benefit;
 	int64		open;
 
-	if (benefit->kind != BENEFIT_GIFT && !event_benefit_open(call, benefit))
-		return false;
+	endless.valid_until = DT_NOEND;
 	store_vouchers(decision, benefit);
 	open = decide_vouchers_open(decision, benefit);
+	if (benefit->kind != BENEFIT_GIFT &&
+		!event_benefit_open(call, quantity > open ? benefit : &endless))
+		return false;
 	if (quantity > open)
 		return call_refuse(call, REFUSAL_VOUCHER_NOT_FOUND,
 						   "benefit=%s open=" INT64_FORMAT, benefit->name,

@@ -173,7 +173,7 @@ $$;
 
 -- A benefit of the newest programme, or of the one named, for these holders:
 -- '{"name": "lounge", "kind": "quota", "unit": "visits", "quantity": 2}', 'tier gold', 'everyone'.
-CREATE FUNCTION pg_temp.offer(settings jsonb, VARIADIC holders text[]) RETURNS int
+CREATE FUNCTION pg_temp.offer(settings jsonb, VARIADIC holders text[] DEFAULT '{}') RETURNS int
 LANGUAGE plpgsql AS $$
 DECLARE
 	program int := coalesce((SELECT program_id FROM loyalty.program p WHERE p.name = settings ->> 'program'),

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(73);
+SELECT plan(81);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, period) VALUES
@@ -105,6 +105,15 @@ SET loyalty.now = '2026-05-01 12:00+00';
 SELECT is((SELECT pg_temp.news(r) FROM loyalty.refund(pg_temp.id('dan'), 'o4') r), 'period_over 1, until 2026-04-30', 'in another month the refund only says so');
 SELECT is(pg_temp.use('dan', 'free_delivery', 'o5', 5), 'quota_exhausted, left=4 until=2026-05-31', 'and gives nothing more than the four of the month');
 
+-- What explanations and reports make of it.
+SELECT results_eq($$SELECT e.outcome, e.reason, e.granted IS NULL FROM loyalty.journal j, loyalty.explain(j.member_id, j.journal_id) e
+	WHERE j.member_id = pg_temp.id('ann') AND j.kind = 'benefit_use' AND j.ref = 'o2'$$, $$VALUES ('posted', 'quota_used', true)$$, 'explain()');
+SELECT is((SELECT string_agg(e.outcome || ' ' || e.reason, ', ' ORDER BY e.place) FROM loyalty.journal j, loyalty.explain(j.member_id, j.journal_id) e
+	WHERE j.member_id = pg_temp.id('dan') AND j.kind = 'refund' AND j.ref = 'b2' AND e.reason LIKE 'quota%'), 'posted quota_returned', 'explain(): a refund');
+SELECT is((SELECT string_agg(format('%s %s %s %s', kind, event, amount, amount_in), ', ' ORDER BY journal_id) FROM loyalty.report_event
+	WHERE member_id = pg_temp.id('ann') AND kind LIKE 'benefit%' AND coalesce(ref, reverses) = 'o2'), 'benefit_use free_delivery 2 deliveries, benefit_return free_delivery 2 deliveries', 'report_event');
+SELECT is((SELECT count(*)::int FROM loyalty.statement(pg_temp.id('ann')) WHERE kind LIKE 'benefit%'), 0, 'statement(): nothing of value moved');
+
 -- By tier, and lost with it.
 SELECT is(pg_temp.use('eve', 'lounge', 'v1'), 'not_entitled, benefit=lounge', 'not for everybody');
 SELECT FROM loyalty.purchase(pg_temp.id('eve'), 1000, 'o1');
@@ -129,6 +138,18 @@ SELECT is(pg_temp.use('cat', 'advice', 'a1'), 'not_in_time_window, benefit=advic
 UPDATE loyalty.member SET profile = '{"birthday": "1990-06-20"}' WHERE member_id = pg_temp.id('cat');
 SELECT is(pg_temp.use('cat', 'advice', 'a1'), 'quota_used 1, left 0', 'once in a life: no end');
 SELECT is(pg_temp.raised('SELECT loyalty.benefit_use(pg_temp.id(''cat''), ''advice'', ''a2'')'), 'LY411 left=0', 'and no more');
+
+-- A limit that counts in the same counter counts what was used, late or not.
+SET loyalty.now = '2026-06-10 12:00+00';
+SELECT pg_temp.rule('{"event": "share", "award": 1}') AS share \gset
+SELECT FROM loyalty.rule_limit(:share, 'month', 4, 'times', counter => 'both');
+SELECT FROM pg_temp.offer('{"name": "pick_up", "kind": "quota", "unit": "both", "quantity": 4}', 'everyone');
+SELECT is(pg_temp.use('ann', 'pick_up', 'u1', 3), 'quota_used 3, left 1, until 2026-06-30', 'three of four');
+SELECT is((SELECT string_agg(pg_temp.moved(r), ', ' ORDER BY n) FROM generate_series(1, 2) n, loyalty.record(pg_temp.id('ann'), 'share', ref => 's' || n, mode => 'dry') r), '1 points, 1 points', 'one more is left');
+SET loyalty.now = '2026-07-10 12:00+00';
+SELECT is((SELECT string_agg(pg_temp.moved(r), ', ' ORDER BY n) FROM generate_series(1, 2) n, loyalty.record(pg_temp.id('ann'), 'share', ref => 's' || n, at => '2026-06-11 12:00+00') r), '1 points, nothing', 'a month later too');
+SELECT FROM loyalty.benefit_return(pg_temp.id('ann'), 'pick_up', 'u1', 1, key => 'u2');
+SELECT is((SELECT pg_temp.moved(r) FROM loyalty.record(pg_temp.id('ann'), 'share', ref => 's3', at => '2026-06-12 12:00+00') r), '1 points', 'or two, when one was given back');
 
 -- What is refused.
 SELECT is(pg_temp.use('cat', 'priority', 'p1'), 'benefit_kind_mismatch, benefit=priority kind=flag', 'a right is not used up');

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(58);
+SELECT plan(60);
 
 SELECT loyalty.program_create('Hotel', 'EUR', 'Europe/Berlin') AS hotel \gset
 INSERT INTO loyalty.tier (program_id, code, rank, valid_months) VALUES (:hotel, 'base', 0, NULL), (:hotel, 'gold', 1, 12);
@@ -45,6 +45,7 @@ SELECT is(pg_temp.raised('SELECT loyalty.benefit_issue(pg_temp.id(''ann''), ''ir
 SELECT pg_temp.state() AS before \gset
 SELECT is((SELECT pg_temp.news(r) || (r.messages -> 0 ? 'voucher')::text FROM loyalty.benefit_issue(pg_temp.id('ann'), 'ironing', 'welcome', key => 'd1', mode => 'dry') r), 'voucher_issuedfalse', 'mode dry makes no voucher');
 SELECT is(pg_temp.state(), :'before', 'and writes nothing');
+SELECT is(pg_temp.issue('dan', 'spa', 'i9', '2026-06-30'), 'voucher_issued, until 2026-06-30', 'unless it is said');
 SELECT is(pg_temp.issue('bob', 'spa', 'i1'), 'voucher_issued, until 2026-03-31', 'not beyond the benefit itself, which ends before April');
 
 -- Used: first what ends first.
@@ -87,6 +88,7 @@ SELECT is(pg_temp.issue('dan', 'late_checkout', 'i2'), 'not_entitled, benefit=la
 SELECT is(pg_temp.use('dan', 'late_checkout', 's1'), 'voucher_used, left 0, until 2026-04-19', 'what was issued stays until its date');
 SELECT is(pg_temp.issue('bob', 'spa', 'i2'), 'not_entitled, benefit=spa', 'a benefit that is over is issued no more');
 SELECT is(pg_temp.use('bob', 'spa', 's1'), 'not_in_time_window, benefit=spa', 'and its vouchers ended with it');
+SELECT is(pg_temp.use('dan', 'spa', 's1'), 'voucher_used, left 0, until 2026-06-30', 'but for the one that was given a date of its own');
 SET loyalty.now = '2026-04-14 12:00+00';
 SELECT is(pg_temp.use('ann', 'late_checkout', 's3'), 'voucher_not_found, benefit=late_checkout open=0', 'after its last day');
 

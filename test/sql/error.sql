@@ -3,13 +3,14 @@
 -- Bad input gets a clear error and nothing is lost: every case is called in
 -- mode 'do', which raises, and, when it is a verb, in mode 'try', which answers;
 -- neither may change a row.
-SELECT plan(780);
+SELECT plan(891);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Cafe', 'GBP', 'Europe/London') AS cafe \gset
 SELECT loyalty.program_create('Idle', 'GBP', 'Europe/London') AS idle \gset
 SELECT loyalty.program_create('Shut', 'GBP', 'Europe/London') AS shut \gset
 SELECT loyalty.program_create('Once', 'GBP', 'Europe/London') AS once \gset
+INSERT INTO loyalty.tag (program_id, name, condition) VALUES (:shop, 'old', '$.member.age_days > 99999 && $.purchases.year.times > 5');
 UPDATE loyalty.program SET closed_until = '2026-03-01 00:00+00' WHERE name = 'Shut';
 UPDATE loyalty.program SET ref_scope = 'program' WHERE name = 'Once';
 CALL pg_temp.enroll('Shop', 'ann', 'bob', 'frozen', 'closed', 'merged', 'damaged', 'stray');
@@ -35,12 +36,24 @@ SELECT FROM loyalty.release(pg_temp.id('ann'), pg_temp.hold('released'));
 SELECT FROM loyalty.hold(pg_temp.id('bob'), 1, key => 'k1', mode => 'try');
 SELECT FROM unnest('{bob,frozen,closed,merged,one}'::text[]) name, loyalty.purchase(pg_temp.id(name), 50, 'o1');
 CREATE TEMP TABLE held_frozen AS SELECT hold_id FROM loyalty.hold(pg_temp.id('frozen'), 5, key => 'h1');
+INSERT INTO loyalty.unit (program_id, code, kind, period) VALUES (:shop, 'visits', 'counter', 'lifetime'), (:shop, 'stamps', 'metric', NULL);
+SELECT FROM unnest(ARRAY['{"name": "lounge", "kind": "quota", "unit": "visits", "quantity": 1}', '{"name": "priority", "kind": "flag"}',
+	'{"name": "ironing", "kind": "voucher"}', '{"name": "cake", "kind": "gift", "gap_days": 0}', '{"name": "pack", "kind": "gift", "birthday": "day", "gap_days": 0}',
+	'{"name": "coffee", "kind": "every_n", "unit": "stamps", "quantity": 5}']) b, pg_temp.offer(b::jsonb || '{"program": "Shop"}', 'everyone');
+SELECT FROM pg_temp.offer('{"program": "Shop", "name": "spa", "kind": "voucher"}', 'tag vip');
+SELECT FROM loyalty.benefit_use(pg_temp.id('ann'), 'lounge', 'o1');
+SELECT FROM loyalty.benefit_claim(pg_temp.id('ann'), 'cake');
+SELECT FROM loyalty.adjust(pg_temp.id('ann'), 5, 'stamps', 'a card', key => 'stamps');
+CREATE FUNCTION pg_temp.voucher(benefit text) RETURNS bigint
+LANGUAGE sql STABLE AS $$ SELECT voucher_id FROM loyalty.voucher v JOIN loyalty.benefit b USING (benefit_id) WHERE b.name = $1 $$;
 INSERT INTO loyalty.plan (program_id, name, months, price, rank) VALUES (:shop, 'plus', 12, 100, 1), (:shop, 'month', 1, 10, 1);
 SELECT FROM loyalty.plan_buy(pg_temp.id('ann'), 'plus', 'pay-1');
+SELECT FROM loyalty.visitor_join(pg_temp.id('bob'), 'cookie');
 SELECT FROM loyalty.member_freeze(pg_temp.id('frozen'), 'lost card');
 SELECT FROM loyalty.member_close(pg_temp.id('closed'), 'left');
 UPDATE loyalty.account SET status = 'merged' WHERE member_id = pg_temp.id('merged');
 UPDATE loyalty.program SET status = 'inactive' WHERE name = 'Idle';
+INSERT INTO loyalty.segment (program_id, name, condition, status) VALUES (:shop, 'judged', '$.member.purchases > 9', 'inactive');
 -- a wallet with a unit that does not exist, and one with a unit of another programme
 SELECT FROM unnest('{damaged,stray}'::text[]) name, loyalty.purchase(pg_temp.id(name), 50, 'o1');
 CREATE TEMP TABLE undamaged AS SELECT member_id, wallet FROM loyalty.account WHERE member_id IN (pg_temp.id('damaged'), pg_temp.id('stray'));
@@ -230,6 +243,11 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('expires_on: year 10000',         $$adjust({ann}, 10, 'points', 'why', expires_on => '10000-01-01', ref => 'n')$$, 'LY107'),
 ('vests_on: infinity',             $$adjust({ann}, 10, 'points', 'why', vests_on => 'infinity', ref => 'n')$$, 'LY107'),
 ('vests_on: -infinity',            $$adjust({ann}, 10, 'points', 'why', vests_on => '-infinity', ref => 'n')$$, 'LY107'),
+-- segments
+('segment: misspelt',              $$SELECT loyalty.segment_add({ann}, 'juged')$$, 'LY811'),
+('segment: of another programme',  $$SELECT loyalty.segment_remove({zoe}, 'judged')$$, 'LY811'),
+('segment: not a list',            $$SELECT loyalty.segment_add({ann}, 'judged')$$, 'LY812'),
+('segment: without a source',      $$SELECT loyalty.segment_refresh('Shop', 'judged')$$, 'LY810'),
 -- spending
 ('redeem: more than available',    $$redeem({ann}, 100000, ref => 'n')$$, 'LY120'),
 ('hold: more than available',      $$hold({ann}, 100000, ref => 'n')$$, 'LY120'),
@@ -318,6 +336,57 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('tier: no reason',                $$tier_grant({ann}, 'gold', ' ')$$, 'LY160'),
 ('tier: no member',                $$tier_grant(0, 'gold', 'test')$$, 'LY501'),
 ('tier: review of no member',      $$tier_review(0)$$, 'LY501'),
+-- benefits
+('benefit: unknown: use',          $$benefit_use({ann}, 'pool', 'n')$$, 'LY408'),
+('benefit: empty: use',            $$benefit_use({ann}, '', 'n')$$, 'LY408'),
+('benefit: unknown: return',       $$benefit_return({ann}, 'pool', 'n')$$, 'LY408'),
+('benefit: unknown: issue',        $$benefit_issue({ann}, 'pool', 'why', ref => 'n')$$, 'LY408'),
+('benefit: unknown: claim',        $$benefit_claim({ann}, 'pool')$$, 'LY408'),
+('benefit: unknown: give',         $$benefit_give({ann}, 'pool', 'why')$$, 'LY408'),
+('benefit: unknown: withdraw',     $$benefit_withdraw({ann}, 'pool', 'why')$$, 'LY408'),
+('benefit: another programme''s',  $$benefit_use({zoe}, 'lounge', 'n')$$, 'LY408'),
+('benefit: not entitled: issue',   $$benefit_issue({ann}, 'spa', 'why', ref => 'n')$$, 'LY410'),
+('benefit: not given: withdraw',   $$benefit_withdraw({ann}, 'spa', 'why')$$, 'LY410'),
+('benefit: exhausted',             $$benefit_use({ann}, 'lounge', 'n')$$, 'LY411'),
+('benefit: exhausted at once',     $$benefit_use({bob}, 'lounge', 'n', 2)$$, 'LY411'),
+('benefit: not today',             $$benefit_claim({ann}, 'pack')$$, 'LY412'),
+('benefit: kind: use',             $$benefit_use({ann}, 'priority', 'n')$$, 'LY413'),
+('benefit: kind: issue',           $$benefit_issue({ann}, 'cake', 'why', ref => 'n')$$, 'LY413'),
+('benefit: kind: claim',           $$benefit_claim({ann}, 'ironing')$$, 'LY413'),
+('benefit: kind: void',            $$benefit_void({ann}, pg_temp.voucher('coffee'), 'why')$$, 'LY413'),
+('benefit: kind: a quantity',      $$benefit_give({ann}, 'ironing', 'why', quantity => 1)$$, 'LY413'),
+('benefit: no voucher',            $$benefit_use({ann}, 'ironing', 'n')$$, 'LY414'),
+('benefit: unknown voucher',       $$benefit_void({ann}, 0, 'why')$$, 'LY414'),
+('benefit: another one''s voucher', $$benefit_void({bob}, pg_temp.voucher('cake'), 'why')$$, 'LY414'),
+('benefit: claimed twice',         $$benefit_claim({ann}, 'cake')$$, 'LY415'),
+('benefit: another quantity',      $$benefit_use({ann}, 'lounge', 'o1', 2)$$, 'LY002'),
+('benefit: no key: use',           $$benefit_use({ann}, 'lounge')$$, 'LY001'),
+('benefit: no key: issue',         $$benefit_issue({ann}, 'ironing', 'why')$$, 'LY001'),
+('benefit: no key: a part',        $$benefit_return({ann}, 'lounge', 'o1', 1)$$, 'LY001'),
+('benefit: an empty reference',    $$benefit_return({ann}, 'lounge', '')$$, 'LY005'),
+('benefit: no reference',          $$benefit_return({ann}, 'lounge', NULL)$$, '22004'),
+('benefit: no quantity',           $$benefit_use({ann}, 'lounge', 'n', NULL)$$, '22004'),
+('benefit: a quantity of zero',    $$benefit_use({bob}, 'lounge', 'n', 0)$$, 'LY101'),
+('benefit: half of one',           $$benefit_use({bob}, 'lounge', 'n', 0.5)$$, 'LY103'),
+('benefit: NaN',                   $$benefit_use({bob}, 'lounge', 'n', 'NaN')$$, 'LY104'),
+('benefit: far too many',          $$benefit_use({bob}, 'lounge', 'n', 1e30)$$, 'LY102'),
+('benefit: given: far too many',   $$benefit_give({ann}, 'lounge', 'why', quantity => 1000000000)$$, 'LY102'),
+('benefit: never used',            $$benefit_return({ann}, 'lounge', 'n')$$, 'LY130'),
+('benefit: more than was used',    $$benefit_return({ann}, 'lounge', 'o1', 2, key => 'n')$$, 'LY131'),
+('benefit: ends yesterday: issue', $$benefit_issue({ann}, 'ironing', 'why', '2026-03-14', 'n')$$, 'LY110'),
+('benefit: infinity: issue',       $$benefit_issue({ann}, 'ironing', 'why', 'infinity', 'n')$$, 'LY107'),
+('benefit: ended: give',           $$benefit_give({ann}, 'lounge', 'why', valid_until => '2026-03-15 12:00+00')$$, 'LY110'),
+('benefit: ends first: give',      $$benefit_give({ann}, 'lounge', 'why', '2026-05-01', '2026-04-01')$$, 'LY111'),
+('benefit: infinity: give',        $$benefit_give({ann}, 'lounge', 'why', valid_until => 'infinity')$$, 'LY107'),
+('benefit: no reason: give',       $$benefit_give({ann}, 'lounge', ' ')$$, 'LY160'),
+('benefit: no reason: issue',      $$benefit_issue({ann}, 'ironing', NULL, ref => 'n')$$, 'LY160'),
+('benefit: no reason: void',       $$benefit_void({ann}, pg_temp.voucher('cake'), '')$$, 'LY160'),
+('benefit: no member: use',        $$benefit_use(0, 'lounge', 'n')$$, 'LY501'),
+('benefit: closed: claim',         $$benefit_claim({closed}, 'cake')$$, 'LY502'),
+('benefit: closed: issue',         $$benefit_issue({closed}, 'ironing', 'why', ref => 'n')$$, 'LY502'),
+('benefit: frozen: use',           $$benefit_use({frozen}, 'lounge', 'n')$$, 'LY503'),
+('benefit: frozen: claim',         $$benefit_claim({frozen}, 'cake')$$, 'LY503'),
+('benefit: merged: return',        $$benefit_return({merged}, 'lounge', 'n')$$, 'LY504'),
 -- members
 ('member: unknown: record',        $$record(0, 'share')$$, 'LY501'),
 ('member: unknown: purchase',      $$purchase(0, 10, 'n')$$, 'LY501'),
@@ -458,10 +527,13 @@ INSERT INTO refusal VALUES
 	('LY140', 'hold_not_found'), ('LY141', 'capture_exceeds_hold'), ('LY142', 'hold_already_captured'),
 	('LY143', 'hold_already_released'), ('LY144', 'hold_expired'), ('LY145', 'hold_timeout_invalid'), ('LY150', 'transfer_to_self'),
 	('LY160', 'reason_required'), ('LY190', 'ledger_immutable'), ('LY402', 'program_inactive'), ('LY403', 'program_not_found'),
-	('LY404', 'unknown_event'), ('LY406', 'unknown_tier'), ('LY408', 'unknown_benefit'), ('LY409', 'unknown_plan'),
-	('LY420', 'plan_held'), ('LY421', 'plan_not_held'), ('LY422', 'plan_not_higher'), ('LY501', 'member_not_found'), ('LY502', 'member_closed'), ('LY503', 'member_frozen'),
+	('LY420', 'plan_held'), ('LY421', 'plan_not_held'), ('LY422', 'plan_not_higher'), ('LY430', 'unknown_activity'), ('LY431', 'visitor_joined'), ('LY501', 'member_not_found'), ('LY502', 'member_closed'), ('LY503', 'member_frozen'),
+	('LY404', 'unknown_event'), ('LY406', 'unknown_tier'), ('LY408', 'unknown_benefit'), ('LY409', 'unknown_plan'), ('LY410', 'not_entitled'), ('LY411', 'quota_exhausted'), ('LY412', 'not_in_time_window'),
+	('LY413', 'benefit_kind_mismatch'), ('LY414', 'voucher_not_found'), ('LY415', 'already_given'),
 	('LY504', 'member_merged'), ('LY505', 'identifier_malformed'), ('LY506', 'identifier_taken'), ('LY507', 'identifier_not_found'),
 	('LY508', 'status_conflict'), ('LY801', 'rule_invalid'), ('LY808', 'configuration_fixed'),
+	('LY805', 'rule_too_costly'), ('LY809', 'tag_by_rule'),
+	('LY810', 'source_invalid'), ('LY811', 'unknown_segment'), ('LY812', 'segment_not_a_list'),
 	('LY902', 'invariant_violated'), ('LY904', 'version_mismatch');
 
 -- Raised by triggers, not by calls; or by calls in every mode, because damage is no answer
@@ -475,6 +547,11 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('programme: time zone',   'UPDATE loyalty.program SET time_zone = ''Asia/Tokyo'' WHERE name = ''Shop''', 'LY808'),
 ('plan: half a penny',       'UPDATE loyalty.plan SET price = 0.005', 'LY103'),
 ('unit: scale',            'UPDATE loyalty.unit SET scale = 1 WHERE code = ''points''', 'LY808'),
+('tag: by its condition',  $$SELECT (NULL::loyalty.receipt).* FROM loyalty.tag_add({ann}, 'old')$$, 'LY809'),
+('tag: by its condition, taken', $$SELECT (NULL::loyalty.receipt).* FROM loyalty.tag_remove({ann}, 'old')$$, 'LY809'),
+('tag: ended',             $$SELECT (NULL::loyalty.receipt).* FROM loyalty.tag_add({ann}, 'vip', valid_until => '2020-01-01')$$, 'LY110'),
+('tag: no condition',      'INSERT INTO loyalty.tag (program_id, name, condition) SELECT program_id, ''p'', ''$.items[*].sku'' FROM loyalty.program', 'LY801'),
+('tag: costly condition',  'INSERT INTO loyalty.tag (program_id, name, condition) SELECT program_id, ''p'', ''exists($.**)'' FROM loyalty.program', 'LY805'),
 ('benefit: unknown',       $$SELECT (NULL::loyalty.receipt).* FROM loyalty.has_benefit({ann}, 'free')$$, 'LY408'),
 ('benefit: closed member, unknown', $$SELECT (NULL::loyalty.receipt).* FROM loyalty.has_benefit({closed}, '')$$, 'LY408'),
 ('benefit: no member',     $$SELECT (NULL::loyalty.receipt).* FROM loyalty.benefits(0)$$, 'LY501'),
@@ -487,6 +564,8 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('wallet: an unknown unit: refund',   $$SELECT * FROM loyalty.refund({damaged}, 'o1')$$, 'LY902'),
 ('wallet: an unknown unit: receiver', $$SELECT * FROM loyalty.transfer({ann}, {damaged}, 1, ref => 'n')$$, 'LY902'),
 ('wallet: an unknown unit: enroll',   $$SELECT * FROM loyalty.enroll('Shop', '{"customer_no":"damaged","card":"1"}')$$, 'LY902'),
+('activity: unknown kind',            $$SELECT (NULL::loyalty.receipt).* FROM loyalty.track({ann}, 'dance')$$, 'LY430'),
+('activity: a visitor of another',    $$SELECT (NULL::loyalty.receipt).* FROM loyalty.visitor_join({ann}, 'cookie')$$, 'LY431'),
 ('explain: no such journal row',      $$SELECT (NULL::loyalty.receipt).* FROM loyalty.explain({ann}, 1)$$, 'LY133'),
 ('wallet: an unknown unit: settle',   $$SELECT (NULL::loyalty.receipt).* FROM loyalty.account_settle({damaged})$$, 'LY902'),
 ('wallet: an unknown unit: balance',  $$SELECT (NULL::loyalty.receipt).* FROM loyalty.balance({damaged})$$, 'LY902'),

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(136);
+SELECT plan(162);
 
 -- Books with something of everything, of which verify() finds nothing to say.
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', vest_days => 7) AS shop \gset
@@ -39,7 +39,23 @@ SELECT FROM loyalty.transfer(pg_temp.id('ann'), pg_temp.id('bob'), 50, ref => 't
 SELECT FROM loyalty.redeem(pg_temp.id('cat'), 200, key => 'k1');
 SELECT FROM loyalty.refund(pg_temp.id('cat'), 'c1');
 SELECT FROM loyalty.record(pg_temp.id('cat'), 'check_in');
+INSERT INTO loyalty.unit (program_id, code, kind, period) VALUES (:shop, 'visits', 'counter', 'year'), (:shop, 'stamps', 'metric', NULL);
+SELECT pg_temp.offer('{"program": "Shop", "name": "lounge", "kind": "quota", "unit": "visits", "quantity": 3}', 'everyone') AS lounge \gset
+SELECT pg_temp.offer('{"program": "Shop", "name": "ironing", "kind": "voucher"}', 'everyone') AS ironing \gset
+SELECT pg_temp.offer('{"program": "Shop", "name": "coffee", "kind": "every_n", "unit": "stamps", "quantity": 5}', 'everyone') AS coffee \gset
+SELECT FROM loyalty.benefit_give(pg_temp.id('ann'), 'lounge', 'a guest', quantity => 5);
+SELECT FROM loyalty.benefit_use(pg_temp.id('ann'), 'lounge', 'v1', 2);
+SELECT FROM loyalty.benefit_return(pg_temp.id('ann'), 'lounge', 'v1', 1, key => 'v2');
+SELECT FROM generate_series(1, 3) n, loyalty.benefit_issue(pg_temp.id('ann'), 'ironing', 'welcome', ref => 'w' || n);
+SELECT FROM loyalty.benefit_use(pg_temp.id('ann'), 'ironing', 'w1');
+SELECT FROM loyalty.voucher v, loyalty.benefit_void(v.member_id, v.voucher_id, 'a mistake')
+WHERE v.voucher_id = (SELECT max(voucher_id) FROM loyalty.voucher);
+SELECT FROM loyalty.adjust(pg_temp.id('ann'), 14, 'stamps', 'an old card', key => 'v3');
+SELECT FROM loyalty.benefit_use(pg_temp.id('ann'), 'coffee', 'w4');
 SELECT FROM loyalty.member_freeze(pg_temp.id('bob'), 'lost card');
+INSERT INTO loyalty.segment (program_id, name) VALUES (:shop, 'club');
+SELECT loyalty.segment_add(pg_temp.id(name), 'club') FROM unnest('{ann,cat}'::text[]) name \g /dev/null
+SELECT loyalty.segment_remove(pg_temp.id('cat'), 'club') \g /dev/null
 -- ann has upgraded plus to pro, cat gave plus back and bought it anew
 INSERT INTO loyalty.plan (program_id, name, months, price, rank, tier) VALUES (:shop, 'plus', 12, 100, 1, NULL), (:shop, 'pro', 12, 300, 2, NULL), (:shop, 'gilt', 12, 100, 0, 'gold');
 SELECT FROM loyalty.plan_buy(pg_temp.id('ann'), 'plus', 'p1', starts_on => '2026-03-01');
@@ -129,6 +145,35 @@ INSERT INTO change (codes, what, sql) VALUES
 	('counter_is_count', 'an award that did not count',
 	 $$UPDATE loyalty.event_data SET data = jsonb_set(data, '{awards,0,counters}', '{}') WHERE member_id = pg_temp.id('bob') AND data ? 'awards'
 	   AND journal_id = (SELECT journal_id FROM loyalty.journal WHERE ref = 's1')$$),
+
+	('counter_is_count', 'more of a quota than was used',
+	 $$UPDATE loyalty.account SET wallet = loyalty.wallet_post(wallet, pg_temp.unit('visits'), NULL, '2026-12-31', 'e', 1)
+	   WHERE member_id = pg_temp.id('ann')$$),
+	('counter_is_count', 'a use that is gone', $$DELETE FROM loyalty.journal WHERE kind = 'benefit_use' AND event = 'lounge'$$),
+	('counter_is_count', 'a return that is gone', $$DELETE FROM loyalty.journal WHERE kind = 'benefit_return' AND event = 'lounge'$$),
+
+	-- benefits
+	('benefit_over_returned counter_is_count', 'more given back than was used',
+	 $$UPDATE loyalty.journal SET amount = 3 WHERE kind = 'benefit_return' AND event = 'lounge'$$),
+	('voucher_without_journal', 'a voucher that nobody issued',
+	 $$UPDATE loyalty.voucher SET issued_journal_id = 999 WHERE ref = 'w1'$$),
+	('voucher_without_journal', 'a voucher that a redemption issued',
+	 $$UPDATE loyalty.voucher SET issued_journal_id = (SELECT journal_id FROM loyalty.journal WHERE ref = 'o3' AND kind = 'redeem') WHERE ref = 'w1'$$),
+	('voucher_state', 'used for something else', $$UPDATE loyalty.voucher SET ref = 'w9' WHERE ref = 'w1'$$),
+	('voucher_state voucher_uses', 'used by a row that used nothing',
+	 $$UPDATE loyalty.voucher SET journal_id = issued_journal_id WHERE ref = 'w1'$$),
+	('voucher_state', 'open, and used by a row', format('UPDATE loyalty.voucher SET journal_id = issued_journal_id WHERE status = ''issued'' AND benefit_id = %s', :ironing)),
+	('voucher_state', 'void by nobody', $$UPDATE loyalty.voucher SET journal_id = NULL WHERE status = 'void'$$),
+	('voucher_state', 'void, and used for something', $$UPDATE loyalty.voucher SET ref = 'w9' WHERE status = 'void'$$),
+	('voucher_uses', 'used, and open all the same', $$UPDATE loyalty.voucher SET status = 'issued', ref = NULL, journal_id = NULL WHERE ref = 'w1'$$),
+	('every_n_count', 'one too many', format('INSERT INTO loyalty.voucher SELECT member_id, 1, program_id, benefit_id, status, issued_on, valid_until, ref, issued_journal_id,
+		journal_id FROM loyalty.voucher WHERE status = ''issued'' AND benefit_id = %s', :coffee)),
+	('every_n_count', 'more than what is left stands for', $$UPDATE loyalty.entry SET amount = amount - 5, balance_after = balance_after - 5 WHERE unit_id = pg_temp.unit('stamps');
+	   SELECT loyalty.rebuild(pg_temp.id('ann'))$$),
+	('nothing', 'fewer stamps, but enough', $$UPDATE loyalty.entry SET amount = amount - 4, balance_after = balance_after - 4 WHERE unit_id = pg_temp.unit('stamps');
+	   SELECT loyalty.rebuild(pg_temp.id('ann'))$$),
+	('member_benefit_without_journal', 'a benefit that nobody gave', $$UPDATE loyalty.member_benefit SET journal_id = 999$$),
+	('program_mismatch', 'a voucher of another programme', format($$UPDATE loyalty.voucher SET program_id = %s WHERE ref = 'w1'$$, :other)),
 
 	-- lots
 	('lot_negative', 'a lot below zero',
@@ -306,12 +351,22 @@ INSERT INTO change (codes, what, sql) VALUES
 	('config_reference', 'a plan of no programme', $$INSERT INTO loyalty.plan (program_id, name, months, price) VALUES (999, 'plus', 1, 1)$$),
 	('config_reference', 'periods of no plan', $$UPDATE loyalty.member_plan SET plan_id = 999 WHERE ref = 'p1' AND member_id = pg_temp.id('cat')$$),
 	('config_reference', 'periods with a tier that is gone', $$UPDATE loyalty.member_plan SET tier_id = 999 WHERE ref = 'p1' AND member_id = pg_temp.id('cat')$$),
+	('config_reference', 'a rule for no segment', $$UPDATE loyalty.rule SET segments = '{nobody}' WHERE unit_id = pg_temp.unit('points')$$),
+	('config_reference', 'a segment of no programme', $$INSERT INTO loyalty.segment (program_id, name) VALUES (999, 'club')$$),
+	('segment_is_history', 'a member who never entered', format($$INSERT INTO loyalty.member_segment VALUES (pg_temp.id('bob'), 'club', %s, now())$$, :shop)),
+	('segment_is_history', 'a member who never left', $$DELETE FROM loyalty.member_segment WHERE member_id = pg_temp.id('ann')$$),
+	('segment_chain', 'a member who left twice', format($$INSERT INTO loyalty.segment_history VALUES (pg_temp.id('cat'), loyalty.next_id(), %s, 'club', 'left', now())$$, :shop)),
+	('segment_chain', 'a member who entered twice', format($$INSERT INTO loyalty.segment_history VALUES (pg_temp.id('ann'), loyalty.next_id(), %s, 'club', 'entered', now())$$, :shop)),
+	('segment_unknown', 'members of a segment that is gone', $$DELETE FROM loyalty.segment$$),
+	('segment_unknown', 'a segment of another programme', format($$UPDATE loyalty.member_segment SET program_id = %1$s; UPDATE loyalty.segment_history SET program_id = %1$s;
+		INSERT INTO loyalty.segment (program_id, name) VALUES (%1$s, 'club')$$, :other)),
 	('config_reference', 'items of no collection', format($$INSERT INTO loyalty.collection_item VALUES (%s, 'toys', 'sku', 'a')$$, :shop)),
 	('config_reference', 'a unit of no programme',
 	 format('INSERT INTO loyalty.unit (program_id, code, kind) VALUES (999, ''stars'', ''points'')')),
 
 	-- the installation
 	('sequence_behind', 'ids that will come again', 'ALTER SEQUENCE loyalty.id_seq RESTART'),
+	('sequence_behind', 'benefit ids that will come again', 'ALTER SEQUENCE loyalty.benefit_id_seq RESTART'),
 	('sequence_behind', 'plan ids that will come again', 'ALTER SEQUENCE loyalty.plan_id_seq RESTART'),
 	('sequence_behind', 'unit ids that will come again', 'ALTER SEQUENCE loyalty.unit_id_seq RESTART'),
 	('nothing', 'roles as they should be', $$SELECT loyalty.setup_roles('loyalty_test_verify')$$),
@@ -325,7 +380,7 @@ SELECT is(pg_temp.found(sql), codes, codes || ': ' || what) FROM change ORDER BY
 -- A code that no change above brings up would be a check that cannot fail.
 SELECT set_eq(
 	$$SELECT DISTINCT (regexp_matches(pg_get_function_sqlbody('loyalty.verify(text)'::regprocedure),
-		'SELECT ''([a-z_]+)''::text', 'g'))[1] EXCEPT SELECT unnest('{id_seq,program_id_seq,unit_id_seq,rule_id_seq,tier_id_seq,campaign_id_seq,budget_id_seq,ingest_run_id_seq,plan_id_seq}'::text[])$$,
+		'SELECT ''([a-z_]+)''::text', 'g'))[1] EXCEPT SELECT unnest('{id_seq,program_id_seq,unit_id_seq,rule_id_seq,tier_id_seq,campaign_id_seq,budget_id_seq,ingest_run_id_seq,benefit_id_seq,plan_id_seq}'::text[])$$,
 	$$SELECT DISTINCT unnest(string_to_array(codes, ' ')) FROM change WHERE codes <> 'nothing'$$,
 	'every check of verify() can fail');
 

@@ -30,7 +30,7 @@ sub new_node
 # A database with two programmes, in which a year has passed: members with
 # every status, vested, pending and lapsed value, debt, holds in every state,
 # rules old and new with limits and budgets, streaks, tiers, an attached table,
-# loads.
+# loads, activities.
 sub create_shop
 {
     my ($node, $db) = @_;
@@ -217,6 +217,16 @@ SELECT loyalty.tag_add(m(10), 'vip');
 SELECT count(r) FROM unnest('{A,B,A}'::text[]) target, loyalty.record(m(10), 'share', data => jsonb_build_object('target', target, 'store', 'S1')) r;
 SELECT count(r) FROM loyalty.record(m(10), 'review') r;
 SELECT count(r) FROM loyalty.record(m(10), 'check_in') r;
+-- segments: a list, and one that a view of the shop's own says
+SELECT loyalty.segment_add(m(no), 'press') FROM generate_series(4, 6) no;
+SELECT loyalty.segment_remove(m(6), 'press');
+CREATE TABLE subscription (customer text, ends_on date);
+INSERT INTO subscription SELECT no::text, '2026-06-30' FROM generate_series(5, 9) no;
+CREATE VIEW subscriber AS SELECT i.member_id FROM loyalty.identity i JOIN subscription s ON s.customer = i.value WHERE i.kind = 'customer_no';
+INSERT INTO loyalty.segment (program_id, name, source) SELECT program_id, 'subscribers', 'public.subscriber' FROM loyalty.program WHERE name = 'shop';
+SELECT count(r) FROM loyalty.segment_refresh('shop') r;
+DELETE FROM subscription WHERE customer = '9';
+SELECT count(r) FROM loyalty.segment_refresh('shop', 'subscribers') r;
 -- entitled by a plan, by a list and by hand; used, issued and given back
 SELECT count(r) FROM loyalty.plan_buy(m(11), 'plus', 'plan-1', 60) r;
 SELECT count(r) FROM loyalty.benefit_give(m(12), 'lounge', 'a complaint', quantity => 2, key => 'g1') r;
@@ -228,10 +238,18 @@ SELECT count(r) FROM loyalty.benefit_use(m(12), 'late', 'night-1') r;
 INSERT INTO loyalty.plan (program_id, name, months, price, rank, tier)
     SELECT program_id, p.name, 12, p.price, p.rank, p.tier
     FROM loyalty.program, (VALUES ('club', 99.90, 2, NULL), ('pro', 300, 3, 'gold')) p (name, price, rank, tier) WHERE program.name = 'shop';
+    SELECT program_id, 'pro', 12, 300, 3, 'gold' FROM loyalty.program WHERE program.name = 'shop';
+    FROM loyalty.program, (VALUES ('club', 99.90, 2, NULL), ('pro', 300, 3, 'gold')) p (name, price, rank, tier) WHERE program.name = 'shop';
 SELECT count(r) FROM unnest('{1,6,7}'::int[]) no, loyalty.plan_buy(m(no), 'club', 'pay-1', auto_renew => true) r;
 SELECT count(r) FROM loyalty.plan_upgrade(m(6), 'pro', 'pay-2') r;
 SELECT count(r) FROM loyalty.plan_renew(m(7), 'pay-2') r;
 SELECT count(r) FROM loyalty.plan_refund(m(7), 'pay-2') r;
+-- behaviour of members and visitors, some of it no longer kept
+INSERT INTO loyalty.activity_kind (program_id, kind, retain_days) SELECT program_id, kind, days
+    FROM loyalty.program, (VALUES ('search', 30), ('view', NULL)) k (kind, days) WHERE name = 'shop';
+SELECT loyalty.track(m(11), 'view', 'sku', 'A', 's1', 12, 'web', '{"from": "search"}', key => 'a1');
+SELECT count(loyalty.track_visitor('shop', 'cookie-' || v, 'search', 'words', 'toys', at => loyalty.now() - v * interval '20 days')) FROM generate_series(1, 3) v;
+SELECT loyalty.visitor_join(m(11), 'cookie-1');
 SELECT count(r) FROM loyalty.member_freeze(m(3), 'card reported stolen') r;
 SELECT count(r) FROM loyalty.member_close(m(4), 'on request') r;
 SQL
@@ -287,6 +305,15 @@ sub shop_writes
         q{loyalty.setup_roles('other')},
         q{loyalty.tag_add(m(1), 'new')},
         q{loyalty.tag_remove(m(1), 'vip')},
+        q{loyalty.track(m(1), 'view')},
+        q{loyalty.track_visitor('shop', 'cookie-9', 'view')},
+        q{loyalty.track_batch('shop', ARRAY[(m(1), NULL, 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::loyalty.activity_row[])},
+        q{loyalty.visitor_join(m(1), 'cookie-2')},
+        q{loyalty.activity_expire('shop')},
+        q{loyalty.segment_add(m(1), 'press')},
+        q{loyalty.segment_remove(m(4), 'press')},
+        q{loyalty.segment_refresh('shop')},
+        q{loyalty.segment_drop('shop', 'subscribers')},
         q{loyalty.campaign_pause('shop', 'spring')},
         q{loyalty.budget_set('shop', 'stars', 950, campaign => 'summer')},
         q{loyalty.benefit_hold('shop', 'express', 'everyone')},
@@ -318,6 +345,7 @@ sub shop_reads
         q{loyalty.tier_current(m(8))},
         q{loyalty.tier_at(m(8), '2025-11-30')},
         q{loyalty.tier_progress(m(8))},
+        (map { "loyalty.segment_members('shop', '$_')" } 'press', 'subscribers'),
         (map { "loyalty.benefits(m($_))" } 1, 4, 8, 11, 12),
         q{loyalty.benefits(m(2), '2027-03-01')},
         q{loyalty.has_benefit(m(11), 'express')},
@@ -331,6 +359,8 @@ sub shop_reads
         q{loyalty.reconcile('web_order')},
         q{loyalty.attach_count('web_order')},
         q{loyalty.statement(m(1))},
+        q{loyalty.path(m(11))},
+        q{loyalty.report_path('shop', '2025-06-01')},
         q{loyalty.statement(m(9), '2026-01-01', '2026-12-31', 'points')},
         q{loyalty.simulate('shop', 'double', '2025-06-01', '2025-07-01')},
         q{loyalty.simulate_postings('shop', 'double', '2025-06-01', '2025-07-01')},
