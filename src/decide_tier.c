@@ -520,7 +520,7 @@ tier_of_period(const Decision *decision, const PlanPeriod *period)
 		program_tier_by_id(decision->program, period->tier_id);
 }
 
-/* The tier that a plan gives on a date, NULL: none; *until gets the last day. */
+/* The tier that a plan gives on a date; NULL: none.  *until: its last day. */
 static const Tier *
 plan_tier(const Decision *decision, DateADT on, DateADT *until)
 {
