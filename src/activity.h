@@ -90,6 +90,7 @@ extern void activity_find_visitors(Tracking *tracking);
 /* activity_day.c: what conditions of tags and segments see of them. */
 extern void activity_count(const Tracking *tracking);
 extern void activity_recount(const Program *program, Datum member_ids);
+extern uint64 activity_compare(const Program *program, Datum member_ids);
 extern void activity_judge_again(const Program *program, Datum member_ids);
 
 #pragma GCC visibility pop

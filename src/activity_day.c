@@ -12,8 +12,7 @@
 
 #include "utils/builtins.h"
 
-/* How far back a condition sees: a year that began on its first day. */
-#define COUNTED_DAYS 366
+#include "store.h"
 
 static Statement add_days = {
 	"INSERT INTO loyalty.member_day AS d (member_id, day, kind, name,"
@@ -33,33 +32,48 @@ static Statement add_day = {
 };
 
 /*
- * The difference between what is there and what is counted, both of one
- * snapshot, in which whoever tracks has written both or nothing; it is added
- * to the latest count.
+ * Where what is counted is not what is there, as far back as conditions look
+ * and activities are kept: counted is what is there, stored is what is counted.
+ */
+#define DIFFERENCES \
+	"SELECT member_id, day, name, c.times AS counted, e.times AS stored" \
+	" FROM (SELECT a.member_id, a.day, a.kind AS name, count(*)::int AS times" \
+	" FROM (SELECT member_id, kind, (at AT TIME ZONE (SELECT time_zone" \
+	" FROM loyalty.program WHERE program_id = $2))::date AS day" \
+	" FROM loyalty.activity WHERE member_id = ANY ($1)" \
+	" AND program_id = $2) a" \
+	" JOIN loyalty.activity_kind k ON k.program_id = $2 AND k.kind = a.kind" \
+	" WHERE a.day >= $4 AND (k.retain_days IS NULL" \
+	" OR a.day >= $3 - k.retain_days)" \
+	" GROUP BY a.member_id, a.day, a.kind) c" \
+	" FULL JOIN (SELECT y.member_id, y.day, y.name, y.times" \
+	" FROM loyalty.member_day y" \
+	" JOIN loyalty.activity_kind k ON k.program_id = $2 AND k.kind = y.name" \
+	" WHERE y.member_id = ANY ($1) AND y.kind = 'activity' AND y.day >= $4" \
+	" AND (k.retain_days IS NULL OR y.day >= $3 - k.retain_days)) e" \
+	" USING (member_id, day, name)" \
+	" WHERE coalesce(c.times, 0) <> coalesce(e.times, 0)"
+
+/*
+ * Both are of one snapshot, in which whoever tracks has written both or
+ * nothing; the difference is added to the latest count.
  */
 static Statement add_missing = {
 	"INSERT INTO loyalty.member_day AS d (member_id, day, kind, name,"
 	" program_id, times)"
 	" SELECT member_id, day, 'activity', name, $2,"
-	" coalesce(c.times, 0) - coalesce(e.times, 0)"
-	" FROM (SELECT a.member_id, a.kind AS name, a.day, count(*)::int AS times"
-	" FROM (SELECT member_id, kind, (at AT TIME ZONE (SELECT time_zone"
-	" FROM loyalty.program WHERE program_id = $2))::date AS day"
-	" FROM loyalty.activity WHERE member_id = ANY ($1) AND program_id = $2) a"
-	" JOIN loyalty.activity_kind k ON k.program_id = $2 AND k.kind = a.kind"
-	" WHERE a.day >= $4 AND (k.retain_days IS NULL"
-	" OR a.day >= $3 - k.retain_days)"
-	" GROUP BY a.member_id, a.kind, a.day) c"
-	" FULL JOIN (SELECT y.member_id, y.name, y.day, y.times"
-	" FROM loyalty.member_day y"
-	" JOIN loyalty.activity_kind k ON k.program_id = $2 AND k.kind = y.name"
-	" WHERE y.member_id = ANY ($1) AND y.kind = 'activity' AND y.day >= $4"
-	" AND (k.retain_days IS NULL OR y.day >= $3 - k.retain_days)) e"
-	" USING (member_id, name, day)"
-	" WHERE c.times IS DISTINCT FROM e.times"
+	" coalesce(counted, 0) - coalesce(stored, 0)"
+	" FROM (" DIFFERENCES ") x"
 	" ORDER BY member_id, day, name COLLATE \"C\""
 	" ON CONFLICT (member_id, day, kind, name)"
 	" DO UPDATE SET times = d.times + excluded.times",
+	4, {INT8ARRAYOID, INT4OID, DATEOID, DATEOID}
+};
+
+static Statement select_differences = {
+	"SELECT member_id, concat_ws(' ', day, 'activity', name), stored::text,"
+	" counted::text FROM (" DIFFERENCES ") x"
+	" ORDER BY member_id, day, name",
 	4, {INT8ARRAYOID, INT4OID, DATEOID, DATEOID}
 };
 
@@ -163,7 +177,11 @@ members_of(const Count *counts, int n)
 										   true, TYPALIGN_DOUBLE));
 }
 
-/* Has members judged again, by their next event or by tag_refresh(). */
+/*
+ * Has members judged again, by their next event or by tag_refresh().  Comes
+ * before their days are counted: whoever judges locks the review, too, and so
+ * misses nothing.
+ */
 void
 activity_judge_again(const Program *program, Datum member_ids)
 {
@@ -178,38 +196,56 @@ activity_judge_again(const Program *program, Datum member_ids)
 
 /*
  * Counts what has been tracked, if anybody asks, and has its members judged
- * again.  Locks their days and reviews, in ascending order, and no account.
+ * again.  Locks their reviews and days, in ascending order, and no account.
  */
 void
 activity_count(const Tracking *tracking)
 {
+	const Program *program = store_conditions(tracking->program);
 	int			n;
 	Count	   *counts;
 
-	if (!(tracking->program->reads.parts & READS_ACTIVITIES))
+	if (program == NULL || !(program->reads.parts & READS_ACTIVITIES))
 		return;
 	counts = counts_of(tracking, &n);
 	if (n == 0)
 		return;
-	add_counts(tracking->program, counts, n);
-	activity_judge_again(tracking->program, members_of(counts, n));
+	activity_judge_again(program, members_of(counts, n));
+	add_counts(program, counts, n);
+}
+
+static void
+difference_args(const Program *program, Datum member_ids,
+				NullableDatum *args)
+{
+	DateADT		today = program_date(program, loyalty_clock());
+
+	args[0] = ARG(member_ids);
+	args[1] = ARG(Int32GetDatum(program->program_id));
+	args[2] = ARG(DateADTGetDatum(today));
+	args[3] = ARG(DateADTGetDatum(decide_days_from(today)));
 }
 
 /*
- * Adds what the days of members (bigint[]) do not count yet, as far back as
- * conditions look and activities are kept.  Several at once, and beside what
- * is being tracked, come to the right sums; no lock is assumed.
+ * Adds what the days of members (bigint[]) do not count yet.  Several at
+ * once, and beside what is being tracked, come to the right sums; no lock is
+ * assumed.
  */
 void
 activity_recount(const Program *program, Datum member_ids)
 {
-	DateADT		today = program_date(program, loyalty_clock());
-	NullableDatum args[] = {
-		ARG(member_ids),
-		ARG(Int32GetDatum(program->program_id)),
-		ARG(DateADTGetDatum(today)),
-		ARG(DateADTGetDatum(today - COUNTED_DAYS))
-	};
+	NullableDatum args[4];
 
+	difference_args(program, member_ids, args);
 	statement_run(&add_missing, args, false);
+}
+
+/* Rows of member, day, what is counted and what is there. */
+uint64
+activity_compare(const Program *program, Datum member_ids)
+{
+	NullableDatum args[4];
+
+	difference_args(program, member_ids, args);
+	return statement_run(&select_differences, args, true);
 }

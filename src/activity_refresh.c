@@ -5,7 +5,7 @@
  * changed; and looks whether all have been judged as they ought to be.  It
  * stands here because it reads all that conditions see, activities as well.
  */
-#include "event.h"
+#include "activity.h"
 
 #include "access/htup_details.h"
 #include "funcapi.h"
@@ -79,7 +79,7 @@ static Statement lock_due = {
 	3, {INT4OID, DATEOID, INT4OID}
 };
 
-/* Who tracks an activity notes this first, so that none is counted twice. */
+/* Who tracks an activity notes this first, so that none is missed. */
 static Statement lock_reviews = {
 	"INSERT INTO loyalty.tag_review AS r (member_id, program_id, due_on)"
 	" SELECT id, $2, $3 FROM unnest($1) AS w (id) ORDER BY id"
@@ -88,35 +88,11 @@ static Statement lock_reviews = {
 	3, {INT8ARRAYOID, INT4OID, DATEOID}
 };
 
-#define ACTIVITY_DAYS \
-	"SELECT a.member_id, (a.at AT TIME ZONE p.time_zone)::date AS day," \
-	" 'activity' AS kind, a.kind AS name, p.program_id," \
-	" count(*)::int AS times FROM unnest($1) AS w (member_id)" \
-	" JOIN loyalty.activity a ON a.member_id = w.member_id" \
-	" JOIN loyalty.program p ON p.program_id = a.program_id" \
-	" WHERE (a.at AT TIME ZONE p.time_zone)::date >= $2" \
-	" GROUP BY a.member_id, day, a.kind, p.program_id"
-
+/* Where no condition looks at them. */
 static Statement delete_activity_days = {
 	"DELETE FROM loyalty.member_day"
 	" WHERE member_id = ANY ($1) AND kind = 'activity'",
 	1, {INT8ARRAYOID}
-};
-
-static Statement insert_activity_days = {
-	"INSERT INTO loyalty.member_day (member_id, day, kind, name, program_id,"
-	" times) " ACTIVITY_DAYS,
-	2, {INT8ARRAYOID, DATEOID}
-};
-
-static Statement compare_activity_days = {
-	"SELECT member_id, concat_ws(' ', day, kind, nullif(name, '')), d.times::text,"
-	" f.times::text FROM (" ACTIVITY_DAYS ") f"
-	" FULL JOIN (SELECT * FROM loyalty.member_day"
-	" WHERE member_id = ANY ($1) AND day >= $2 AND kind = 'activity') d"
-	" USING (member_id, day, kind, name)"
-	" WHERE f.times IS DISTINCT FROM d.times ORDER BY 1, 2",
-	2, {INT8ARRAYOID, DATEOID}
 };
 
 /* Days that no window reaches any more. */
@@ -214,9 +190,10 @@ refresh_members(Refresh *refresh, Datum *ids, int n, bool anew)
 			statement_run(&lock_reviews, due, false);
 		if (parts & READS_PURCHASES)
 			store_days_anew(ids, n, refresh->today);
-		statement_run(&delete_activity_days, args, false);
 		if (parts & READS_ACTIVITIES)
-			statement_run(&insert_activity_days, args, false);
+			activity_recount(refresh->program, args[0].value);
+		else
+			statement_run(&delete_activity_days, args, false);
 	}
 	for (int i = 0; i < n; i++)
 		refresh_member(refresh, batch, DatumGetInt64(ids[i]), anew);
@@ -270,7 +247,16 @@ scan(Refresh *refresh)
 	return true;
 }
 
-/* Judges members who are due. */
+static int
+compare_members(const void *a, const void *b)
+{
+	int64		x = DatumGetInt64(*(const Datum *) a);
+	int64		y = DatumGetInt64(*(const Datum *) b);
+
+	return x < y ? -1 : x > y;
+}
+
+/* Judges members who are due, in the order in which a batch tracks them. */
 static void
 review(Refresh *refresh)
 {
@@ -280,10 +266,12 @@ review(Refresh *refresh)
 		ARG(Int32GetDatum(refresh->batch))
 	};
 	int			n = statement_run(&lock_due, args, false);
+	Datum	   *ids = read_ids(n);
 
 	refresh->left_over = n == refresh->batch;
+	qsort(ids, n, sizeof(Datum), compare_members);
 	if (n > 0)
-		refresh_members(refresh, read_ids(n), n, false);
+		refresh_members(refresh, ids, n, false);
 }
 
 /* tag_refresh(program, batch): how many it looked at, what changed, more? */
@@ -451,15 +439,12 @@ static void
 check_days(Check *check, Datum *ids, int n)
 {
 	int			parts = check->program->reads.parts;
-	NullableDatum args[] = {
-		ARG(array_of_ids(ids, n)),
-		ARG(DateADTGetDatum(decide_days_from(check->today)))
-	};
 
 	if (parts & READS_PURCHASES)
 		put_days(check, store_days_compare(ids, n, check->today));
 	if (parts & READS_ACTIVITIES)
-		put_days(check, statement_run(&compare_activity_days, args, true));
+		put_days(check, activity_compare(check->program,
+										 array_of_ids(ids, n)));
 }
 
 /*

@@ -209,8 +209,8 @@ count_moved(const Program *program, int64 member_id)
 		PointerGetDatum(construct_array(&id, 1, INT8OID, sizeof(int64), true,
 										TYPALIGN_DOUBLE));
 
-	activity_recount(program, members);
 	activity_judge_again(program, members);
+	activity_recount(program, members);
 }
 
 /*

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(45);
+SELECT plan(55);
 
 -- From the first touch to the first purchase, how long what was done is kept,
 -- and what conditions see of it. Days are those of Shanghai, eight hours ahead.
@@ -163,6 +163,32 @@ SELECT set_eq($$SELECT member_id, day, name, times FROM loyalty.member_day WHERE
 SET loyalty.now = '2026-06-10 12:00+00';
 SELECT isnt(loyalty.activity_expire('Cafe'), 0::bigint, 'conditions: activities are deleted');
 SELECT isnt_empty($$SELECT FROM loyalty.member_day WHERE kind = 'activity' AND name = 'view' AND day < '2026-05-10'$$, 'conditions: what was counted of them stays');
+
+-- Judged by them: by the next event, or by tag_refresh(); a condition that is new counts what is kept
+SELECT is_empty($$SELECT * FROM loyalty.tag_refresh('Cafe') WHERE left_over$$, 'conditions: all have been judged');
+SELECT is_empty($$SELECT * FROM loyalty.tag_check('Cafe')$$, 'conditions: what was deleted is no difference');
+SELECT count(loyalty.track(pg_temp.id('hal'), 'view')) AS kept FROM generate_series(1, 2) \gset
+SELECT is((SELECT count(*) FROM loyalty.member_segment WHERE segment = 'lookers' AND member_id = pg_temp.id('hal')), 0::bigint, 'conditions: two are too few');
+SELECT FROM loyalty.track_visitor('Cafe', 'h1', 'view');
+SELECT FROM loyalty.tag_refresh('Cafe');
+SELECT is((SELECT count(*) FROM loyalty.member_segment WHERE segment = 'lookers' AND member_id = pg_temp.id('hal')), 1::bigint, 'conditions: the third counts by the next refresh');
+SELECT count(loyalty.track(pg_temp.id('gil'), 'view')) AS kept FROM generate_series(1, 3) \gset
+SELECT FROM loyalty.purchase(pg_temp.id('gil'), 10, 'o1');
+SELECT is((SELECT count(*) FROM loyalty.member_segment WHERE segment = 'lookers' AND member_id = pg_temp.id('gil')), 1::bigint, 'conditions: or by the next event');
+SELECT is_empty($$SELECT * FROM loyalty.tag_check('Cafe')$$, 'conditions: all are judged as they ought to be');
+UPDATE loyalty.segment SET status = 'inactive' WHERE name = 'lookers';
+SELECT FROM loyalty.tag_refresh('Cafe');
+SELECT is_empty($$SELECT FROM loyalty.member_day WHERE kind = 'activity'$$, 'conditions: where none looks at them any more, nothing is counted');
+INSERT INTO loyalty.tag (program_id, name, condition) VALUES (:cafe, 'user', 'exists($.activities.login)');
+SELECT FROM loyalty.tag_refresh('Cafe');
+SELECT set_eq($$SELECT member_id, day, name, times FROM loyalty.member_day WHERE kind = 'activity'$$,
+	format($$SELECT a.member_id, (a.at AT TIME ZONE 'Asia/Shanghai')::date, a.kind, count(*)::int FROM loyalty.activity a JOIN loyalty.account c USING (member_id)
+	  WHERE a.program_id = %s AND a.at >= '2025-06-10 16:00+00' GROUP BY 1, 2, 3$$, :cafe), 'conditions: one that is new counts what is kept');
+SELECT set_eq($$SELECT member_id FROM loyalty.member_tag WHERE tag = 'user'$$, $$SELECT pg_temp.id(name) FROM unnest('{gil,hal}'::text[]) name$$, 'conditions: and finds whom it means');
+SELECT FROM loyalty.track(pg_temp.id('gil'), 'login', at => '2026-06-01 00:00+00');
+UPDATE loyalty.member_day SET times = times - 1 WHERE kind = 'activity' AND day = '2026-06-01';
+SELECT is((SELECT format('%s %s %s', kind, name, expected::int - found::int) FROM loyalty.tag_check('Cafe')), 'day 2026-06-01 activity login 1', 'conditions: tag_check() sees one that is missing');
+UPDATE loyalty.member_day SET times = times + 1 WHERE kind = 'activity' AND day = '2026-06-01';
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();

@@ -3,7 +3,7 @@
 -- Bad input gets a clear error and nothing is lost: every case is called in
 -- mode 'do', which raises, and, when it is a verb, in mode 'try', which answers;
 -- neither may change a row.
-SELECT plan(880);
+SELECT plan(882);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Cafe', 'GBP', 'Europe/London') AS cafe \gset
@@ -47,6 +47,7 @@ CREATE FUNCTION pg_temp.voucher(benefit text) RETURNS bigint
 LANGUAGE sql STABLE AS $$ SELECT voucher_id FROM loyalty.voucher v JOIN loyalty.benefit b USING (benefit_id) WHERE b.name = $1 $$;
 INSERT INTO loyalty.plan (program_id, name, months, price, rank) VALUES (:shop, 'plus', 12, 100, 1), (:shop, 'month', 1, 10, 1);
 SELECT FROM loyalty.plan_buy(pg_temp.id('ann'), 'plus', 'pay-1');
+SELECT FROM loyalty.visitor_join(pg_temp.id('bob'), 'cookie');
 SELECT FROM loyalty.member_freeze(pg_temp.id('frozen'), 'lost card');
 SELECT FROM loyalty.member_close(pg_temp.id('closed'), 'left');
 UPDATE loyalty.account SET status = 'merged' WHERE member_id = pg_temp.id('merged');
@@ -521,7 +522,7 @@ INSERT INTO refusal VALUES
 	('LY160', 'reason_required'), ('LY190', 'ledger_immutable'), ('LY402', 'program_inactive'), ('LY403', 'program_not_found'),
 	('LY404', 'unknown_event'), ('LY406', 'unknown_tier'), ('LY408', 'unknown_benefit'), ('LY409', 'unknown_plan'), ('LY410', 'not_entitled'), ('LY411', 'quota_exhausted'), ('LY412', 'not_in_time_window'),
 	('LY413', 'benefit_kind_mismatch'), ('LY414', 'voucher_not_found'), ('LY415', 'already_given'),
-	('LY420', 'plan_held'), ('LY421', 'plan_not_held'), ('LY422', 'plan_not_higher'), ('LY501', 'member_not_found'), ('LY502', 'member_closed'), ('LY503', 'member_frozen'),
+	('LY420', 'plan_held'), ('LY421', 'plan_not_held'), ('LY422', 'plan_not_higher'), ('LY430', 'unknown_activity'), ('LY431', 'visitor_joined'), ('LY501', 'member_not_found'), ('LY502', 'member_closed'), ('LY503', 'member_frozen'),
 	('LY504', 'member_merged'), ('LY505', 'identifier_malformed'), ('LY506', 'identifier_taken'), ('LY507', 'identifier_not_found'),
 	('LY508', 'status_conflict'), ('LY801', 'rule_invalid'), ('LY808', 'configuration_fixed'),
 	('LY902', 'invariant_violated'), ('LY904', 'version_mismatch');
@@ -549,6 +550,8 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('wallet: an unknown unit: refund',   $$SELECT * FROM loyalty.refund({damaged}, 'o1')$$, 'LY902'),
 ('wallet: an unknown unit: receiver', $$SELECT * FROM loyalty.transfer({ann}, {damaged}, 1, ref => 'n')$$, 'LY902'),
 ('wallet: an unknown unit: enroll',   $$SELECT * FROM loyalty.enroll('Shop', '{"customer_no":"damaged","card":"1"}')$$, 'LY902'),
+('activity: unknown kind',            $$SELECT (NULL::loyalty.receipt).* FROM loyalty.track({ann}, 'dance')$$, 'LY430'),
+('activity: a visitor of another',    $$SELECT (NULL::loyalty.receipt).* FROM loyalty.visitor_join({ann}, 'cookie')$$, 'LY431'),
 ('explain: no such journal row',      $$SELECT (NULL::loyalty.receipt).* FROM loyalty.explain({ann}, 1)$$, 'LY133'),
 ('wallet: an unknown unit: settle',   $$SELECT (NULL::loyalty.receipt).* FROM loyalty.account_settle({damaged})$$, 'LY902'),
 ('wallet: an unknown unit: balance',  $$SELECT (NULL::loyalty.receipt).* FROM loyalty.balance({damaged})$$, 'LY902'),

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(131);
+SELECT plan(135);
 
 SELECT is(pg_temp.signature('setup_roles'), '(prefix text DEFAULT ''loyalty''::text) -> void', 'setup_roles(): arguments');
 
@@ -225,6 +225,12 @@ BEGIN
 	call := 'check_in later'; SELECT to_jsonb(r) INTO answer FROM loyalty.record(ann, 'check_in') r; RETURN NEXT;
 	call := 'share late'; SELECT to_jsonb(r) INTO answer FROM loyalty.record(ann, 'share', data => '{"target": "B", "store": "S1"}', at => '2026-03-16 12:00+00') r; RETURN NEXT;
 	call := 'transfer later'; SELECT to_jsonb(r) INTO answer FROM loyalty.transfer(bob, ann, 95, ref => 't2') r; RETURN NEXT;
+	call := 'track_visitor'; SELECT to_jsonb(r > 0) INTO answer FROM loyalty.track_visitor(program, 'cookie', 'view', key => 'a1') r; RETURN NEXT;
+	call := 'track_visitor again'; SELECT to_jsonb(r > 0) INTO answer FROM loyalty.track_visitor(program, 'cookie', 'view', key => 'a1') r; RETURN NEXT;
+	call := 'visitor_join'; SELECT to_jsonb(r) INTO answer FROM loyalty.visitor_join(ann, 'cookie') r; RETURN NEXT;
+	call := 'track_batch'; SELECT to_jsonb(r) INTO answer FROM loyalty.track_batch(program, ARRAY[(ann, NULL, 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'a2'),
+		(NULL, 'cookie', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'a1'), (NULL, 'new', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::loyalty.activity_row[]) r; RETURN NEXT;
+	call := 'path'; SELECT jsonb_agg(to_jsonb(r)) INTO answer FROM loyalty.path(ann) r; RETURN NEXT;
 	call := 'member_get'; SELECT to_jsonb(r) INTO answer FROM loyalty.member_get(program, 'card', '12 34') r; RETURN NEXT;
 	call := 'balance'; SELECT jsonb_agg(to_jsonb(r)) INTO answer FROM loyalty.balance(ann) r; RETURN NEXT;
 	call := 'balance then'; SELECT jsonb_agg(to_jsonb(r)) INTO answer FROM loyalty.balance(ann, 'points', '2026-03-15') r; RETURN NEXT;
@@ -263,6 +269,7 @@ CREATE TEMP TABLE program (LIKE loyalty.program);
 -- with plans that were made on a clean path and have to be made anew.
 SELECT count(loyalty.program_create(name, 'GBP', 'Europe/London', vest_days => 7)) AS made FROM unnest('{First,Clean,Last}'::text[]) name \gset
 UPDATE loyalty.program SET ref_scope = 'program';
+INSERT INTO loyalty.activity_kind (program_id, kind, retain_days) SELECT program_id, 'view', 30 FROM loyalty.program;
 -- rules that need all that rules may need
 INSERT INTO loyalty.tier (program_id, code, rank) SELECT program_id, 'basic', 0 FROM loyalty.program;
 INSERT INTO loyalty.tier (program_id, code, rank, multiplier) SELECT program_id, 'gold', 1, 2 FROM loyalty.program;
@@ -310,6 +317,8 @@ SELECT is((SELECT string_agg(format('%s %s', call, coalesce(answer #>> '{posting
 CREATE FUNCTION pg_temp.told_in(name text) RETURNS SETOF text LANGUAGE sql STABLE AS $$
 	SELECT call || ' ' || regexp_replace(answer::text, '"(member_id|journal_id|hold_id)": \d+|transfer:\d+', '', 'g') FROM told WHERE program = name ORDER BY place
 $$;
+SELECT is((SELECT answer::text FROM told WHERE program = 'Clean' AND call = 'track_batch'), '{"rejects": [], "accepted": 2, "rejected": 0, "replayed": 1}',
+	'and what members do is kept');
 SELECT results_eq($$SELECT pg_temp.told_in('First')$$, $$SELECT pg_temp.told_in('Clean')$$, 'a hostile search_path changes no answer');
 SELECT results_eq($$SELECT pg_temp.told_in('Last')$$, $$SELECT pg_temp.told_in('Clean')$$, 'nor does one that comes later');
 SELECT is_empty('SELECT 1 FROM pg_temp.account UNION ALL SELECT 1 FROM pg_temp.journal UNION ALL SELECT 1 FROM pg_temp.entry UNION ALL SELECT 1 FROM pg_temp.hold',
@@ -386,9 +395,12 @@ SELECT lives_ok($$SELECT loyalty.account_settle(member_id) FROM loyalty.account 
 	WHERE a.due_on <= (loyalty.now() AT TIME ZONE p.time_zone)::date$$, 'the worker settles the accounts that are due');
 SELECT lives_ok($$SELECT loyalty.account_settle(member_id) FROM loyalty.hold WHERE status = 'held' AND expires_at <= loyalty.now()$$,
 	'and those with a hold whose time is over');
+SELECT is(loyalty.activity_expire('First'), 0::bigint, 'he deletes what is no longer kept');
 SELECT throws_ok($$SELECT loyalty.redeem(pg_temp.first('1'), 1, key => 'c')$$, '42501', NULL, 'the worker cannot spend');
 
 SET ROLE loyalty_test_reader;
+SELECT isnt_empty($$SELECT * FROM loyalty.report_path('First')$$, 'the reader reads the paths');
+SELECT throws_ok('SELECT FROM loyalty.activity', '42501', NULL, 'but not what they are made of');
 SELECT isnt_empty('SELECT * FROM loyalty.' || view, 'the reader reads ' || view)
 FROM unnest('{report_member,report_balance,report_ledger,report_event,report_daily}'::text[]) view;
 SELECT throws_ok(sql, '42501', NULL, 'the reader cannot ' || sql) FROM unnest(ARRAY[

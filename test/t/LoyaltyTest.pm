@@ -30,7 +30,7 @@ sub new_node
 # A database with two programmes, in which a year has passed: members with
 # every status, vested, pending and lapsed value, debt, holds in every state,
 # rules old and new with limits and budgets, streaks, tiers, an attached table,
-# loads.
+# loads, activities.
 sub create_shop
 {
     my ($node, $db) = @_;
@@ -226,12 +226,18 @@ SELECT count(r) FROM generate_series(1, 2) n, loyalty.benefit_issue(m(12), 'late
 SELECT count(r) FROM loyalty.benefit_use(m(12), 'late', 'night-1') r;
 -- plans: one that is held, one upgraded, one given back
 INSERT INTO loyalty.plan (program_id, name, months, price, rank, tier)
-    SELECT program_id, name, 12, price, rank, tier
-    FROM loyalty.program, (VALUES ('plus', 99.90, 1, NULL), ('pro', 300, 2, 'gold')) p (name, price, rank, tier) WHERE program.name = 'shop';
+    SELECT program_id, p.name, 12, p.price, p.rank, p.tier
+    FROM loyalty.program, (VALUES ('pro', 300, 3, 'gold')) p (name, price, rank, tier) WHERE program.name = 'shop';
 SELECT count(r) FROM unnest('{1,6,7}'::int[]) no, loyalty.plan_buy(m(no), 'plus', 'pay-1', auto_renew => true) r;
 SELECT count(r) FROM loyalty.plan_upgrade(m(6), 'pro', 'pay-2') r;
 SELECT count(r) FROM loyalty.plan_renew(m(7), 'pay-2') r;
 SELECT count(r) FROM loyalty.plan_refund(m(7), 'pay-2') r;
+-- behaviour of members and visitors, some of it no longer kept
+INSERT INTO loyalty.activity_kind (program_id, kind, retain_days) SELECT program_id, kind, days
+    FROM loyalty.program, (VALUES ('search', 30), ('view', NULL)) k (kind, days) WHERE name = 'shop';
+SELECT loyalty.track(m(11), 'view', 'sku', 'A', 's1', 12, 'web', '{"from": "search"}', key => 'a1');
+SELECT count(loyalty.track_visitor('shop', 'cookie-' || v, 'search', 'words', 'toys', at => loyalty.now() - v * interval '20 days')) FROM generate_series(1, 3) v;
+SELECT loyalty.visitor_join(m(11), 'cookie-1');
 SELECT count(r) FROM loyalty.member_freeze(m(3), 'card reported stolen') r;
 SELECT count(r) FROM loyalty.member_close(m(4), 'on request') r;
 SQL
@@ -287,6 +293,11 @@ sub shop_writes
         q{loyalty.setup_roles('other')},
         q{loyalty.tag_add(m(1), 'new')},
         q{loyalty.tag_remove(m(1), 'vip')},
+        q{loyalty.track(m(1), 'view')},
+        q{loyalty.track_visitor('shop', 'cookie-9', 'view')},
+        q{loyalty.track_batch('shop', ARRAY[(m(1), NULL, 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::loyalty.activity_row[])},
+        q{loyalty.visitor_join(m(1), 'cookie-2')},
+        q{loyalty.activity_expire('shop')},
         q{loyalty.campaign_pause('shop', 'spring')},
         q{loyalty.budget_set('shop', 'stars', 950, campaign => 'summer')},
         q{loyalty.benefit_hold('shop', 'express', 'everyone')},
@@ -331,6 +342,8 @@ sub shop_reads
         q{loyalty.reconcile('web_order')},
         q{loyalty.attach_count('web_order')},
         q{loyalty.statement(m(1))},
+        q{loyalty.path(m(11))},
+        q{loyalty.report_path('shop', '2025-06-01')},
         q{loyalty.statement(m(9), '2026-01-01', '2026-12-31', 'points')},
         q{loyalty.simulate('shop', 'double', '2025-06-01', '2025-07-01')},
         q{loyalty.simulate_postings('shop', 'double', '2025-06-01', '2025-07-01')},
