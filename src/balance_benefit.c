@@ -78,7 +78,12 @@ load_person(Reading *reading, int needs)
 	const Program *program = reading->decision.program;
 
 	if (program->ntiers > 0)
+	{
+		/* plans bought ahead may bring a tier by then */
+		if (reading->facts.on > reading->decision.today)
+			store_load_periods(&reading->decision, true);
 		reading->facts.tier = event_tier_at(&reading->decision, reading->at);
+	}
 	if (needs & NEEDS_MEMBER)
 		event_facts_member(&reading->decision, &reading->facts, true);
 }

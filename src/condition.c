@@ -43,6 +43,7 @@ typedef enum Shape
 	/* of the member document */
 	SHAPE_DOCUMENT,
 	SHAPE_DOCUMENT_UNTAGGED,	/* for tags, which come before tags */
+	SHAPE_MEMBER_TAGGED,		/* as segments see him */
 	SHAPE_MEMBER_UNTAGGED,
 	SHAPE_PROFILE,				/* an object of anything */
 	SHAPE_GROUPS,				/* figures of windows, by name */
@@ -343,7 +344,7 @@ document_key(Walk *walk, bool untagged, const char *name, int length)
 	static const char *const version[] = {"version"};
 
 	if (NAME_IN(member))
-		return untagged ? SHAPE_MEMBER_UNTAGGED : SHAPE_MEMBER;
+		return untagged ? SHAPE_MEMBER_UNTAGGED : SHAPE_MEMBER_TAGGED;
 	if (NAME_IN(profile))
 		return SHAPE_PROFILE;
 	if (NAME_IN(now))
@@ -380,18 +381,21 @@ figures_key(Walk *walk, Shape shape, const char *name, int length)
 }
 
 static Shape
-member_key(Walk *walk, bool untagged, const char *name, int length)
+member_key(Walk *walk, Shape shape, const char *name, int length)
 {
-	static const char *const names[] = {"tags", "segments"};
+	static const char *const tags[] = {"tags"};
+	static const char *const segments[] = {"segments"};
 	static const char *const counters[] = {"counters"};
 
 	if (NAME_IN(counters))
 		return SHAPE_RECORD;
-	if (!NAME_IN(names))
+	if (!NAME_IN(tags) && !NAME_IN(segments))
 		return SHAPE_SINGLE;
-	if (untagged)
+	/* tags are judged first, then segments */
+	if (shape == SHAPE_MEMBER_UNTAGGED ||
+		(shape == SHAPE_MEMBER_TAGGED && NAME_IN(segments)))
 		refuse(walk, REFUSAL_RULE_INVALID,
-			   psprintf("tags are judged before \"%.*s\" are known", length,
+			   psprintf("it is judged before \"%.*s\" are known", length,
 						name));
 	return SHAPE_NAMES;
 }
@@ -414,9 +418,9 @@ object_key(Walk *walk, Shape shape, const char *name, int length)
 			return document_key(walk, shape == SHAPE_DOCUMENT_UNTAGGED, name,
 								length);
 		case SHAPE_MEMBER:
+		case SHAPE_MEMBER_TAGGED:
 		case SHAPE_MEMBER_UNTAGGED:
-			return member_key(walk, shape == SHAPE_MEMBER_UNTAGGED, name,
-							  length);
+			return member_key(walk, shape, name, length);
 		case SHAPE_GROUPS:
 			return SHAPE_WINDOWS;
 		case SHAPE_WINDOWS:

@@ -181,7 +181,8 @@ typedef struct Decision
 	DateADT		earlier_tier_until;
 	int			nperiods;		/* of plans, ascending, if they matter */
 	PlanPeriod *periods;
-	/* the last tier that no plan has given, if there are periods; 0: none */
+	/* the last tier that no plan has given, if it is known; 0: none */
+	bool		has_own_tier;
 	int32		own_tier_id;
 	DateADT		own_tier_until;
 	int			nawards;		/* events judged, in the order of their rows */

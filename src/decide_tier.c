@@ -317,6 +317,15 @@ note_base(Decision *decision, DateADT since)
 	}
 }
 
+/* The tier that the account has now was given by no plan. */
+static void
+note_own_tier(Decision *decision)
+{
+	decision->has_own_tier = true;
+	decision->own_tier_id = decision->account->tier_id;
+	decision->own_tier_until = decision->account->tier_until;
+}
+
 /*
  * Puts the account into a tier (NULL: none) for a period, and notes the
  * change in the row.
@@ -348,6 +357,8 @@ begin_period(Decision *decision, JournalRow *row, TierAction action,
 	else
 		note_base(decision, since);
 	row->tier_after = account->tier_id;
+	if (action != TIER_GRANTED)
+		note_own_tier(decision);
 	return change;
 }
 
@@ -623,24 +634,8 @@ static void
 lose_plan_tier(Decision *decision, JournalRow *row,
 			   const TierJudgement *judgement, DateADT on)
 {
-	int32		own_tier_id = decision->own_tier_id;
-	DateADT		own_until = decision->own_tier_until;
-
-	/* what this call has settled is not in the history yet */
-	for (int i = 0; i < decision->nrows; i++)
-		for (int j = 0; j < decision->rows[i]->nchanges; j++)
-		{
-			const TierChange *change = &decision->rows[i]->changes[j];
-
-			if (change->action == TIER_WARN ||
-				change->action == TIER_GRACE_BEGINS ||
-				change->action == TIER_GRANTED)
-				continue;
-			own_tier_id = change->tier_after;
-			own_until = change->tier_until;
-		}
-	fall_back(decision, row, judgement, own_tier_id, own_until,
-			  judgement->until, on);
+	fall_back(decision, row, judgement, decision->own_tier_id,
+			  decision->own_tier_until, judgement->until, on);
 }
 
 /*
@@ -798,6 +793,7 @@ decide_tier_grant(Decision *decision, JournalRow *row, const Tier *tier,
 	begin_period(decision, row, TIER_GRANTED, tier, today,
 				 tier_until == DATEVAL_NOBEGIN ?
 				 period_until(tier, today) : tier_until);
+	note_own_tier(decision);
 }
 
 /*
@@ -816,4 +812,5 @@ decide_tier_import(Decision *decision, JournalRow *row, const Tier *tier,
 
 	if (since < decision->today)
 		change->effective_at = program_midnight(decision->program, since);
+	note_own_tier(decision);
 }

@@ -32,7 +32,7 @@ typedef struct IdList
 extern Segment *segment_load(int32 program_id, int *nsegments);
 
 /* segment_source.c */
-extern void segment_source_check(const char *source);
+extern void segment_source_check(const char *source, bool missing_ok);
 extern IdList segment_source_read(const char *source, const IdList *only,
 								  bool *nulls);
 

@@ -51,10 +51,13 @@ id_list(ArrayType *array, bool *nulls)
 					  TYPALIGN_DOUBLE, &values, &isnull, &n);
 	list.ids = palloc_extended(sizeof(int64) * Max(n, 1), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		if (isnull[i])
 			*nulls = true;
 		else
 			list.ids[list.n++] = DatumGetInt64(values[i]);
+	}
 	pfree(values);
 	pfree(isnull);
 	qsort(list.ids, list.n, sizeof(int64), compare_ids);
@@ -98,6 +101,7 @@ merge(const IdList *one, const IdList *other, bool only_one, bool only_other,
 		int			order = i == one->n ? 1 : k == other->n ? -1 :
 			compare_ids(&one->ids[i], &other->ids[k]);
 
+		CHECK_FOR_INTERRUPTS();
 		if (order < 0 ? only_one : order > 0 ? only_other : both)
 			list.ids[list.n++] = order <= 0 ? one->ids[i] : other->ids[k];
 		i += order <= 0;
@@ -139,20 +143,25 @@ source_invalid(const char *source, const char *detail)
 					 "schema, that has one column of type bigint.")));
 }
 
-/* Finds a source by its name, and keeps it as it is. */
+/* Finds a source by its name, and keeps it as it is; NULL: it is not there. */
 static Relation
-open_source(const char *source)
+find_source(const char *source, bool missing_ok)
 {
 	List	   *names = textToQualifiedNameList(cstring_to_text(source));
 	char	   *schema;
 	char	   *name;
-	Oid			relid;
+	Oid			namespace;
+	Oid			relid = InvalidOid;
 
 	if (list_length(names) != 2)
 		source_invalid(source, "is not a schema and a name");
 	schema = strVal(linitial(names));
 	name = strVal(lsecond(names));
-	relid = get_relname_relid(name, get_namespace_oid(schema, false));
+	namespace = get_namespace_oid(schema, missing_ok);
+	if (OidIsValid(namespace))
+		relid = get_relname_relid(name, namespace);
+	if (!OidIsValid(relid) && missing_ok)
+		return NULL;
 	if (!OidIsValid(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
@@ -196,12 +205,15 @@ check_shape(const char *source, Relation relation)
 /*
  * Refuses a source that could not be read, and one that is not the current
  * user's: its functions will run as its owner, whoever wrote them.
+ * missing_ok: one that is not there may come later.
  */
 void
-segment_source_check(const char *source)
+segment_source_check(const char *source, bool missing_ok)
 {
-	Relation	relation = open_source(source);
+	Relation	relation = find_source(source, missing_ok);
 
+	if (relation == NULL)
+		return;
 	check_shape(source, relation);
 	if (!has_privs_of_role(GetUserId(), relation->rd_rel->relowner))
 		aclcheck_error(ACLCHECK_NOT_OWNER,
@@ -210,7 +222,7 @@ segment_source_check(const char *source)
 	relation_close(relation, NoLock);
 }
 
-/* What is to be read, and what was; the last two outlive the reading. */
+/* What is to be read, and what was. */
 typedef struct Reading
 {
 	const char *source;
@@ -255,7 +267,7 @@ static bool
 read_as_owner(void *argument)
 {
 	Reading    *reading = argument;
-	Relation	relation = open_source(reading->source);
+	Relation	relation = find_source(reading->source, false);
 	char	   *sql;
 	Oid			user;
 	int			security;

@@ -49,6 +49,10 @@ store_load_own_tier(Decision *decision, bool read_only)
 		ARG(Int64GetDatum(decision->account->member_id))
 	};
 
+	/* what was settled since is not in the history yet */
+	if (decision->has_own_tier)
+		return;
+	decision->has_own_tier = true;
 	if (statement_run(&select_own_tier, args, read_only) == 0)
 		return;
 	decision->own_tier_id = statement_int32_or(0, 1, 0);

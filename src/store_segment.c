@@ -6,6 +6,7 @@
  */
 #include "store.h"
 
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "account.h"
@@ -95,7 +96,10 @@ change(Statement *statement, int32 program_id, const char *segment,
 	if (members->n == 0)
 		return;
 	for (int i = 0; i < members->n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		history.ids[i] = loyalty_new_id();
+	}
 	args[1] = ARG(PointerGetDatum(id_array(&history)));
 	statement_run(statement, args, false);
 }

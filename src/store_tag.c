@@ -596,9 +596,8 @@ static Statement lower_review = {
 };
 
 static Statement set_review = {
-	"INSERT INTO loyalty.tag_review (member_id, program_id, due_on)"
-	" VALUES ($1, $2, $3) ON CONFLICT (member_id)"
-	" DO UPDATE SET due_on = excluded.due_on",
+	"UPDATE loyalty.tag_review SET due_on = $3"
+	" WHERE member_id = $1 AND program_id = $2",
 	3, {INT8OID, INT4OID, DATEOID}
 };
 
@@ -614,16 +613,17 @@ static Statement lock_review = {
 
 /*
  * Keeps others from noting that the member is due: what they note later is
- * not lost, and what they have noted is seen from here on.
+ * not lost, and what they have noted is seen from here on.  False if there is
+ * no such note.
  */
-static void
+static bool
 lock_member_review(const Decision *decision)
 {
 	NullableDatum args[] = {
 		ARG(Int64GetDatum(decision->account->member_id))
 	};
 
-	statement_run(&lock_review, args, false);
+	return statement_run(&lock_review, args, false) > 0;
 }
 
 /* Notes when he is due next, exactly, if his row is locked; or no later. */
@@ -636,18 +636,28 @@ store_review(const Decision *decision, DateADT due_on, bool is_locked)
 		ARG(DateADTGetDatum(due_on))
 	};
 
-	if (is_locked && due_on == DATEVAL_NOEND)
-		statement_run(&delete_review, args, false);
-	else
+	if (due_on != DATEVAL_NOEND)
 		statement_run(is_locked ? &set_review : &lower_review, args, false);
+	else if (is_locked)
+		statement_run(&delete_review, args, false);
 }
 
 /* Lets the member be judged on a date, if not earlier. */
 void
 store_judge_by(const Decision *decision, DateADT due_on)
 {
-	if (due_on != DATEVAL_NOEND)
-		store_review(decision, due_on, false);
+	store_review(decision, due_on, false);
+}
+
+/* Has the member done something today that no call has judged yet? */
+static bool
+was_active(const Decision *decision, const Portrait *portrait)
+{
+	for (int i = 0; i < portrait->ndays; i++)
+		if (portrait->days[i].kind == DAY_ACTIVITY &&
+			portrait->days[i].day == decision->today)
+			return true;
+	return false;
 }
 
 /*
@@ -662,8 +672,11 @@ catch_up(const Decision *decision, Portrait *portrait, DateADT due_on)
 	while (due_on <= decision->today)
 	{
 		TimestampTz midnight = program_midnight(program, due_on);
+		bool		by_activity = due_on == decision->today &&
+			was_active(decision, portrait);
 
-		decide_judge(decision, portrait, due_on, midnight, midnight);
+		decide_judge(decision, portrait, due_on, midnight,
+					 by_activity ? decision->now : midnight);
 		due_on = decide_judge_due(decision, portrait, due_on);
 	}
 }
@@ -796,8 +809,8 @@ store_judge_again(const Decision *decision, bool anew)
 {
 	StoredPortrait stored;
 	Portrait   *portrait = &stored.portrait;
+	bool		is_locked = lock_member_review(decision);
 
-	lock_member_review(decision);
 	store_portrait(decision, &stored, false);
 	if (!anew)
 	{
@@ -809,6 +822,7 @@ store_judge_again(const Decision *decision, bool anew)
 	decide_judge(decision, portrait, decision->today, decision->now,
 				 decision->now);
 	store_review(decision,
-				 decide_judge_due(decision, portrait, decision->today), true);
+				 decide_judge_due(decision, portrait, decision->today),
+				 is_locked);
 	return store_judgement(decision, portrait);
 }

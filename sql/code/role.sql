@@ -85,7 +85,7 @@ BEGIN
 			('admin', 'UPDATE', '{program,program_event,unit,unit_anchor,collection,collection_item,calendar_day,campaign,tier,tier_threshold,rule_group,rule,rule_cap,tag,segment,plan,benefit,benefit_holder,price_list,activity_kind}'),
 			('admin', 'DELETE', '{ingest_run,ingest_reject,program_event,unit_anchor,collection,collection_item,calendar_day,tier,tier_threshold,rule_group,rule_cap,tag,segment,plan,benefit,benefit_holder,price_list,activity_kind}'),
 			('admin', 'USAGE', '{program_id_seq,unit_id_seq,rule_id_seq,tier_id_seq,campaign_id_seq,benefit_id_seq,plan_id_seq}'),
-			('worker', 'SELECT', '{program}'),
+			('worker', 'SELECT', '{program,segment}'),
 			('worker', 'SELECT (member_id, program_id, status, settled_on, due_on, hold_until)', '{account}'),
 			('worker', 'SELECT (member_id, hold_id, program_id, status, expires_at)', '{hold}'),
 			('reader', 'SELECT', '{report_plan,report_member,report_balance,report_ledger,report_event,report_daily,budget_status,program,program_event,unit,unit_anchor,campaign,budget,budget_slot,tier,tier_threshold,tier_history,rule_group,rule,rule_version,rule_cap,entry,hold,tag,segment,plan,benefit,benefit_holder,price_list,activity_kind,member_plan,voucher,member_benefit}'),

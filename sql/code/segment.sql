@@ -18,7 +18,7 @@ RETURNS trigger LANGUAGE C
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_segment_check';
 COMMENT ON FUNCTION loyalty.segment_check() IS
-'Trigger: refuses a source that is no view or table of one bigint, or is not of the one who saves it';
+'Trigger: refuses a condition that is no predicate, reads what there is not or could cost too much, and a source that is no view or table of one bigint or is not of the one who saves it';
 
 CREATE OR REPLACE TRIGGER segment_check BEFORE INSERT OR UPDATE ON loyalty.segment
 	FOR EACH ROW EXECUTE FUNCTION loyalty.segment_check();

@@ -209,6 +209,14 @@ BEGIN ATOMIC
 		FROM loyalty.tier_history h
 		WHERE verify.program IS NULL OR h.program_id = (SELECT s.program_id FROM scope s)
 		WINDOW past AS (PARTITION BY h.member_id ORDER BY h.journal_id, h.line)
+	), segment_past AS MATERIALIZED (
+		-- every row of the segments' history, beside the one before
+		SELECT h.member_id, h.segment, h.history_id, h.program_id, h.action,
+			lag(h.action, 1, 'left') OVER past = h.action AS repeated,
+			lead(h.history_id) OVER past IS NULL AS is_last
+		FROM loyalty.segment_history h
+		WHERE verify.program IS NULL OR h.program_id = (SELECT s.program_id FROM scope s)
+		WINDOW past AS (PARTITION BY h.member_id, h.segment ORDER BY h.history_id)
 	), bought AS MATERIALIZED (
 		-- every period of a plan, beside the call that bought it
 		SELECT b.*, j.amount AS paid,
@@ -243,7 +251,11 @@ BEGIN ATOMIC
 				(SELECT max(h.hold_id & 8796093022207) FROM loyalty.hold h
 					WHERE h.hold_id >> 43 = (SELECT n.node FROM node n)),
 				(SELECT max(v.voucher_id & 8796093022207) FROM loyalty.voucher v
-					WHERE v.voucher_id >> 43 = (SELECT n.node FROM node n))) AS highest,
+					WHERE v.voucher_id >> 43 = (SELECT n.node FROM node n)),
+				(SELECT max(h.history_id & 8796093022207) FROM loyalty.segment_history h
+					WHERE h.history_id >> 43 = (SELECT n.node FROM node n)),
+				(SELECT max(h.history_id & 8796093022207) FROM loyalty.tag_history h
+					WHERE h.history_id >> 43 = (SELECT n.node FROM node n))) AS highest,
 			(SELECT s.last_value + s.is_called::int FROM loyalty.id_seq s) AS next
 		UNION ALL
 		SELECT 'program_id_seq', max(p.program_id),
@@ -434,6 +446,30 @@ BEGIN ATOMIC
 	AND a.tier_id IS NOT NULL
 	AND NOT EXISTS (
 		SELECT FROM loyalty.tier t WHERE t.tier_id = a.tier_id AND t.program_id = a.program_id)
+
+	-- Who is in a segment is who entered and has not left since.
+	UNION ALL
+	SELECT 'segment_is_history', coalesce(m.member_id, h.member_id), format('segment=%s', coalesce(m.segment, h.segment))
+	FROM (
+		SELECT x.member_id, x.segment, x.program_id
+		FROM loyalty.member_segment x
+		WHERE verify.program IS NULL OR x.program_id = (SELECT s.program_id FROM scope s)) m
+	FULL JOIN (
+		SELECT y.member_id, y.segment, y.program_id FROM segment_past y WHERE y.is_last AND y.action = 'entered') h
+		ON h.member_id = m.member_id AND h.segment = m.segment AND h.program_id = m.program_id
+	WHERE m.member_id IS NULL OR h.member_id IS NULL
+	UNION ALL
+	SELECT 'segment_chain', h.member_id, format('segment=%s history_id=%s', h.segment, h.history_id)
+	FROM segment_past h
+	WHERE h.repeated
+	UNION ALL
+	SELECT 'segment_unknown', m.member_id, format('segment=%s program_id=%s', m.segment, m.program_id)
+	FROM loyalty.member_segment m
+	WHERE (verify.program IS NULL OR m.program_id = (SELECT s.program_id FROM scope s))
+	AND (NOT EXISTS (
+			SELECT FROM loyalty.segment x WHERE x.program_id = m.program_id AND x.name = m.segment)
+		OR NOT EXISTS (
+			SELECT FROM loyalty.account a WHERE a.member_id = m.member_id AND a.program_id = m.program_id))
 
 	-- Plans: one at a time, and never more back than was paid.
 	UNION ALL
@@ -721,6 +757,13 @@ BEGIN ATOMIC
 			SELECT FROM loyalty.campaign k WHERE k.program_id = r.program_id AND k.campaign_id = r.campaign_id))
 		OR (r.rule_group IS NOT NULL AND NOT EXISTS (
 			SELECT FROM loyalty.rule_group g WHERE g.program_id = r.program_id AND g.name = r.rule_group))
+		OR EXISTS (
+			SELECT FROM unnest(r.segments) n (name) WHERE NOT EXISTS (
+				SELECT FROM loyalty.segment x WHERE x.program_id = r.program_id AND x.name = n.name))
+		UNION ALL
+		SELECT x.program_id, format('segment=%s program_id=%s', x.name, x.program_id)
+		FROM loyalty.segment x
+		WHERE NOT EXISTS (SELECT FROM loyalty.program p WHERE p.program_id = x.program_id)
 		UNION ALL
 		SELECT k.program_id, format('cap of rule=%s unit=%s program_id=%s', k.rule_id, k.unit_id, k.program_id)
 		FROM loyalty.rule_cap k

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(139);
+SELECT plan(140);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale, expiry) VALUES
@@ -137,7 +137,7 @@ SELECT is(pg_temp.has('bob'), 'fast (stage newcomer)', 'stage');
 SELECT FROM loyalty.tag_remove(pg_temp.id('bob'), 'newcomer');
 SELECT is(pg_temp.has('bob'), 'nothing', 'stage: over');
 SELECT FROM loyalty.benefit_hold('Shop', 'fast', 'segment', 'best');
-INSERT INTO loyalty.member_segment (member_id, segment, program_id, entered_at) VALUES (pg_temp.id('cat'), 'best', :shop, loyalty.now());
+SELECT FROM loyalty.segment_add(pg_temp.id('cat'), 'best');
 SELECT is(pg_temp.has('cat'), 'fast (segment best)', 'segment');
 SELECT is(loyalty.has_benefit(pg_temp.id('cat'), 'fast'), true, 'segment: has it');
 SELECT FROM loyalty.benefit_hold('Shop', 'fast', 'tag', 'vip');
@@ -158,6 +158,13 @@ SELECT is(pg_temp.has('eve'), 'fast (plan plus)', 'plan: on its last day');
 SELECT is((SELECT until FROM loyalty.benefits(pg_temp.id('eve'))), '2026-04-16 00:00+08', 'plan: until, with the period that follows');
 SELECT is(string_agg(loyalty.has_benefit(pg_temp.id('eve'), 'fast', at)::text, ', ' ORDER BY at), 'false, true, true, true, false', 'plan: first and last moments')
 FROM unnest('{2026-02-15 23:59:59+08,2026-02-16 00:00+08,2026-03-16 00:00+08,2026-04-15 23:59:59+08,2026-04-16 00:00+08}'::timestamptz[]) at;
+DELETE FROM loyalty.benefit_holder;
+-- a plan bought ahead that brings a tier
+INSERT INTO loyalty.plan (program_id, name, months, price, rank, tier) VALUES (:shop, 'golden', 1, 50, 3, 'gold');
+SELECT FROM loyalty.benefit_hold('Shop', 'fast', 'tier', 'gold');
+SELECT FROM loyalty.plan_buy(pg_temp.id('dan'), 'golden', 'p1', starts_on => '2026-05-01');
+SELECT is(string_agg(loyalty.has_benefit(pg_temp.id('dan'), 'fast', at)::text, ', ' ORDER BY at), 'false, false, true, true, false', 'the tier of a plan bought ahead: now, before, first, last, after')
+FROM unnest('{2026-03-15 12:00+00,2026-04-30 23:59:59+08,2026-05-01 00:00+08,2026-05-31 23:59:59+08,2026-06-01 00:00+08}'::timestamptz[]) at;
 DELETE FROM loyalty.benefit_holder;
 SELECT FROM loyalty.benefit_hold('Shop', 'fast', 'campaign', 'Spring sale');
 SELECT is(pg_temp.has('fay'), 'fast (campaign Spring sale)', 'campaign');

@@ -3,13 +3,14 @@
 -- Bad input gets a clear error and nothing is lost: every case is called in
 -- mode 'do', which raises, and, when it is a verb, in mode 'try', which answers;
 -- neither may change a row.
-SELECT plan(882);
+SELECT plan(891);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Cafe', 'GBP', 'Europe/London') AS cafe \gset
 SELECT loyalty.program_create('Idle', 'GBP', 'Europe/London') AS idle \gset
 SELECT loyalty.program_create('Shut', 'GBP', 'Europe/London') AS shut \gset
 SELECT loyalty.program_create('Once', 'GBP', 'Europe/London') AS once \gset
+INSERT INTO loyalty.tag (program_id, name, condition) VALUES (:shop, 'old', '$.member.age_days > 99999 && $.purchases.year.times > 5');
 UPDATE loyalty.program SET closed_until = '2026-03-01 00:00+00' WHERE name = 'Shut';
 UPDATE loyalty.program SET ref_scope = 'program' WHERE name = 'Once';
 CALL pg_temp.enroll('Shop', 'ann', 'bob', 'frozen', 'closed', 'merged', 'damaged', 'stray');
@@ -52,6 +53,7 @@ SELECT FROM loyalty.member_freeze(pg_temp.id('frozen'), 'lost card');
 SELECT FROM loyalty.member_close(pg_temp.id('closed'), 'left');
 UPDATE loyalty.account SET status = 'merged' WHERE member_id = pg_temp.id('merged');
 UPDATE loyalty.program SET status = 'inactive' WHERE name = 'Idle';
+INSERT INTO loyalty.segment (program_id, name, condition, status) VALUES (:shop, 'judged', '$.member.purchases > 9', 'inactive');
 -- a wallet with a unit that does not exist, and one with a unit of another programme
 SELECT FROM unnest('{damaged,stray}'::text[]) name, loyalty.purchase(pg_temp.id(name), 50, 'o1');
 CREATE TEMP TABLE undamaged AS SELECT member_id, wallet FROM loyalty.account WHERE member_id IN (pg_temp.id('damaged'), pg_temp.id('stray'));
@@ -241,6 +243,11 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('expires_on: year 10000',         $$adjust({ann}, 10, 'points', 'why', expires_on => '10000-01-01', ref => 'n')$$, 'LY107'),
 ('vests_on: infinity',             $$adjust({ann}, 10, 'points', 'why', vests_on => 'infinity', ref => 'n')$$, 'LY107'),
 ('vests_on: -infinity',            $$adjust({ann}, 10, 'points', 'why', vests_on => '-infinity', ref => 'n')$$, 'LY107'),
+-- segments
+('segment: misspelt',              $$SELECT loyalty.segment_add({ann}, 'juged')$$, 'LY811'),
+('segment: of another programme',  $$SELECT loyalty.segment_remove({zoe}, 'judged')$$, 'LY811'),
+('segment: not a list',            $$SELECT loyalty.segment_add({ann}, 'judged')$$, 'LY812'),
+('segment: without a source',      $$SELECT loyalty.segment_refresh('Shop', 'judged')$$, 'LY810'),
 -- spending
 ('redeem: more than available',    $$redeem({ann}, 100000, ref => 'n')$$, 'LY120'),
 ('hold: more than available',      $$hold({ann}, 100000, ref => 'n')$$, 'LY120'),
@@ -520,11 +527,13 @@ INSERT INTO refusal VALUES
 	('LY140', 'hold_not_found'), ('LY141', 'capture_exceeds_hold'), ('LY142', 'hold_already_captured'),
 	('LY143', 'hold_already_released'), ('LY144', 'hold_expired'), ('LY145', 'hold_timeout_invalid'), ('LY150', 'transfer_to_self'),
 	('LY160', 'reason_required'), ('LY190', 'ledger_immutable'), ('LY402', 'program_inactive'), ('LY403', 'program_not_found'),
+	('LY420', 'plan_held'), ('LY421', 'plan_not_held'), ('LY422', 'plan_not_higher'), ('LY430', 'unknown_activity'), ('LY431', 'visitor_joined'), ('LY501', 'member_not_found'), ('LY502', 'member_closed'), ('LY503', 'member_frozen'),
 	('LY404', 'unknown_event'), ('LY406', 'unknown_tier'), ('LY408', 'unknown_benefit'), ('LY409', 'unknown_plan'), ('LY410', 'not_entitled'), ('LY411', 'quota_exhausted'), ('LY412', 'not_in_time_window'),
 	('LY413', 'benefit_kind_mismatch'), ('LY414', 'voucher_not_found'), ('LY415', 'already_given'),
-	('LY420', 'plan_held'), ('LY421', 'plan_not_held'), ('LY422', 'plan_not_higher'), ('LY430', 'unknown_activity'), ('LY431', 'visitor_joined'), ('LY501', 'member_not_found'), ('LY502', 'member_closed'), ('LY503', 'member_frozen'),
 	('LY504', 'member_merged'), ('LY505', 'identifier_malformed'), ('LY506', 'identifier_taken'), ('LY507', 'identifier_not_found'),
 	('LY508', 'status_conflict'), ('LY801', 'rule_invalid'), ('LY808', 'configuration_fixed'),
+	('LY805', 'rule_too_costly'), ('LY809', 'tag_by_rule'),
+	('LY810', 'source_invalid'), ('LY811', 'unknown_segment'), ('LY812', 'segment_not_a_list'),
 	('LY902', 'invariant_violated'), ('LY904', 'version_mismatch');
 
 -- Raised by triggers, not by calls; or by calls in every mode, because damage is no answer
@@ -538,6 +547,11 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('programme: time zone',   'UPDATE loyalty.program SET time_zone = ''Asia/Tokyo'' WHERE name = ''Shop''', 'LY808'),
 ('plan: half a penny',       'UPDATE loyalty.plan SET price = 0.005', 'LY103'),
 ('unit: scale',            'UPDATE loyalty.unit SET scale = 1 WHERE code = ''points''', 'LY808'),
+('tag: by its condition',  $$SELECT (NULL::loyalty.receipt).* FROM loyalty.tag_add({ann}, 'old')$$, 'LY809'),
+('tag: by its condition, taken', $$SELECT (NULL::loyalty.receipt).* FROM loyalty.tag_remove({ann}, 'old')$$, 'LY809'),
+('tag: ended',             $$SELECT (NULL::loyalty.receipt).* FROM loyalty.tag_add({ann}, 'vip', valid_until => '2020-01-01')$$, 'LY110'),
+('tag: no condition',      'INSERT INTO loyalty.tag (program_id, name, condition) SELECT program_id, ''p'', ''$.items[*].sku'' FROM loyalty.program', 'LY801'),
+('tag: costly condition',  'INSERT INTO loyalty.tag (program_id, name, condition) SELECT program_id, ''p'', ''exists($.**)'' FROM loyalty.program', 'LY805'),
 ('benefit: unknown',       $$SELECT (NULL::loyalty.receipt).* FROM loyalty.has_benefit({ann}, 'free')$$, 'LY408'),
 ('benefit: closed member, unknown', $$SELECT (NULL::loyalty.receipt).* FROM loyalty.has_benefit({closed}, '')$$, 'LY408'),
 ('benefit: no member',     $$SELECT (NULL::loyalty.receipt).* FROM loyalty.benefits(0)$$, 'LY501'),

@@ -136,7 +136,7 @@ SELECT set_eq(
 		('rule_cap', 'owner', 'raw'), ('rule_cap', 'admin', 'rawd'), ('rule_cap', 'readers', 'r'),
 		('rule_use', 'owner', 'raw'), ('streak', 'owner', 'rad'),
 		('member_tag', 'owner', 'rawd'), ('member_tag', 'pii', 'r'), ('tag', 'owner', 'r'), ('tag', 'admin', 'rawd'), ('tag', 'readers', 'r'), ('tag_history', 'owner', 'ra'), ('tag_history', 'pii', 'r'), ('member_day', 'owner', 'rawd'), ('member_day', 'pii', 'r'), ('tag_review', 'owner', 'rawd'), ('tag_scan', 'owner', 'raw'),
-		('segment', 'owner', 'rwd'), ('segment', 'admin', 'rawd'), ('segment', 'readers', 'r'), ('member_segment', 'owner', 'rad'), ('member_segment', 'pii', 'r'),
+		('segment', 'owner', 'rwd'), ('segment', 'admin', 'rawd'), ('segment', 'worker', 'r'), ('segment', 'readers', 'r'), ('member_segment', 'owner', 'rad'), ('member_segment', 'pii', 'r'),
 		('segment_history', 'owner', 'ra'), ('segment_history', 'pii', 'r'),
 		('benefit', 'owner', 'r'), ('benefit', 'admin', 'rawd'), ('benefit', 'readers', 'r'), ('benefit_holder', 'owner', 'raw'), ('benefit_holder', 'admin', 'rawd'), ('benefit_holder', 'readers', 'r'),
 		('plan', 'owner', 'r'), ('plan', 'admin', 'rawd'), ('plan', 'readers', 'r'), ('member_plan', 'owner', 'raw'), ('member_plan', 'readers', 'r'),

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(122);
+SELECT plan(127);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
 SELECT loyalty.program_create('Cafe', 'GBP', 'Europe/London', 'empty') AS cafe \gset
@@ -159,6 +159,15 @@ FROM (VALUES
 	('crm.pair', 'LY810', 'a type'), (pg_my_temp_schema()::regnamespace || '.passing', 'LY810', 'temporary'), ('rich', 'LY810', 'without its schema'),
 	('postgres.crm.rich', 'LY810', 'of another database'), ('crm.nothing', '42P01', 'what is not there'), ('nowhere.rich', '3F000', 'in a schema that is not there'),
 	('crm.rich; DROP TABLE crm.list', '42602', 'a statement'), ('', '42602', 'empty'), ('(SELECT 1)', '42602', 'a query')) v (source, code, what);
+SET check_function_bodies = off;
+SELECT throws_ok(format($$INSERT INTO loyalty.segment (program_id, name, source) VALUES (%s, 'bad', %L)$$, :shop, source), 'LY810', NULL, 'while a dump is loaded: ' || source)
+FROM unnest('{crm.two,crm.counter,rich}'::text[]) source;
+SAVEPOINT loaded;
+SELECT lives_ok(format($$INSERT INTO loyalty.segment (program_id, name, source) VALUES (%s, 'later', %L)$$, :shop, source), 'while a dump is loaded, a source may come later: ' || source)
+FROM unnest('{nowhere.later}'::text[]) source;
+SELECT throws_ok($$SELECT loyalty.segment_refresh('Shop', 'later')$$, '3F000', NULL, 'but it is there when it is read');
+ROLLBACK TO loaded;
+RESET check_function_bodies;
 SELECT throws_ok(format($$INSERT INTO loyalty.segment (program_id, name, %s) VALUES (%s, %s)$$, columns, :shop, vals), code, NULL, what)
 FROM (VALUES
 	('condition', $$'bad', '$.basket.amount > 1'$$, 'LY801', 'a condition must ask for what there is'),

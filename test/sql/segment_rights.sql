@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(32);
+SELECT plan(34);
 
 -- A source is read as its owner. Whoever wrote its functions gets no more rights
 -- through it than he has, and nothing of what they do stays.
@@ -36,6 +36,13 @@ SET ROLE loyalty_seg_manager;
 SELECT lives_ok($$UPDATE loyalty.segment SET source = 'crm.vips' WHERE name = 'vip'$$, 'who has the rights of its owner may name it');
 RESET ROLE;
 REVOKE loyalty_seg_crm FROM loyalty_seg_manager;
+
+SET ROLE loyalty_seg_manager;
+SET check_function_bodies = off;
+SELECT throws_ok(format($$INSERT INTO loyalty.segment (program_id, name, source) VALUES (%s, 'later', 'crm.later')$$, :shop), '42P01', NULL, 'only who loads a dump may name what comes later');
+SELECT throws_ok(format($$INSERT INTO loyalty.segment (program_id, name, source) VALUES (%s, 'later', 'crm.vips')$$, :shop), '42501', NULL, 'and nobody what is another''s');
+RESET check_function_bodies;
+RESET ROLE;
 
 -- Anybody may refresh it who may call that, with no rights on it
 SET ROLE loyalty_seg_till;

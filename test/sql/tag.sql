@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(93);
+SELECT plan(103);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 CREATE FUNCTION pg_temp.tags(name text) RETURNS text LANGUAGE sql STABLE AS $$
@@ -42,6 +42,15 @@ SELECT FROM loyalty.purchase(pg_temp.id('ann'), 10, 'a0');
 SELECT is_empty('SELECT FROM loyalty.member_day UNION ALL SELECT FROM loyalty.tag_review', 'without a condition no day is kept');
 SELECT is(pg_temp.refresh(), '0 looked at, 0 changed', 'and nobody is looked at');
 
+CREATE FUNCTION pg_temp.scans() RETURNS bigint LANGUAGE sql VOLATILE AS $$
+	SELECT coalesce(sum(seq_scan + coalesce(idx_scan, 0) + n_tup_ins + n_tup_upd), 0)::bigint FROM pg_stat_xact_user_tables
+	WHERE schemaname = 'loyalty' AND relname IN ('member', 'tag', 'member_tag', 'tag_history', 'member_day', 'tag_review', 'tag_scan', 'segment', 'member_segment', 'segment_history')
+$$;
+SELECT pg_temp.scans() AS before \gset
+SELECT FROM loyalty.purchase(pg_temp.id('ann'), 10, 'a00', '[{"sku": "x", "category": "kids", "price": 10}]');
+SELECT FROM loyalty.refund(pg_temp.id('ann'), 'a00');
+SELECT is(pg_temp.scans() - :before, 0::bigint, 'nor is a table of tags touched by an order and its refund');
+
 -- What is no condition on a member
 SELECT throws_ok(format('INSERT INTO loyalty.tag (program_id, name, condition) VALUES (%s, ''bad'', %L)', :shop, condition), code, NULL, what)
 FROM (VALUES
@@ -56,6 +65,7 @@ FROM (VALUES
 	('$.profile.a.b ? (@ like_regex "(a*)*b") == "x"', 'LY805', 'refused: a pattern that could take long'),
 	('$.purchases.month.times >', '42601', 'refused: no jsonpath')
 ) v (condition, code, what);
+SELECT throws_ok(format('INSERT INTO loyalty.segment (program_id, name, condition) VALUES (%s, ''bad'', %L)', :shop, '$.member.segments[*] == "a"'), 'LY801', NULL, 'refused: segments in a segment');
 SELECT throws_ok(format('INSERT INTO loyalty.tag (program_id, name, dimension) VALUES (%s, ''bad'', ''mood'')', :shop), '23514', NULL, 'refused: a dimension that is not known');
 
 -- By events: both ways, by how much was bought, of what, and when
@@ -81,6 +91,14 @@ SELECT is(pg_temp.tags('ann'), 'none', 'removed by a refund');
 SELECT is(pg_temp.history('ann'), 'set frequent 03-15 12:00, removed frequent 03-15 15:00', 'as of the refund');
 SELECT FROM loyalty.purchase(pg_temp.id('ann'), 20, 'a3');
 SELECT is(pg_temp.tags('ann'), 'frequent', 'and set again');
+-- once each: the person, his tags, segments and due date, the scan, the days; and the day that is added to is looked for and updated
+SELECT pg_temp.scans() AS before \gset
+SELECT FROM loyalty.purchase(pg_temp.id('ann'), 20, 'a4');
+SELECT is(pg_temp.scans() - :before, 8::bigint, 'an order reads and writes no more than it must');
+SELECT FROM loyalty.refund(pg_temp.id('ann'), 'a4');
+SELECT pg_temp.scans() AS before \gset
+SELECT FROM loyalty.hold(pg_temp.id('ann'), 1, ref => 'h1');
+SELECT is(pg_temp.scans() - :before, 0::bigint, 'a hold nothing, where no condition asks for balances');
 
 SELECT FROM loyalty.purchase(pg_temp.id('bob'), 20, 'b1', '[{"sku": "x", "category": "kids", "price": 10}, {"sku": "y", "category": "kids", "price": 15}]');
 SELECT is(pg_temp.tags('bob'), 'none', 'one order for children');
@@ -236,6 +254,24 @@ SELECT results_eq($$SELECT kind, name, found, expected FROM loyalty.tag_check('S
 	('tag', 'frequent', NULL, 'held'), ('segment', 'town', 'held', NULL), ('due_on', NULL, '2027-12-31', '2027-05-01'),
 	('day', '2027-04-02 purchase', '3 0 3001 0', '3 0 3000 0')$$, 'tag_check: what is not as it ought to be');
 ROLLBACK TO good;
+
+-- By activities, which lock nobody: judged by the next event, or by tag_refresh()
+INSERT INTO loyalty.activity_kind (program_id, kind) VALUES (:shop, 'login'), (:shop, 'search');
+SELECT FROM loyalty.track(pg_temp.id('dan'), 'login', at => '2027-03-20 12:00+00');
+INSERT INTO loyalty.tag (program_id, name, dimension, condition) VALUES (:shop, 'keen', 'behaviour', '$.activities.login.days_30.times >= 3');
+SELECT FROM pg_temp.refresh();
+SELECT is((SELECT string_agg(concat_ws(' ', day, name, times), ', ') FROM loyalty.member_day WHERE kind = 'activity'), '2027-03-20 login 1', 'activities of before are counted');
+SELECT FROM loyalty.track(pg_temp.id('dan'), 'search');
+SELECT FROM generate_series(1, 2) n, loyalty.track(pg_temp.id('dan'), 'login', session => 's' || n);
+SELECT is(pg_temp.due('dan') || ', ' || pg_temp.tags('dan'), '2027-04-02, none', 'activities make a member due');
+SELECT FROM pg_temp.refresh();
+SELECT is(pg_temp.history('dan', 'keen'), 'set keen 04-02 13:00', 'and are judged then');
+SELECT is(pg_temp.due('dan'), '2027-04-19', 'due when the first of them is 30 days old');
+SET loyalty.now = '2027-04-20 12:00+00';
+SELECT FROM loyalty.purchase(pg_temp.id('dan'), 1, 'd11');
+SELECT is(pg_temp.history('dan', 'keen'), 'set keen 04-02 13:00, removed keen 04-19 00:00', 'from which day on there are too few');
+SELECT is_empty('SELECT * FROM loyalty.tag_check(''Shop'')', 'judging all anew would change nothing');
+
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();
 ROLLBACK;

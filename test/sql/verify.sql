@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(154);
+SELECT plan(162);
 
 -- Books with something of everything, of which verify() finds nothing to say.
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', vest_days => 7) AS shop \gset
@@ -53,6 +53,9 @@ WHERE v.voucher_id = (SELECT max(voucher_id) FROM loyalty.voucher);
 SELECT FROM loyalty.adjust(pg_temp.id('ann'), 14, 'stamps', 'an old card', key => 'v3');
 SELECT FROM loyalty.benefit_use(pg_temp.id('ann'), 'coffee', 'w4');
 SELECT FROM loyalty.member_freeze(pg_temp.id('bob'), 'lost card');
+INSERT INTO loyalty.segment (program_id, name) VALUES (:shop, 'club');
+SELECT loyalty.segment_add(pg_temp.id(name), 'club') FROM unnest('{ann,cat}'::text[]) name \g /dev/null
+SELECT loyalty.segment_remove(pg_temp.id('cat'), 'club') \g /dev/null
 -- ann has upgraded plus to pro, cat gave plus back and bought it anew
 INSERT INTO loyalty.plan (program_id, name, months, price, rank, tier) VALUES (:shop, 'plus', 12, 100, 1, NULL), (:shop, 'pro', 12, 300, 2, NULL), (:shop, 'gilt', 12, 100, 0, 'gold');
 SELECT FROM loyalty.plan_buy(pg_temp.id('ann'), 'plus', 'p1', starts_on => '2026-03-01');
@@ -348,6 +351,15 @@ INSERT INTO change (codes, what, sql) VALUES
 	('config_reference', 'a plan of no programme', $$INSERT INTO loyalty.plan (program_id, name, months, price) VALUES (999, 'plus', 1, 1)$$),
 	('config_reference', 'periods of no plan', $$UPDATE loyalty.member_plan SET plan_id = 999 WHERE ref = 'p1' AND member_id = pg_temp.id('cat')$$),
 	('config_reference', 'periods with a tier that is gone', $$UPDATE loyalty.member_plan SET tier_id = 999 WHERE ref = 'p1' AND member_id = pg_temp.id('cat')$$),
+	('config_reference', 'a rule for no segment', $$UPDATE loyalty.rule SET segments = '{nobody}' WHERE unit_id = pg_temp.unit('points')$$),
+	('config_reference', 'a segment of no programme', $$INSERT INTO loyalty.segment (program_id, name) VALUES (999, 'club')$$),
+	('segment_is_history', 'a member who never entered', format($$INSERT INTO loyalty.member_segment VALUES (pg_temp.id('bob'), 'club', %s, now())$$, :shop)),
+	('segment_is_history', 'a member who never left', $$DELETE FROM loyalty.member_segment WHERE member_id = pg_temp.id('ann')$$),
+	('segment_chain', 'a member who left twice', format($$INSERT INTO loyalty.segment_history VALUES (pg_temp.id('cat'), loyalty.next_id(), %s, 'club', 'left', now())$$, :shop)),
+	('segment_chain', 'a member who entered twice', format($$INSERT INTO loyalty.segment_history VALUES (pg_temp.id('ann'), loyalty.next_id(), %s, 'club', 'entered', now())$$, :shop)),
+	('segment_unknown', 'members of a segment that is gone', $$DELETE FROM loyalty.segment$$),
+	('segment_unknown', 'a segment of another programme', format($$UPDATE loyalty.member_segment SET program_id = %1$s; UPDATE loyalty.segment_history SET program_id = %1$s;
+		INSERT INTO loyalty.segment (program_id, name) VALUES (%1$s, 'club')$$, :other)),
 	('config_reference', 'items of no collection', format($$INSERT INTO loyalty.collection_item VALUES (%s, 'toys', 'sku', 'a')$$, :shop)),
 	('config_reference', 'a unit of no programme',
 	 format('INSERT INTO loyalty.unit (program_id, code, kind) VALUES (999, ''stars'', ''points'')')),

@@ -35,7 +35,8 @@ for my $read ("balance($member)", "statement($member)", q{find('shop', 'customer
     "tier_current($member)", "tier_progress($member)", "tier_at($member, loyalty.now())",
     "benefits($member)", "has_benefit($member, 'express')", qq{benefit_price($member, '[{"sku": "A", "price": 1}]')}, q{benefit_hold('shop', 'express', 'everyone')},
     "explain($member, (SELECT max(journal_id) FROM loyalty.journal WHERE member_id = $member AND kind = 'event'))",
-    q{simulate('shop', 'spring')}, "tag_add($member, 'new')", q{campaign_start('shop', 'spring')}, q{budget_set('shop', 'stars', 5)},
+    q{simulate('shop', 'spring')}, "tag_add($member, 'new')", "segment_add($member, 'press')", "segment_remove($member, 'press')", q{segment_refresh('shop')}, q{segment_drop('shop', 'press')}, q{segment_members('shop', 'press')},
+    q{campaign_start('shop', 'spring')}, q{budget_set('shop', 'stars', 5)},
     q{rule_limit((SELECT min(rule_id) FROM loyalty.rule), 'day', 10)}, q{ingest_batch('shop', '{}', 'file')}, q{import_batch('shop', '{}', 'file')},
     q{attach('web_order', 'shop', member => 'customer', amount => 'price', ref => 'no', identity => 'customer_no')},
     q{attach_set('web_order', NULL, NULL, 'new', true, 5, loyalty.now(), NULL, '{}')}, q{reconcile('web_order')})

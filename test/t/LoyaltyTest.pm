@@ -217,6 +217,16 @@ SELECT loyalty.tag_add(m(10), 'vip');
 SELECT count(r) FROM unnest('{A,B,A}'::text[]) target, loyalty.record(m(10), 'share', data => jsonb_build_object('target', target, 'store', 'S1')) r;
 SELECT count(r) FROM loyalty.record(m(10), 'review') r;
 SELECT count(r) FROM loyalty.record(m(10), 'check_in') r;
+-- segments: a list, and one that a view of the shop's own says
+SELECT loyalty.segment_add(m(no), 'press') FROM generate_series(4, 6) no;
+SELECT loyalty.segment_remove(m(6), 'press');
+CREATE TABLE subscription (customer text, ends_on date);
+INSERT INTO subscription SELECT no::text, '2026-06-30' FROM generate_series(5, 9) no;
+CREATE VIEW subscriber AS SELECT i.member_id FROM loyalty.identity i JOIN subscription s ON s.customer = i.value WHERE i.kind = 'customer_no';
+INSERT INTO loyalty.segment (program_id, name, source) SELECT program_id, 'subscribers', 'public.subscriber' FROM loyalty.program WHERE name = 'shop';
+SELECT count(r) FROM loyalty.segment_refresh('shop') r;
+DELETE FROM subscription WHERE customer = '9';
+SELECT count(r) FROM loyalty.segment_refresh('shop', 'subscribers') r;
 -- entitled by a plan, by a list and by hand; used, issued and given back
 SELECT count(r) FROM loyalty.plan_buy(m(11), 'plus', 'plan-1', 60) r;
 SELECT count(r) FROM loyalty.benefit_give(m(12), 'lounge', 'a complaint', quantity => 2, key => 'g1') r;
@@ -227,8 +237,10 @@ SELECT count(r) FROM loyalty.benefit_use(m(12), 'late', 'night-1') r;
 -- plans: one that is held, one upgraded, one given back
 INSERT INTO loyalty.plan (program_id, name, months, price, rank, tier)
     SELECT program_id, p.name, 12, p.price, p.rank, p.tier
-    FROM loyalty.program, (VALUES ('pro', 300, 3, 'gold')) p (name, price, rank, tier) WHERE program.name = 'shop';
-SELECT count(r) FROM unnest('{1,6,7}'::int[]) no, loyalty.plan_buy(m(no), 'plus', 'pay-1', auto_renew => true) r;
+    FROM loyalty.program, (VALUES ('club', 99.90, 2, NULL), ('pro', 300, 3, 'gold')) p (name, price, rank, tier) WHERE program.name = 'shop';
+    SELECT program_id, 'pro', 12, 300, 3, 'gold' FROM loyalty.program WHERE program.name = 'shop';
+    FROM loyalty.program, (VALUES ('club', 99.90, 2, NULL), ('pro', 300, 3, 'gold')) p (name, price, rank, tier) WHERE program.name = 'shop';
+SELECT count(r) FROM unnest('{1,6,7}'::int[]) no, loyalty.plan_buy(m(no), 'club', 'pay-1', auto_renew => true) r;
 SELECT count(r) FROM loyalty.plan_upgrade(m(6), 'pro', 'pay-2') r;
 SELECT count(r) FROM loyalty.plan_renew(m(7), 'pay-2') r;
 SELECT count(r) FROM loyalty.plan_refund(m(7), 'pay-2') r;
@@ -270,7 +282,7 @@ sub shop_verbs
         benefit_return => q{loyalty.benefit_return(m(12), 'delivery', 'd1')},
         tier_review => q{loyalty.tier_review(m(1))},
         tier_grant => q{loyalty.tier_grant(m(1), 'gold', 'test')},
-        plan_buy => q{loyalty.plan_buy(m(2), 'plus', 'new')},
+        plan_buy => q{loyalty.plan_buy(m(2), 'club', 'new')},
         plan_renew => q{loyalty.plan_renew(m(1), 'new')},
         plan_upgrade => q{loyalty.plan_upgrade(m(1), 'pro', 'new')},
         plan_cancel => q{loyalty.plan_cancel(m(1))},
@@ -298,6 +310,10 @@ sub shop_writes
         q{loyalty.track_batch('shop', ARRAY[(m(1), NULL, 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::loyalty.activity_row[])},
         q{loyalty.visitor_join(m(1), 'cookie-2')},
         q{loyalty.activity_expire('shop')},
+        q{loyalty.segment_add(m(1), 'press')},
+        q{loyalty.segment_remove(m(4), 'press')},
+        q{loyalty.segment_refresh('shop')},
+        q{loyalty.segment_drop('shop', 'subscribers')},
         q{loyalty.campaign_pause('shop', 'spring')},
         q{loyalty.budget_set('shop', 'stars', 950, campaign => 'summer')},
         q{loyalty.benefit_hold('shop', 'express', 'everyone')},
@@ -329,6 +345,7 @@ sub shop_reads
         q{loyalty.tier_current(m(8))},
         q{loyalty.tier_at(m(8), '2025-11-30')},
         q{loyalty.tier_progress(m(8))},
+        (map { "loyalty.segment_members('shop', '$_')" } 'press', 'subscribers'),
         (map { "loyalty.benefits(m($_))" } 1, 4, 8, 11, 12),
         q{loyalty.benefits(m(2), '2027-03-01')},
         q{loyalty.has_benefit(m(11), 'express')},
