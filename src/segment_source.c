@@ -236,11 +236,11 @@ static char *
 reading_sql(Relation relation, const IdList *only)
 {
 	char	   *schema = get_namespace_name(RelationGetNamespace(relation));
+	char	   *name = RelationGetRelationName(relation);
 
 	return psprintf("SELECT array_agg(d.id) FROM"
 					" (SELECT DISTINCT s.id FROM %s AS s (id)%s) AS d",
-					quote_qualified_identifier(schema,
-											   RelationGetRelationName(relation)),
+					quote_qualified_identifier(schema, name),
 					only == NULL ? "" : " WHERE s.id = ANY ($1)");
 }
 
