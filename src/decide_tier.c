@@ -357,7 +357,7 @@ begin_period(Decision *decision, JournalRow *row, TierAction action,
 	else
 		note_base(decision, since);
 	row->tier_after = account->tier_id;
-	if (action != TIER_GRANTED)
+	if (action != TIER_BOUGHT)
 		note_own_tier(decision);
 	return change;
 }
@@ -588,7 +588,7 @@ join_plan_tier(Decision *decision, JournalRow *row, DateADT on)
 	if (!is_above(tier, current) &&
 		(tier == NULL || tier != current || on <= decide_tier_until(decision)))
 		return false;
-	begin_period(decision, row, TIER_GRANTED, tier, on, until);
+	begin_period(decision, row, TIER_BOUGHT, tier, on, until);
 	return true;
 }
 
@@ -666,7 +666,7 @@ decide_tier_plan(Decision *decision, JournalRow *row, bool by_plan)
 	}
 	if (is_above(tier, current) ||
 		(by_plan && until != decide_tier_until(decision)))
-		begin_period(decision, row, TIER_GRANTED, tier, today, until);
+		begin_period(decision, row, TIER_BOUGHT, tier, today, until);
 }
 
 /*
@@ -795,7 +795,6 @@ decide_tier_grant(Decision *decision, JournalRow *row, const Tier *tier,
 	begin_period(decision, row, TIER_GRANTED, tier, today,
 				 tier_until == DATEVAL_NOBEGIN ?
 				 period_until(tier, today) : tier_until);
-	note_own_tier(decision);
 }
 
 /*
@@ -814,5 +813,4 @@ decide_tier_import(Decision *decision, JournalRow *row, const Tier *tier,
 
 	if (since < decision->today)
 		change->effective_at = program_midnight(decision->program, since);
-	note_own_tier(decision);
 }

@@ -153,17 +153,15 @@ typedef struct PlanCall
 
 /* Who gave the tier that is held: the newest period of a tier. */
 static Statement select_giver = {
-	"SELECT h.action = 'granted' AND j.kind NOT IN ('tier_grant', 'import')"
-	" FROM loyalty.tier_history h"
-	" JOIN loyalty.journal j USING (member_id, journal_id)"
-	" WHERE h.member_id = $1 AND h.action NOT IN ('warned', 'grace')"
-	" ORDER BY h.journal_id DESC, h.line DESC LIMIT 1",
+	"SELECT action = 'bought' FROM loyalty.tier_history"
+	" WHERE member_id = $1 AND action NOT IN ('warned', 'grace')"
+	" ORDER BY journal_id DESC, line DESC LIMIT 1",
 	1, {INT8OID}
 };
 
 /*
- * Was the tier that is held given by a plan?  Of changes that this call has
- * settled nothing is stored yet; none of them but a plan's is a grant.
+ * Was the tier that is held given by a plan?  What this call has settled is
+ * not in the history yet.
  */
 static bool
 is_by_plan(const Call *call)
@@ -177,7 +175,7 @@ is_by_plan(const Call *call)
 			TierAction	action = decision->rows[i]->changes[j].action;
 
 			if (action != TIER_WARN && action != TIER_GRACE_BEGINS)
-				return action == TIER_GRANTED;
+				return action == TIER_BOUGHT;
 		}
 	return statement_run(&select_giver, args, false) > 0 &&
 		DatumGetBool(statement_notnull(0, 1));

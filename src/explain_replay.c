@@ -32,11 +32,10 @@ static Statement select_entries = {
 	2, {INT8OID, INT8OID}
 };
 
-/* Tiers that were given by hand or by a plan, taken over, or taken back. */
+/* Tiers that were given by hand, or taken over. */
 static Statement select_grants = {
 	"SELECT tier_after, tier_until, locked_until FROM loyalty.tier_history"
-	" WHERE member_id = $1 AND journal_id = $2"
-	" AND action IN ('granted', 'revoked')"
+	" WHERE member_id = $1 AND journal_id = $2 AND action = 'granted'"
 	" ORDER BY line",
 	2, {INT8OID, INT8OID}
 };
@@ -669,7 +668,7 @@ find_own_tier(Decision *decision, const SimState *state)
 
 		if (change->action == TIER_WARN ||
 			change->action == TIER_GRACE_BEGINS ||
-			change->action == TIER_GRANTED)
+			change->action == TIER_BOUGHT)
 			continue;
 		decision->own_tier_id = change->tier_after;
 		decision->own_tier_until = change->tier_until;

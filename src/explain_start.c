@@ -161,7 +161,7 @@ load_person(SimMember *member, const NullableDatum *args)
 static TierAction
 parse_action(const char *name)
 {
-	for (TierAction action = TIER_JOINED; action <= TIER_GRANTED; action++)
+	for (TierAction action = TIER_JOINED; action <= TIER_BOUGHT; action++)
 		if (strcmp(tier_action_name(action), name) == 0)
 			return action;
 	elog(ERROR, "unknown action \"%s\" in the history of a tier", name);

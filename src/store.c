@@ -33,11 +33,9 @@ store_load_holds(Decision *decision, AccountLock lock)
 
 /* The tier that the member had by himself, or by hand, last. */
 static Statement select_own_tier = {
-	"SELECT h.tier_after, h.tier_until FROM loyalty.tier_history h"
-	" JOIN loyalty.journal j USING (member_id, journal_id)"
-	" WHERE h.member_id = $1 AND h.action NOT IN ('warned', 'grace')"
-	" AND (h.action <> 'granted' OR j.kind IN ('tier_grant', 'import'))"
-	" ORDER BY h.journal_id DESC, h.line DESC LIMIT 1",
+	"SELECT tier_after, tier_until FROM loyalty.tier_history"
+	" WHERE member_id = $1 AND action NOT IN ('bought', 'warned', 'grace')"
+	" ORDER BY journal_id DESC, line DESC LIMIT 1",
 	1, {INT8OID}
 };
 

@@ -59,7 +59,10 @@ static Statement select_histories = {
 	1, {INT8ARRAYOID}
 };
 
-/* What the tier was before the last promotion. */
+/*
+ * What the tier was before the last promotion.  What a plan gave is not his
+ * to fall back to: the plan gives it again if it still runs.
+ */
 static Statement select_before_promotion = {
 	"SELECT h.tier_after, h.tier_until"
 	" FROM (SELECT journal_id, line FROM loyalty.tier_history"
@@ -67,6 +70,7 @@ static Statement select_before_promotion = {
 	" ORDER BY journal_id DESC, line DESC LIMIT 1) p"
 	" JOIN loyalty.tier_history h ON h.member_id = $1"
 	" AND (h.journal_id, h.line) < (p.journal_id, p.line)"
+	" AND h.action NOT IN ('bought', 'warned')"
 	" ORDER BY h.journal_id DESC, h.line DESC LIMIT 1",
 	1, {INT8OID}
 };
@@ -79,7 +83,8 @@ static const char *const action_names[] = {
 	[TIER_GRACE_BEGINS] = "grace",
 	[TIER_DEMOTED] = "demoted",
 	[TIER_REVOKED] = "revoked",
-	[TIER_GRANTED] = "granted"
+	[TIER_GRANTED] = "granted",
+	[TIER_BOUGHT] = "bought"
 };
 
 static const char *const demotion_names[] = {

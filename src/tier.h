@@ -87,7 +87,8 @@ typedef enum TierAction
 	TIER_GRACE_BEGINS,
 	TIER_DEMOTED,
 	TIER_REVOKED,
-	TIER_GRANTED
+	TIER_GRANTED,
+	TIER_BOUGHT
 } TierAction;
 
 /* One row of tier_history; journal_id and line come with its journal row. */

@@ -427,7 +427,7 @@ BEGIN ATOMIC
 		OR a.tier_state <> CASE WHEN h.action IN ('warned', 'grace') THEN h.action ELSE 'normal' END
 		OR (a.tier_id IS NULL) <> (a.tier_since IS NULL)
 		OR (h.action = 'promoted' AND NOT a.tier_promoted)
-		OR (a.tier_promoted AND coalesce(h.action, 'joined') IN ('joined', 'prolonged', 'demoted', 'granted')))
+		OR (a.tier_promoted AND coalesce(h.action, 'joined') IN ('joined', 'prolonged', 'demoted', 'granted', 'bought')))
 	UNION ALL
 	SELECT 'tier_chain', h.member_id, format('journal_id=%s line=%s', h.journal_id, h.line)
 	FROM tier_past h

@@ -57,7 +57,8 @@ CREATE TABLE loyalty.tier_history (
 	line         smallint    NOT NULL,
 	program_id   int         NOT NULL,
 	effective_at timestamptz NOT NULL,
-	-- joined, promoted, prolonged, warned, grace, demoted, revoked (by a refund), granted (by hand)
+	-- joined, promoted, prolonged, warned, grace, demoted, revoked (by a refund, or as a plan is over),
+	-- granted (by hand), bought (given by a plan)
 	action       text        NOT NULL,
 	-- NULL: none
 	tier_before  int,

@@ -103,7 +103,7 @@ SELECT is_empty('SELECT * FROM wrong ORDER BY n', 'nothing was wrong in 700 call
 SELECT cmp_ok(coalesce((SELECT sum(n) FROM done d WHERE d.call = c.call || ' done'), 0)::int, '>=', c.least, 'enough of them did something: ' || c.call)
 FROM (VALUES ('buy', 30), ('renew', 30), ('upgrade', 3), ('give_back', 3), ('refund', 10)) c (call, least);
 SELECT is_empty($$
-	SELECT * FROM (VALUES ('granted', 'plan_buy'), ('granted', 'plan_renew'), ('granted', 'tier_review'), ('revoked', 'tier_review')) x (action, kind)
+	SELECT * FROM (VALUES ('bought', 'plan_buy'), ('bought', 'plan_renew'), ('bought', 'tier_review'), ('revoked', 'tier_review')) x (action, kind)
 	EXCEPT SELECT h.action, j.kind FROM loyalty.tier_history h JOIN loyalty.journal j USING (member_id, journal_id)$$, 'plans gave and took tiers in every way');
 -- The money, added up from the receipts alone: never more back than was paid, and days that were held are paid for.
 SELECT is_empty($$

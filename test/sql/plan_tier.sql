@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(98);
+SELECT plan(102);
 
 -- base, silver from 1000 and gold from 3000 spent in 12 months, for 12 months, star by hand only; plus gives silver, pro gold
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
@@ -41,14 +41,14 @@ $$;
 -- A plan gives its tier until its end
 SELECT is(pg_temp.plan('buy', 'ann', 'pro', 'p1'), 'base -> gold', 'bought: a higher tier at once');
 SELECT is(pg_temp.tier('ann'), 'gold until 2027-03-14', 'until the end of the period');
-SELECT is(pg_temp.tiers('ann'), 'joined base, granted gold', 'granted');
+SELECT is(pg_temp.tiers('ann'), 'joined base, bought gold', 'bought');
 SELECT is((SELECT pg_temp.moved(r) FROM loyalty.purchase(pg_temp.id('ann'), 10, 'o1') r), '1 orders, 30 points, 10 spend', 'and what it is worth');
 SELECT is(pg_temp.plan('renew', 'ann', 'p2'), 'gold -> gold', 'renewed');
 SELECT is(pg_temp.tier('ann'), 'gold until 2028-03-14', 'until the end of the next period');
 SELECT is(pg_temp.plan('refund', 'ann', 'p2'), 'gold -> gold', 'the next period given back');
 SELECT is(pg_temp.tier('ann'), 'gold until 2027-03-14', 'until the end of this one again');
 SELECT is(pg_temp.plan('refund', 'ann', 'p1'), 'gold -> base', 'this one given back');
-SELECT is(pg_temp.tiers('ann'), 'joined base, granted gold, granted gold, granted gold, revoked base 10/3000 spend', 'and the history says what happened');
+SELECT is(pg_temp.tiers('ann'), 'joined base, bought gold, bought gold, bought gold, revoked base 10/3000 spend', 'and the history says what happened');
 
 -- The end: back to his own, whatever the policy of the tier says
 SELECT pg_temp.plan('buy', 'bob', 'pro', 'p1') \g /dev/null
@@ -58,7 +58,7 @@ SET loyalty.now = '2027-03-14 15:59:59+00';
 SELECT is(pg_temp.tier('bob'), 'gold until 2027-03-14', 'held to the last moment');
 SET loyalty.now = '2027-03-14 16:00+00';
 SELECT is(pg_temp.settled('bob'), 'silver until 2028-03-14', 'and lost with it: silver he has reached himself');
-SELECT is(pg_temp.tiers('bob'), 'joined base, granted gold, revoked silver 1500/3000 spend', 'by a review');
+SELECT is(pg_temp.tiers('bob'), 'joined base, bought gold, revoked silver 1500/3000 spend', 'by a review');
 -- a tier of his own that is longer than the plan
 SET loyalty.now = '2026-03-15 12:00+00';
 SELECT is(pg_temp.buy('pat', 1000, 'o1'), 'base -> silver', 'silver until March');
@@ -66,7 +66,7 @@ SELECT is(pg_temp.plan('buy', 'pat', 'brief', 'p1'), 'silver -> gold', 'gold for
 SELECT is(loyalty.tier_at(pg_temp.id('pat'), '2026-04-20 12:00+00'), 'silver', 'which can be told before');
 SET loyalty.now = '2026-04-20 12:00+00';
 SELECT is(pg_temp.settled('pat'), 'silver until 2027-03-14', 'then silver as before');
-SELECT is(pg_temp.tiers('pat'), 'joined base, promoted silver 1000/1000 spend, granted gold, revoked silver 1000/3000 spend', 'as of the day after');
+SELECT is(pg_temp.tiers('pat'), 'joined base, promoted silver 1000/1000 spend, bought gold, revoked silver 1000/3000 spend', 'as of the day after');
 -- whoever has met the tier's thresholds keeps it
 SELECT pg_temp.plan('buy', 'pat', 'brief', 'p2') \g /dev/null
 SELECT is(pg_temp.buy('pat', 2000, 'o2'), 'gold -> gold', 'reached while the plan runs');
@@ -95,7 +95,7 @@ SELECT is(pg_temp.tier('dan'), 'silver until 2027-03-14', 'from then on');
 SELECT is(pg_temp.plan('buy', 'eve', 'plus', 'p1'), 'base -> silver', 'by a plan');
 SELECT is(pg_temp.buy('eve', 1000, 'o1'), 'silver -> silver', 'the same is reached');
 SELECT is(pg_temp.plan('refund', 'eve', 'p1'), 'silver -> silver', 'and kept when the plan is given back');
-SELECT is(pg_temp.tiers('eve'), 'joined base, granted silver, prolonged silver 1000/1000 spend', 'by himself');
+SELECT is(pg_temp.tiers('eve'), 'joined base, bought silver, prolonged silver 1000/1000 spend', 'by himself');
 SELECT is(pg_temp.plan('buy', 'fay', 'plus', 'p1'), 'base -> silver', 'by a plan');
 SELECT is(pg_temp.buy('fay', 3000, 'o1'), 'silver -> gold', 'a higher one is reached');
 SELECT is(pg_temp.plan('refund', 'fay', 'p1'), 'gold -> gold', 'and kept');
@@ -104,11 +104,16 @@ SELECT is(pg_temp.plan('buy', 'guy', 'plus', 'p1'), 'base -> silver', 'by a plan
 SELECT is(pg_temp.buy('guy', 3000, 'o1'), 'silver -> gold', 'promoted by an order');
 SELECT is(pg_temp.refund('guy', 'o1'), 'gold -> silver', 'the order given back: the tier before');
 SELECT is(pg_temp.tier('guy'), 'silver until 2027-03-14', 'which the plan still gives');
+SELECT is(pg_temp.plan('refund', 'guy', 'p1'), 'silver -> base', 'and takes with it');
+SELECT pg_temp.plan('buy', 'guy', 'plus', 'p2') \g /dev/null
+SELECT is(pg_temp.buy('guy', 3000, 'o2'), 'silver -> gold', 'promoted by an order');
+SELECT is(pg_temp.plan('refund', 'guy', 'p2'), 'gold -> gold', 'first the plan is given back');
+SELECT is(pg_temp.refund('guy', 'o2'), 'gold -> base', 'then the order: what the plan gave is not left over');
 SELECT is(pg_temp.buy('hal', 3000, 'o1'), 'base -> gold', 'promoted by an order');
 SELECT is(pg_temp.plan('buy', 'hal', 'plus', 'p1'), 'gold -> gold', 'a plan of a lower tier');
 SELECT is(pg_temp.refund('hal', 'o1'), 'gold -> silver', 'the order given back: the plan steps in');
 SELECT is(pg_temp.tier('hal'), 'silver until 2027-03-14', 'until it ends');
-SELECT is(pg_temp.tiers('hal'), 'joined base, promoted gold 3000/3000 spend, revoked base 0/3000 spend, granted silver', 'by the same call');
+SELECT is(pg_temp.tiers('hal'), 'joined base, promoted gold 3000/3000 spend, revoked base 0/3000 spend, bought silver', 'by the same call');
 SELECT FROM loyalty.tier_grant(pg_temp.id('hal'), 'base', 'a test');
 SELECT is(pg_temp.tier('hal'), 'silver until 2027-03-14', 'not by hand either, while it runs');
 SELECT FROM loyalty.tier_grant(pg_temp.id('hal'), 'gold', 'a test', '2026-06-30');
@@ -123,8 +128,8 @@ SELECT is(pg_temp.tier('ivy'), 'gold until 2027-03-14', 'his own ends in March')
 SET loyalty.now = '2027-04-01 12:00+00';
 SELECT is(pg_temp.tier('ivy'), 'gold until 2027-09-14', 'then the plan holds it');
 SELECT is(pg_temp.settled('ivy'), 'gold until 2027-09-14', 'settled or not');
-SELECT is(pg_temp.tiers('ivy'), 'joined base, promoted gold 3000/3000 spend, granted gold', 'as of the day after');
-SELECT is((SELECT (effective_at AT TIME ZONE 'Asia/Shanghai')::text FROM loyalty.tier_history WHERE member_id = pg_temp.id('ivy') AND action = 'granted'), '2027-03-15 00:00:00', 'at midnight');
+SELECT is(pg_temp.tiers('ivy'), 'joined base, promoted gold 3000/3000 spend, bought gold', 'as of the day after');
+SELECT is((SELECT (effective_at AT TIME ZONE 'Asia/Shanghai')::text FROM loyalty.tier_history WHERE member_id = pg_temp.id('ivy') AND action = 'bought'), '2027-03-15 00:00:00', 'at midnight');
 
 -- Bought for later: it begins by itself
 SET loyalty.now = '2026-03-15 12:00+00';
@@ -135,7 +140,7 @@ SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SET loyalty.now = '2026-05-10 12:00+00';
 SELECT is(pg_temp.tier('jon'), 'gold until 2027-04-30', 'it has begun');
 SELECT is((SELECT pg_temp.moved(r) FROM loyalty.purchase(pg_temp.id('jon'), 10, 'o1') r), '1 orders, 30 points, 10 spend', 'for what is bought now');
-SELECT is((SELECT (effective_at AT TIME ZONE 'Asia/Shanghai')::text FROM loyalty.tier_history WHERE member_id = pg_temp.id('jon') AND action = 'granted'), '2026-05-01 00:00:00', 'as of its first day');
+SELECT is((SELECT (effective_at AT TIME ZONE 'Asia/Shanghai')::text FROM loyalty.tier_history WHERE member_id = pg_temp.id('jon') AND action = 'bought'), '2026-05-01 00:00:00', 'as of its first day');
 SELECT is(loyalty.account_settle(pg_temp.id('jon')), 0, 'nothing is left to do');
 SELECT is((SELECT due_on FROM loyalty.account WHERE member_id = pg_temp.id('jon')), '2027-05-01', 'until it ends');
 -- housekeeping before it begins keeps the date
@@ -151,7 +156,7 @@ SELECT is((SELECT due_on FROM loyalty.account WHERE member_id = pg_temp.id('kay'
 SET loyalty.now = '2027-05-10 12:00+00';
 SELECT is(pg_temp.settled('kay'), 'base', 'begun and ended while nobody looked');
 SELECT is((SELECT string_agg(action || ' ' || (effective_at AT TIME ZONE 'Asia/Shanghai')::date, ', ' ORDER BY journal_id, line) FROM loyalty.tier_history WHERE member_id = pg_temp.id('kay')),
-	'joined 2026-03-15, granted 2026-05-01, revoked 2027-05-01', 'all of it in its time');
+	'joined 2026-03-15, bought 2026-05-01, revoked 2027-05-01', 'all of it in its time');
 
 -- Upgrade
 SET loyalty.now = '2026-03-15 12:00+00';
@@ -160,7 +165,7 @@ SET loyalty.now = '2026-06-15 12:00+00';
 SELECT is(pg_temp.plan('upgrade', 'leo', 'pro', 'p2'), 'silver -> gold', 'upgraded to gold');
 SELECT is(pg_temp.tier('leo'), 'gold until 2027-06-14', 'for a full period');
 SELECT is(pg_temp.plan('upgrade', 'leo', 'rich', 'p3'), 'gold -> base', 'to a plan without a tier');
-SELECT is(pg_temp.tiers('leo'), 'joined base, granted silver, granted gold, revoked base 0/3000 spend', 'back to his own');
+SELECT is(pg_temp.tiers('leo'), 'joined base, bought silver, bought gold, revoked base 0/3000 spend', 'back to his own');
 SELECT is(pg_temp.plan('refund', 'leo', 'p3'), 'base -> base', 'which he keeps');
 
 -- No grace after a plan, nor a demotion that is forbidden
