@@ -96,9 +96,11 @@ BEGIN ATOMIC
 			SELECT x.member_id, x.reverses, x.event, sum(x.amount) AS amount
 			FROM loyalty.journal x
 			WHERE x.kind = 'benefit_return'
+			AND (EXISTS (SELECT FROM loyalty.unit k WHERE k.kind = 'counter') OR EXISTS (SELECT FROM loyalty.voucher))
 			GROUP BY x.member_id, x.reverses, x.event) r
 			ON r.member_id = j.member_id AND r.reverses = j.ref AND r.event = j.event
 		WHERE j.kind = 'benefit_use'
+		AND (EXISTS (SELECT FROM loyalty.unit k WHERE k.kind = 'counter') OR EXISTS (SELECT FROM loyalty.voucher))
 		AND (verify.program IS NULL OR j.program_id = (SELECT s.program_id FROM scope s))
 	), counted AS MATERIALIZED (
 		-- what awards and quotas counted in periods that are not over, by the day after which they are
