@@ -520,7 +520,7 @@ tier_of_period(const Decision *decision, const PlanPeriod *period)
 		program_tier_by_id(decision->program, period->tier_id);
 }
 
-/* The tier that a plan gives on a date, NULL: none; *until gets the last day. */
+/* The tier that a plan gives on a date; NULL: none.  *until: its last day. */
 static const Tier *
 plan_tier(const Decision *decision, DateADT on, DateADT *until)
 {
@@ -766,6 +766,8 @@ decide_tier_review(Decision *decision, JournalRow *row, DateADT on)
 	TierJudgement judgement;
 
 	row->tier_before = decision->account->tier_id;
+	/* who is in no tier by then must not join a plan that is over again */
+	decision->account->settled_on = Max(decision->account->settled_on, on);
 	if (join_plan_tier(decision, row, on))
 		return;
 	judgement = decide_tier_retention(decision);

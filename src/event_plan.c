@@ -146,7 +146,7 @@ typedef struct PlanCall
 {
 	Call		call;			/* first: store_periods() gets no more */
 	int			n;
-	BoughtPlan *all;			/* what the member ever bought, and the new one */
+	BoughtPlan *all;			/* what he ever bought, and the new one */
 	BoughtPlan *bought;			/* the new one, or NULL */
 	bool		by_plan;		/* a plan has given the tier that is held */
 } PlanCall;
@@ -727,7 +727,8 @@ give_back(PlanCall *plans, BoughtPlan *paid)
 	call->row->reverses = call->ref;
 	for (;;)
 	{
-		int64		part = Min(left, paid->price - paid->credit - paid->refunded);
+		int64		payment = paid->price - paid->credit;
+		int64		part = Min(left, payment - paid->refunded);
 
 		paid->refunded += part;
 		paid->changed = true;

@@ -7,7 +7,6 @@
 
 #include "commands/trigger.h"
 #include "utils/builtins.h"
-#include "utils/datetime.h"
 #include "utils/rel.h"
 
 #include "amount.h"
@@ -250,7 +249,8 @@ Datum
 loyalty_plan_check(PG_FUNCTION_ARGS)
 {
 	HeapTuple	tuple = trigger_row(fcinfo);
-	TupleDesc	tupdesc = ((TriggerData *) fcinfo->context)->tg_relation->rd_att;
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TupleDesc	tupdesc = trigger->tg_relation->rd_att;
 	NullableDatum program;
 	Datum		price;
 	bool		isnull;

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(94);
+SELECT plan(98);
 
 -- base, silver from 1000 and gold from 3000 spent in 12 months, for 12 months, star by hand only; plus gives silver, pro gold
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
@@ -195,6 +195,44 @@ SELECT is(pg_temp.plan('renew', 'oda', 'p2'), 'silver -> silver', 'not what was 
 SELECT is(loyalty.tier_at(pg_temp.id('oda'), '2027-03-15 12:00+00'), 'gold', 'the next period has the new tier');
 UPDATE loyalty.plan SET tier = NULL WHERE program_id = :shop;
 SELECT throws_ok(format('DELETE FROM loyalty.tier WHERE program_id = %s AND code = %L', :shop, 'gold'), '23503', NULL, 'a tier that was sold cannot be deleted');
+
+-- Where there is no base tier, a plan that is over leads to none
+SELECT loyalty.program_create('Inn', 'GBP', 'Europe/London', 'empty') AS inn \gset
+INSERT INTO loyalty.unit (program_id, code, kind) VALUES (:inn, 'growth', 'metric');
+INSERT INTO loyalty.tier (program_id, code, rank) VALUES (:inn, 'silver', 1);
+SELECT FROM loyalty.tier_ask('Inn', 'silver', 'growth', 100);
+INSERT INTO loyalty.plan (program_id, name, months, price, tier) VALUES (:inn, 'plus', 1, 1, 'silver');
+SET loyalty.now = '2026-03-15 12:00+00';
+CALL pg_temp.enroll('Inn', 'pam');
+SELECT FROM loyalty.plan_buy(pg_temp.id('pam'), 'plus', 'p1');
+SELECT is(pg_temp.tier('pam'), 'silver until 2026-04-14', 'no base tier: by a plan');
+SET loyalty.now = '2026-05-15 12:00+00';
+SELECT is(pg_temp.tier('pam'), 'none', 'no base tier: none when it is over');
+SELECT FROM loyalty.tier_review(pg_temp.id('pam'));
+SELECT is(pg_temp.tiers('pam'), 'granted silver, revoked none 0/100 growth', 'no base tier: once');
+
+-- Simulated: a campaign for gold members counts what plans gave, from the first day of a period to the last
+SELECT loyalty.program_create('Past', 'CNY', 'Asia/Shanghai') AS past \gset
+INSERT INTO loyalty.tier (program_id, code, rank) VALUES (:past, 'base', 0), (:past, 'gold', 1);
+SELECT loyalty.tier_ask('Past', 'gold', 'spend', 100000) \g /dev/null
+INSERT INTO loyalty.plan (program_id, name, months, price, tier) VALUES (:past, 'pro', 2, 300, 'gold');
+INSERT INTO loyalty.campaign (program_id, name) VALUES (:past, 'draft') RETURNING campaign_id AS draft \gset
+SELECT pg_temp.rule(jsonb_build_object('program', 'Past', 'name', 'extra', 'award', 7, 'tiers', '{gold}', 'campaign_id', :draft)) \g /dev/null
+SET loyalty.now = '2026-03-15 12:00+00';
+CALL pg_temp.enroll('Past', 'una', 'uri');
+SELECT pg_temp.plan('buy', 'una', 'pro', 'p1', '300', 'false', '2026-05-01') \g /dev/null
+SELECT pg_temp.plan('buy', 'uri', 'pro', 'p1') \g /dev/null
+SET loyalty.now = '2026-03-16 12:00+00';
+SELECT FROM unnest('{una,uri}'::text[]) name, loyalty.purchase(pg_temp.id(name), 10, 'o1');
+SET loyalty.now = '2026-04-01 12:00+00';
+SELECT pg_temp.plan('refund', 'uri', 'p1') \g /dev/null
+SET loyalty.now = '2026-05-02 12:00+00';
+SELECT FROM unnest('{una,uri}'::text[]) name, loyalty.purchase(pg_temp.id(name), 10, 'o2');
+SET loyalty.now = '2026-07-02 12:00+00';
+SELECT FROM unnest('{una,uri}'::text[]) name, loyalty.purchase(pg_temp.id(name), 10, 'o3');
+SELECT set_eq($$SELECT i.value, j.ref FROM loyalty.simulate_postings('Past', 'draft') s JOIN loyalty.journal j USING (member_id, journal_id)
+	JOIN loyalty.identity i ON i.member_id = s.member_id WHERE s.rule = 'extra' AND s.amount > 0$$,
+	$$VALUES ('una', 'o2'), ('uri', 'o1')$$, 'simulate() gives what would have been given');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();
