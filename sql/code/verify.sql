@@ -829,7 +829,7 @@ BEGIN ATOMIC
 		CROSS JOIN LATERAL aclexplode(g.proacl) x
 		JOIN pg_roles app ON app.oid = x.grantee
 		JOIN pg_roles owner ON owner.rolname = regexp_replace(app.rolname, '_app$', '_owner')
-		WHERE g.pronamespace = f.pronamespace AND app.rolname LIKE '%\_app');
+		WHERE g.pronamespace = 'loyalty'::regnamespace AND app.rolname LIKE '%\_app');
 END;
 COMMENT ON FUNCTION loyalty.verify(text) IS
 'Recomputes everything that can be recomputed and returns what does not agree; no row: the books are right';
