@@ -214,7 +214,7 @@ SELECT is(pg_temp.tier('pam'), 'silver until 2026-04-14', 'no base tier: by a pl
 SET loyalty.now = '2026-05-15 12:00+00';
 SELECT is(pg_temp.tier('pam'), 'none', 'no base tier: none when it is over');
 SELECT FROM loyalty.tier_review(pg_temp.id('pam'));
-SELECT is(pg_temp.tiers('pam'), 'granted silver, revoked none 0/100 growth', 'no base tier: once');
+SELECT is(pg_temp.tiers('pam'), 'bought silver, revoked none 0/100 growth', 'no base tier: once');
 
 -- Simulated: a campaign for gold members counts what plans gave, from the first day of a period to the last
 SELECT loyalty.program_create('Past', 'CNY', 'Asia/Shanghai') AS past \gset
