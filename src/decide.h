@@ -173,7 +173,7 @@ typedef struct Decision
 	Hold	   *holds;
 	Hold	   *new_hold;
 	JournalRow *hold_row;		/* the row that makes new_hold */
-	/* loaded or made, none void: of a benefit in the order of use, new ones last */
+	/* those that were not void, in the order of use, and new ones */
 	int			nvouchers;
 	Voucher    *vouchers;
 	/* before the last promotion, for a refund; 0: none */

@@ -766,6 +766,8 @@ decide_tier_review(Decision *decision, JournalRow *row, DateADT on)
 	TierJudgement judgement;
 
 	row->tier_before = decision->account->tier_id;
+	/* who is in no tier by then must not join a plan that is over again */
+	decision->account->settled_on = Max(decision->account->settled_on, on);
 	if (join_plan_tier(decision, row, on))
 		return;
 	judgement = decide_tier_retention(decision);

@@ -254,14 +254,15 @@ void_replays(Call *call)
 static bool
 find_voucher(Call *call, const Benefit **benefit)
 {
+	int64		voucher_id =
+		DatumGetInt64(call->fcinfo->args[VOID_VOUCHER_ID].value);
 	bool		found = run_select_voucher(call) > 0;
-	char	   *status = found ? statement_text(0, 2) : NULL;
+	char	   *status = found ? statement_text(0, 2) : "unknown";
 
-	if (!found || strcmp(status, "issued") != 0)
+	if (strcmp(status, "issued") != 0)
 		return call_refuse(call, REFUSAL_VOUCHER_NOT_FOUND,
-						   "voucher=" INT64_FORMAT " status=%s",
-						   DatumGetInt64(call->fcinfo->args[VOID_VOUCHER_ID].value),
-						   found ? status : "unknown");
+						   "voucher=" INT64_FORMAT " status=%s", voucher_id,
+						   status);
 	*benefit = program_benefit_by_id(call->decision.program,
 									 DatumGetInt32(statement_notnull(0, 1)));
 	return (*benefit)->kind != BENEFIT_EVERY_N ||

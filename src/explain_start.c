@@ -39,8 +39,9 @@ static Statement select_person = {
 /*
  * From when to when the member had which tags, in rows of the journal, whose
  * ids are of one sequence with those of the history.  A tag that was over had
- * ended by date before it was removed.  One without a history has been there
- * since it was given.
+ * ended by date before it was removed; one that an event of that very moment
+ * still saw was taken by hand.  One without a history has been there since it
+ * was given.
  */
 static Statement select_tags = {
 	"SELECT x.tag, x.history_id, x.until, NULL::timestamptz, x.ends_at"
@@ -48,7 +49,8 @@ static Statement select_tags = {
 	" lead(h.history_id) OVER w AS until,"
 	" CASE WHEN lead(h.history_id) OVER w IS NULL THEN t.valid_until"
 	" WHEN lead(h.action) OVER w = 'removed' AND h.source <> 'rule'"
-	" THEN lead(h.changed_at) OVER w END AS ends_at"
+	" THEN lead(h.changed_at) OVER w + interval '1 microsecond'"
+	" END AS ends_at"
 	" FROM loyalty.tag_history h"
 	" LEFT JOIN loyalty.member_tag t USING (member_id, tag)"
 	" WHERE h.member_id = $1"

@@ -131,7 +131,8 @@ is_entitled(const Decision *decision, const Benefit *benefit)
 	Entitlement entitlement;
 
 	store_holdings(decision->account->member_id, decision->program,
-				   decision->now, program_benefit_needs(benefit), false, &held);
+				   decision->now, program_benefit_needs(benefit), false,
+				   &held);
 	return decide_entitled(decision->program, benefit, decide_tier(decision),
 						   &held, decision->now, &entitlement);
 }

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(99);
+SELECT plan(102);
 
 -- base, silver from 1000 and gold from 3000 spent in 12 months, for 12 months, star by hand only; plus gives silver, pro gold
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
@@ -200,6 +200,21 @@ SELECT is(pg_temp.plan('renew', 'oda', 'p2'), 'silver -> silver', 'not what was 
 SELECT is(loyalty.tier_at(pg_temp.id('oda'), '2027-03-15 12:00+00'), 'gold', 'the next period has the new tier');
 UPDATE loyalty.plan SET tier = NULL WHERE program_id = :shop;
 SELECT throws_ok(format('DELETE FROM loyalty.tier WHERE program_id = %s AND code = %L', :shop, 'gold'), '23503', NULL, 'a tier that was sold cannot be deleted');
+
+-- Where there is no base tier, a plan that is over leads to none
+SELECT loyalty.program_create('Inn', 'GBP', 'Europe/London', 'empty') AS inn \gset
+INSERT INTO loyalty.unit (program_id, code, kind) VALUES (:inn, 'growth', 'metric');
+INSERT INTO loyalty.tier (program_id, code, rank) VALUES (:inn, 'silver', 1);
+SELECT FROM loyalty.tier_ask('Inn', 'silver', 'growth', 100);
+INSERT INTO loyalty.plan (program_id, name, months, price, tier) VALUES (:inn, 'plus', 1, 1, 'silver');
+SET loyalty.now = '2026-03-15 12:00+00';
+CALL pg_temp.enroll('Inn', 'pam');
+SELECT FROM loyalty.plan_buy(pg_temp.id('pam'), 'plus', 'p1');
+SELECT is(pg_temp.tier('pam'), 'silver until 2026-04-14', 'no base tier: by a plan');
+SET loyalty.now = '2026-05-15 12:00+00';
+SELECT is(pg_temp.tier('pam'), 'none', 'no base tier: none when it is over');
+SELECT FROM loyalty.tier_review(pg_temp.id('pam'));
+SELECT is(pg_temp.tiers('pam'), 'bought silver, revoked none 0/100 growth', 'no base tier: once');
 
 -- Simulated: a campaign for gold members counts what plans gave, from the first day of a period to the last
 SELECT loyalty.program_create('Past', 'CNY', 'Asia/Shanghai') AS past \gset

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(127);
+SELECT plan(138);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
 SELECT loyalty.program_create('Cafe', 'GBP', 'Europe/London', 'empty') AS cafe \gset
@@ -124,6 +124,27 @@ SELECT is(pg_temp.members('club'), 'bob cat', 'from a list to a source: once rea
 UPDATE loyalty.segment SET source = NULL WHERE name = 'club';
 SELECT is(loyalty.segment_remove(pg_temp.id('cat'), 'club'), true, 'from a source to a list');
 
+-- All that can be read as one column of ids
+CREATE MATERIALIZED VIEW crm.kept AS SELECT pg_temp.id('ann') AS "Member Id";
+CREATE TABLE crm.parts (member_id bigint) PARTITION BY HASH (member_id);
+CREATE TABLE crm."Part; 1" PARTITION OF crm.parts FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+INSERT INTO crm.parts VALUES (pg_temp.id('ann'));
+CREATE TABLE crm.rest (note text, member_id bigint, spent numeric);
+ALTER TABLE crm.rest DROP COLUMN note, DROP COLUMN spent;
+INSERT INTO crm.rest VALUES (pg_temp.id('ann'));
+CREATE VIEW crm.invoker WITH (security_invoker = true) AS SELECT member_id FROM crm.rest;
+CREATE TABLE crm.heir () INHERITS (crm.rest);
+INSERT INTO crm.heir VALUES (pg_temp.id('bob'));
+INSERT INTO loyalty.segment (program_id, name, source) VALUES (:shop, 'a_kept', 'crm.kept'), (:shop, 'b_parts', 'CRM.Parts'),
+	(:shop, 'c_part', 'crm."Part; 1"'), (:shop, 'd_rest', 'crm . rest'), (:shop, 'e_invoker', 'crm.invoker'), (:shop, 'f_heir', 'crm.heir');
+SELECT is(pg_temp.refresh('Shop', name, '{ann,bob}') || ' ' || source, expected, 'source: ' || source)
+FROM loyalty.segment JOIN (VALUES ('a_kept', '1 in 0 out 0 ignored crm.kept'), ('b_parts', '1 in 0 out 0 ignored CRM.Parts'),
+	('c_part', '1 in 0 out 0 ignored crm."Part; 1"'), ('d_rest', '2 in 0 out 0 ignored crm . rest'), ('e_invoker', '2 in 0 out 0 ignored crm.invoker'),
+	('f_heir', '1 in 0 out 0 ignored crm.heir')) x (segment, result) ON segment = name CROSS JOIN LATERAL (SELECT name || ' ' || result) y (expected) ORDER BY name;
+SELECT is((SELECT sum(n_left) FROM loyalty.segment_refresh('Shop', 'd_rest', ARRAY[[pg_temp.id('ann'), pg_temp.id('bob')], [1, -1]])), 0::numeric,
+	'members: in rows and columns');
+SELECT is((SELECT sum(loyalty.segment_drop('Shop', name)) FROM loyalty.segment WHERE name ~ '^._'), 8::numeric, 'they are dropped with all who are in them');
+
 -- Bad input: an error, and not a row is changed
 CREATE VIEW crm.two AS SELECT member_id, spent FROM crm.customer;
 CREATE VIEW crm.none AS SELECT FROM crm.customer;
@@ -218,6 +239,10 @@ SELECT lives_ok($$UPDATE loyalty.segment SET status = 'inactive' WHERE name = 'l
 CREATE VIEW crm.leaving AS SELECT 'x' AS member_id;
 UPDATE loyalty.segment SET status = 'active' WHERE name = 'leaving';
 SELECT throws_ok($$SELECT loyalty.segment_refresh('Shop', 'leaving')$$, 'LY810', NULL, 'a source that has become another');
+
+-- The history is never changed, whoever tries
+SELECT throws_ok(statement, 'LY190', NULL, statement) FROM unnest(ARRAY[
+	'UPDATE loyalty.segment_history SET changed_at = now()', 'DELETE FROM loyalty.segment_history', 'TRUNCATE loyalty.segment_history']) statement;
 
 -- What is named is not dropped
 SELECT FROM pg_temp.rule(format('{"program": "Shop", "event": "visit", "award": 1, "segments": "{rich,club}"}')::jsonb);

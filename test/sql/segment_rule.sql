@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(20);
+SELECT plan(23);
 
 -- Rules that ask for segments: who is in one of them when the event happens.
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
@@ -120,6 +120,28 @@ SET loyalty.now = '2026-04-06 09:00+00';
 SELECT FROM loyalty.purchase(pg_temp.id('tom'), 1, 'o3');
 UPDATE loyalty.rule SET segments = NULL, tags = '{tea}' WHERE rule_id = :rule;
 SELECT is(pg_temp.simulated(), 'tim o1 10, tim o4 10, tom o2 10', 'simulate: tags as of then, and no longer than they were valid');
+-- by the functions: over by date, refreshed away, given anew, taken away
+CALL pg_temp.enroll('Past', 'ted');
+SELECT loyalty.tag_add(pg_temp.id('ted'), 'tea', valid_until => '2026-04-07 09:00+00') \g /dev/null
+SELECT FROM loyalty.purchase(pg_temp.id('ted'), 1, 'o1');
+SET loyalty.now = '2026-04-08 09:00+00';
+SELECT FROM loyalty.purchase(pg_temp.id('ted'), 1, 'o2');
+SELECT FROM loyalty.tag_refresh('Past');
+SELECT FROM loyalty.purchase(pg_temp.id('ted'), 1, 'o3');
+SELECT loyalty.tag_add(pg_temp.id('ted'), 'tea') \g /dev/null
+SELECT FROM loyalty.purchase(pg_temp.id('ted'), 1, 'o4');
+SELECT loyalty.tag_remove(pg_temp.id('ted'), 'tea') \g /dev/null
+SELECT FROM loyalty.purchase(pg_temp.id('ted'), 1, 'o5');
+SELECT is(pg_temp.simulated(), 'ted o1 10, ted o4 10, tim o1 10, tim o4 10, tom o2 10', 'simulate: tags given and taken by the functions');
+-- judged by a condition: the seventh order within the month brings the tag, and that the segment
+INSERT INTO loyalty.tag (program_id, name, condition) VALUES (:past, 'busy', '$.purchases.month.times >= 7');
+INSERT INTO loyalty.segment (program_id, name, condition) VALUES (:past, 'busy', '$.member.tags[*] == "busy"');
+SELECT FROM loyalty.tag_refresh('Past');
+SELECT FROM generate_series(6, 9) n, loyalty.purchase(pg_temp.id('ted'), 1, 'o' || n);
+UPDATE loyalty.rule SET tags = '{busy}' WHERE rule_id = :rule;
+SELECT is(pg_temp.simulated(), 'ted o8 10, ted o9 10', 'simulate: a tag that an event brings is seen by the next one');
+UPDATE loyalty.rule SET tags = NULL, segments = '{busy}' WHERE rule_id = :rule;
+SELECT is(pg_temp.simulated(), 'ted o8 10, ted o9 10', 'simulate: and so is a segment');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();
