@@ -13,8 +13,10 @@
 #include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
+#include "nodes/value.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -234,11 +236,11 @@ static char *
 reading_sql(Relation relation, const IdList *only)
 {
 	char	   *schema = get_namespace_name(RelationGetNamespace(relation));
+	char	   *name = RelationGetRelationName(relation);
 
 	return psprintf("SELECT array_agg(d.id) FROM"
 					" (SELECT DISTINCT s.id FROM %s AS s (id)%s) AS d",
-					quote_qualified_identifier(schema,
-											   RelationGetRelationName(relation)),
+					quote_qualified_identifier(schema, name),
 					only == NULL ? "" : " WHERE s.id = ANY ($1)");
 }
 

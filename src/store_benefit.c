@@ -157,6 +157,7 @@ keep_every_n(Decision *decision, JournalRow *row, const Benefit *benefit,
 	store_vouchers(decision, benefit);
 	n = decide_every_n(decision, benefit,
 					   benefit->active && after > before &&
+					   decision->now >= benefit->valid_from &&
 					   is_entitled(decision, benefit));
 	decide_every_n_void(decision, row, benefit, -n);
 	for (n = Min(n, MAX_VOUCHERS_AT_ONCE); n > 0; n--)

@@ -96,9 +96,11 @@ BEGIN ATOMIC
 			SELECT x.member_id, x.reverses, x.event, sum(x.amount) AS amount
 			FROM loyalty.journal x
 			WHERE x.kind = 'benefit_return'
+			AND (EXISTS (SELECT FROM loyalty.unit k WHERE k.kind = 'counter') OR EXISTS (SELECT FROM loyalty.voucher))
 			GROUP BY x.member_id, x.reverses, x.event) r
 			ON r.member_id = j.member_id AND r.reverses = j.ref AND r.event = j.event
 		WHERE j.kind = 'benefit_use'
+		AND (EXISTS (SELECT FROM loyalty.unit k WHERE k.kind = 'counter') OR EXISTS (SELECT FROM loyalty.voucher))
 		AND (verify.program IS NULL OR j.program_id = (SELECT s.program_id FROM scope s))
 	), counted AS MATERIALIZED (
 		-- what awards and quotas counted in periods that are not over, by the day after which they are
@@ -827,7 +829,7 @@ BEGIN ATOMIC
 		CROSS JOIN LATERAL aclexplode(g.proacl) x
 		JOIN pg_roles app ON app.oid = x.grantee
 		JOIN pg_roles owner ON owner.rolname = regexp_replace(app.rolname, '_app$', '_owner')
-		WHERE g.pronamespace = f.pronamespace AND app.rolname LIKE '%\_app');
+		WHERE g.pronamespace = 'loyalty'::regnamespace AND app.rolname LIKE '%\_app');
 END;
 COMMENT ON FUNCTION loyalty.verify(text) IS
 'Recomputes everything that can be recomputed and returns what does not agree; no row: the books are right';

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(49);
+SELECT plan(51);
 
 -- A hotel where every tenth night is free, and a bar with a card of five stamps.
 SELECT loyalty.program_create('Hotel', 'EUR', 'Europe/Berlin') AS hotel \gset
@@ -97,6 +97,14 @@ UPDATE loyalty.benefit SET status = 'active' WHERE benefit_id = :free_night;
 UPDATE loyalty.benefit_holder SET source = 'everyone', name = '' WHERE benefit_id = :free_night;
 SELECT is((SELECT jsonb_array_length(messages) FROM loyalty.adjust(pg_temp.id('fay'), 20000, 'nights', 'a whole house', key => 'a1')), 1000, 'a thousand at once');
 SELECT is((SELECT jsonb_array_length(messages) FROM loyalty.adjust(pg_temp.id('fay'), 1, 'nights', 'and one', key => 'a2')), 1000, 'the rest next time');
+
+-- Not before the benefit begins.
+SELECT FROM pg_temp.offer('{"name": "brunch", "kind": "every_n", "unit": "stamps", "quantity": 2, "valid_from": "2026-04-01 00:00+02"}', 'everyone');
+SELECT FROM loyalty.record(pg_temp.id('bob'), 'drink', 3.00, 'd1');
+SELECT is((SELECT pg_temp.news(r) FROM loyalty.record(pg_temp.id('bob'), 'drink', 3.00, 'd2') r), 'nothing', 'before it begins');
+SET loyalty.now = '2026-04-01 12:00+02';
+SELECT is((SELECT pg_temp.news(r) FROM loyalty.record(pg_temp.id('bob'), 'drink', 3.00, 'd3') r), 'voucher_issued', 'with the first event after that');
+SET loyalty.now = '2026-03-15 12:00+00';
 
 -- In one batch as one by one: 4, 8, 12 (one), 32 (two more) nights, and a sale of a new member.
 SELECT is((SELECT done::int FROM loyalty.ingest_batch('Hotel', ARRAY(SELECT ROW(n, pg_temp.id('gil'), NULL, NULL, 100 * n, 'b' || place,
