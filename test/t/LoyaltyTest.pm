@@ -238,8 +238,6 @@ SELECT count(r) FROM loyalty.benefit_use(m(12), 'late', 'night-1') r;
 INSERT INTO loyalty.plan (program_id, name, months, price, rank, tier)
     SELECT program_id, p.name, 12, p.price, p.rank, p.tier
     FROM loyalty.program, (VALUES ('club', 99.90, 2, NULL), ('pro', 300, 3, 'gold')) p (name, price, rank, tier) WHERE program.name = 'shop';
-    SELECT program_id, 'pro', 12, 300, 3, 'gold' FROM loyalty.program WHERE program.name = 'shop';
-    FROM loyalty.program, (VALUES ('club', 99.90, 2, NULL), ('pro', 300, 3, 'gold')) p (name, price, rank, tier) WHERE program.name = 'shop';
 SELECT count(r) FROM unnest('{1,6,7}'::int[]) no, loyalty.plan_buy(m(no), 'club', 'pay-1', auto_renew => true) r;
 SELECT count(r) FROM loyalty.plan_upgrade(m(6), 'pro', 'pay-2') r;
 SELECT count(r) FROM loyalty.plan_renew(m(7), 'pay-2') r;
