@@ -463,6 +463,16 @@ require(FunctionCallInfo fcinfo, int arg, const char *name)
 				 errmsg("%s must not be null", name)));
 }
 
+/* The arguments from one on, which the library and the SQL must agree on. */
+static void
+read_fields(FunctionCallInfo fcinfo, int first, Activity *activity)
+{
+	if (PG_NARGS() != first + ACTIVITY_NFIELDS)
+		elog(ERROR, "an activity has %d arguments, not %d",
+			 first + ACTIVITY_NFIELDS, PG_NARGS());
+	memcpy(activity->fields, &fcinfo->args[first], sizeof(activity->fields));
+}
+
 /* Keeps one activity, or raises why not; its id, or that of the first time. */
 static int64
 track(const Program *program, Activity *activity)
@@ -497,7 +507,7 @@ loyalty_activity_track(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(caller);
 	loyalty_check_version();
 	activity.member_id = fcinfo->args[0];
-	memcpy(activity.fields, &fcinfo->args[1], sizeof(activity.fields));
+	read_fields(fcinfo, 1, &activity);
 	activity_id = track(activity_program_of(PG_GETARG_INT64(0)), &activity);
 	SPI_finish();
 	PG_RETURN_INT64(activity_id);
@@ -519,7 +529,7 @@ loyalty_activity_track_visitor(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(caller);
 	loyalty_check_version();
 	activity.visitor = fcinfo->args[1];
-	memcpy(activity.fields, &fcinfo->args[2], sizeof(activity.fields));
+	read_fields(fcinfo, 2, &activity);
 	activity_id = track(program_named(PG_GETARG_TEXT_PP(0)), &activity);
 	SPI_finish();
 	PG_RETURN_INT64(activity_id);

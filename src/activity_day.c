@@ -32,13 +32,13 @@ static Statement add_day = {
 };
 
 /*
- * Where what is counted is not what is there, as far back as conditions look
- * and activities are kept: counted is what is there, stored is what is counted.
+ * Where what is stored is not what is counted from the activities, as far back
+ * as conditions look and activities are kept.
  */
 #define DIFFERENCES \
 	"SELECT member_id, day, name, c.times AS counted, e.times AS stored" \
-	" FROM (SELECT a.member_id, a.day, a.kind AS name, count(*)::int AS times" \
-	" FROM (SELECT member_id, kind, (at AT TIME ZONE (SELECT time_zone" \
+	" FROM (SELECT a.member_id, a.day, a.kind AS name," \
+	" count(*)::int AS times FROM (SELECT member_id, kind, (at AT TIME ZONE (SELECT time_zone" \
 	" FROM loyalty.program WHERE program_id = $2))::date AS day" \
 	" FROM loyalty.activity WHERE member_id = ANY ($1)" \
 	" AND program_id = $2) a" \

@@ -179,8 +179,8 @@ loyalty_activity_expire(PG_FUNCTION_ARGS)
 }
 
 /*
- * path_require(program text, steps int): the programme's id, for report_path(),
- * which cannot raise.
+ * path_require(program text, steps int): the programme's id, for
+ * report_path(), which cannot raise.
  */
 Datum
 loyalty_activity_require(PG_FUNCTION_ARGS)
