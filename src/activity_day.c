@@ -201,7 +201,7 @@ activity_judge_again(const Program *program, Datum member_ids)
 void
 activity_count(const Tracking *tracking)
 {
-	const Program *program = store_conditions(tracking->program);
+	const Program *program = program_newest(tracking->program);
 	int			n;
 	Count	   *counts;
 

@@ -134,7 +134,7 @@ find_program(FunctionCallInfo fcinfo)
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	program = program_find(name);
 	if (program != NULL)
-		program = store_conditions(program);
+		program = program_newest(program);
 	if (program == NULL)
 		refusal_raise(REFUSAL_PROGRAM_NOT_FOUND,
 					  psprintf("program=%s", clipped(name)));

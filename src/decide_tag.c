@@ -263,28 +263,51 @@ now_part(DateADT on)
 	return end_object(&state);
 }
 
-/* All that a condition may ask about; tags NULL: they are not known yet. */
+/*
+ * What tags and segments see alike; of what the member did only what some
+ * condition reads.
+ */
 static Jsonb *
-document(const Decision *decision, const Portrait *portrait,
-		 const Facts *facts, const NameList *tags)
+common_part(const Decision *decision, const Portrait *portrait,
+			const Facts *facts)
 {
 	int			scale = decision->program->currency_scale;
+	int			parts = decision->program->reads.parts;
 	Windows		windows = windows_on(facts->on);
 	JsonbParseState *state = NULL;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	push_amount(&state, "version", DOCUMENT_VERSION, 0);
-	push_json(&state, "member", member_part(decision, facts, tags));
 	push_json(&state, "profile", portrait->profile);
 	push_json(&state, "now", now_part(facts->on));
-	push_purchases(&state, portrait, &windows, scale);
-	push_groups(&state, "categories", portrait, &windows, DAY_CATEGORY,
-				facts->on, scale);
-	push_groups(&state, "brands", portrait, &windows, DAY_BRAND, facts->on,
-				scale);
-	push_groups(&state, "activities", portrait, &windows, DAY_ACTIVITY,
-				facts->on, scale);
+	if (parts & READS_PURCHASES)
+	{
+		push_purchases(&state, portrait, &windows, scale);
+		push_groups(&state, "categories", portrait, &windows, DAY_CATEGORY,
+					facts->on, scale);
+		push_groups(&state, "brands", portrait, &windows, DAY_BRAND,
+					facts->on, scale);
+	}
+	if (parts & READS_ACTIVITIES)
+		push_groups(&state, "activities", portrait, &windows, DAY_ACTIVITY,
+					facts->on, scale);
 	return end_object(&state);
+}
+
+/* All that a condition may ask about; tags NULL: they are not known yet. */
+static Jsonb *
+document(const Decision *decision, const Facts *facts, Jsonb *common,
+		 const NameList *tags)
+{
+	JsonbParseState *state = NULL;
+	Jsonb	   *member;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	push_json(&state, "member", member_part(decision, facts, tags));
+	member = end_object(&state);
+	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
+											  JsonbPGetDatum(common),
+											  JsonbPGetDatum(member)));
 }
 
 /*
@@ -408,7 +431,7 @@ judge_tag(Portrait *portrait, const Tag *tag, bool holds, TimestampTz at)
 /* Of the stages the first that is true counts, and one by hand before all. */
 static void
 judge_tags(const Decision *decision, Portrait *portrait, const Facts *facts,
-		   TimestampTz at)
+		   Jsonb *common, TimestampTz at)
 {
 	const Program *program = decision->program;
 	bool		staged = has_stage(program, portrait);
@@ -416,7 +439,7 @@ judge_tags(const Decision *decision, Portrait *portrait, const Facts *facts,
 
 	if (program->ntags == 0)
 		return;
-	seen = document(decision, portrait, facts, NULL);
+	seen = document(decision, facts, common, NULL);
 	for (int i = 0; i < program->ntags; i++)
 	{
 		const Tag  *tag = &program->tags[i];
@@ -465,7 +488,7 @@ compare_names(const void *a, const void *b)
 
 static void
 judge_segments(const Decision *decision, Portrait *portrait,
-			   const Facts *facts, TimestampTz at)
+			   const Facts *facts, Jsonb *common, TimestampTz at)
 {
 	const Program *program = decision->program;
 	NameList	tags;
@@ -478,7 +501,7 @@ judge_segments(const Decision *decision, Portrait *portrait,
 	for (int i = 0; i < tags.n; i++)
 		tags.names[i] = unconstify(char *, portrait->tags[i].tag);
 	qsort(tags.names, tags.n, sizeof(char *), compare_names);
-	seen = document(decision, portrait, facts, &tags);
+	seen = document(decision, facts, common, &tags);
 	for (int i = 0; i < program->nsegments; i++)
 		judge_segment(portrait, &program->segments[i],
 					  condition_match(program->segments[i].condition,
@@ -491,6 +514,7 @@ decide_judge(const Decision *decision, Portrait *portrait, DateADT on,
 {
 	Decision	then = *decision;
 	Facts		facts = portrait->facts;
+	Jsonb	   *common;
 
 	CHECK_FOR_INTERRUPTS();
 	then.today = on;
@@ -498,8 +522,9 @@ decide_judge(const Decision *decision, Portrait *portrait, DateADT on,
 	if (then.program->ntiers > 0)
 		facts.tier = decide_tier(&then);
 	drop_tags(then.program, portrait, now, at);
-	judge_tags(&then, portrait, &facts, at);
-	judge_segments(&then, portrait, &facts, at);
+	common = common_part(&then, portrait, &facts);
+	judge_tags(&then, portrait, &facts, common, at);
+	judge_segments(&then, portrait, &facts, common, at);
 }
 
 /*

@@ -54,6 +54,9 @@ static Program **programs = NULL;
 /* Replaced, but perhaps still in use by a call of this transaction. */
 static Program *retired = NULL;
 
+/* Compiled for a transaction that goes on with an older one, or NULL. */
+static Program *newest = NULL;
+
 static Statement select_program_id = {
 	"SELECT program_id FROM loyalty.program WHERE name = $1",
 	1, {TEXTOID}
@@ -289,6 +292,8 @@ compile(int32 program_id, int32 live_campaign)
 	bool		found;
 
 	find_config_oids();
+	/* what is known already must not seem to come meanwhile */
+	AcceptInvalidationMessages();
 	program->program_id = program_id;
 	program->context = context;
 	program->generation = generation;
@@ -315,13 +320,6 @@ const Program *
 program_with_campaign(int32 program_id, int32 campaign_id)
 {
 	return compile(program_id, campaign_id);
-}
-
-bool
-program_is_newest(const Program *program)
-{
-	AcceptInvalidationMessages();
-	return program->generation == generation;
 }
 
 /* The slot of a programme in the cache, made if needed. */
@@ -423,6 +421,34 @@ program_refresh(int32 program_id)
 		retire(*slot);
 	*slot = NULL;
 	return program_get(program_id);
+}
+
+/*
+ * The newest, also in a transaction that goes on with an older one; that one
+ * stays what program_get() returns.
+ */
+const Program *
+program_newest(const Program *program)
+{
+	Program    *compiled;
+
+	AcceptInvalidationMessages();
+	if (program->generation == generation)
+		return program;
+	if (newest != NULL && newest->program_id == program->program_id &&
+		newest->generation == generation)
+	{
+		newest->lxid = current_lxid();
+		return newest;
+	}
+	compiled = compile(program->program_id, 0);
+	if (compiled != NULL)
+		MemoryContextSetParent(compiled->context, TopMemoryContext);
+	free_retired();
+	if (newest != NULL)
+		retire(newest);
+	newest = compiled;
+	return compiled;
 }
 
 /* The same by name. */

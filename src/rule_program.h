@@ -258,9 +258,8 @@ extern bool program_multiplies(const Benefit *benefit, const Rule *rule);
 extern int	program_benefit_needs(const Benefit *benefit);
 extern const PaidPlan *program_plan(const Program *program, const char *name);
 extern const PaidPlan *program_plan_by_id(const Program *program, int32 plan_id);
-/* Is it the newest?  This transaction may go on with an older one. */
-extern bool program_is_newest(const Program *program);
-/* A copy that is not cached, in which one campaign is live (0: none). */
+extern const Program *program_newest(const Program *program);
+/* A copy that is not cached, in which one campaign is live. */
 extern const Program *program_with_campaign(int32 program_id,
 											int32 campaign_id);
 

@@ -89,7 +89,6 @@ extern void store_judge_holdings(const Decision *decision, TimestampTz at);
 /* Lets the member be judged on a date instead, or earlier. */
 extern void store_judge_by(const Decision *decision, DateADT due_on);
 extern int	store_judge_again(const Decision *decision, bool anew);
-extern const Program *store_conditions(const Program *program);
 
 /* A portrait, and when it is to be judged. */
 typedef struct StoredPortrait

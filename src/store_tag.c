@@ -682,22 +682,14 @@ catch_up(const Decision *decision, Portrait *portrait, DateADT due_on)
 }
 
 /*
- * The newest programme, as it judges members.  A transaction may go on with
- * an older one; but who has been judged by the newest must not be judged by
- * another.  NULL if there is none any more.
+ * Does anything judge the member of a decision?  Always the newest programme:
+ * a transaction may go on with an older one, but who has been judged by the
+ * newest must not be judged by another.
  */
-const Program *
-store_conditions(const Program *program)
-{
-	return program_is_newest(program) ? program :
-		program_with_campaign(program->program_id, 0);
-}
-
-/* Does anything judge the member of a decision? */
 static bool
 find_conditions(Decision *decision)
 {
-	const Program *program = store_conditions(decision->program);
+	const Program *program = program_newest(decision->program);
 
 	if (program == NULL || program->ntags + program->nsegments == 0)
 		return false;
