@@ -44,8 +44,8 @@ CREATE TABLE loyalty.tag_history (
 CREATE TABLE loyalty.member_day (
 	member_id  bigint NOT NULL,
 	day        date   NOT NULL,
-	-- purchase (name ''), category, brand, activity
-	kind       text   NOT NULL CHECK (kind IN ('purchase', 'category', 'brand', 'activity')),
+	-- purchase (name ''), category, brand, activity; no CHECK, as in account.sql
+	kind       text   NOT NULL,
 	name       text   NOT NULL DEFAULT '',
 	program_id int    NOT NULL,
 	-- purchases, or activities
