@@ -44,6 +44,9 @@ $$;
 CREATE FUNCTION m(no int) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT loyalty.find('shop', 'customer_no', no::text)
 $$;
+CREATE FUNCTION voucher_of(id bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT min(voucher_id) FROM loyalty.voucher WHERE member_id = id AND status = 'issued'
+$$;
 CREATE FUNCTION hold_of(hold_ref text) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT hold_id FROM loyalty.hold WHERE ref = hold_ref
 $$;
@@ -113,6 +116,8 @@ SELECT loyalty.budget_set('shop', 'stars', 100000);
 
 -- a benefit of each kind, held by all that can hold one
 INSERT INTO loyalty.tag (program_id, name, dimension) SELECT program_id, 'regular', 'lifecycle' FROM loyalty.program WHERE name = 'shop';
+INSERT INTO loyalty.tag (program_id, name, dimension, condition)
+    SELECT program_id, 'frequent', 'transaction', '$.purchases.days_30.times >= 3' FROM loyalty.program WHERE name = 'shop';
 INSERT INTO loyalty.segment (program_id, name) SELECT program_id, 'press' FROM loyalty.program WHERE name = 'shop';
 INSERT INTO loyalty.plan (program_id, name, months, price, rank) SELECT program_id, p.name, 12, p.price, p.rank
     FROM loyalty.program, (VALUES ('plus', 60, 1), ('prime', 120, 2)) p (name, price, rank) WHERE program.name = 'shop';
@@ -131,13 +136,13 @@ INSERT INTO loyalty.benefit (program_id, name, kind, percent_off, price_list, fa
         {"name": "express", "kind": "flag"}, {"name": "members_day", "kind": "flag", "calendar": "days"},
         {"name": "delivery", "kind": "quota", "unit": "deliveries", "quantity": 4}, {"name": "lounge", "kind": "quota", "unit": "visits", "quantity": 1},
         {"name": "late", "kind": "voucher", "valid_days": 60}, {"name": "birthday", "kind": "gift", "birthday": "month", "gap_days": 300},
-        {"name": "stamp", "kind": "every_n", "unit": "orders", "quantity": 10}]')
+        {"name": "welcome", "kind": "gift", "gap_days": 30}, {"name": "stamp", "kind": "every_n", "unit": "orders", "quantity": 10}]')
         AS b (name text, kind text, percent_off numeric, price_list text, factor numeric, birthday text, calendar text, channels text[], valid_days int, gap_days int, unit text, quantity numeric)
     WHERE program.name = 'shop';
 SELECT loyalty.benefit_hold('shop', h.benefit, h.source, h.name, h.quantity) FROM (VALUES
     ('off', 'tier', 'gold', NULL), ('trade', 'tag', 'vip', NULL), ('twice', 'everyone', '', NULL), ('express', 'plan', 'plus', NULL), ('express', 'segment', 'press', NULL),
     ('members_day', 'stage', 'regular', NULL), ('delivery', 'everyone', '', NULL), ('delivery', 'tier', 'silver', 6), ('lounge', 'plan', 'prime', NULL),
-    ('late', 'campaign', 'spring', NULL), ('birthday', 'everyone', '', NULL), ('stamp', 'everyone', '', NULL)) h (benefit, source, name, quantity);
+    ('late', 'campaign', 'spring', NULL), ('birthday', 'everyone', '', NULL), ('welcome', 'everyone', '', NULL), ('stamp', 'everyone', '', NULL)) h (benefit, source, name, quantity);
 CREATE TABLE web_order (no text PRIMARY KEY, customer text, price numeric(12,2), paid_at timestamptz);
 SELECT loyalty.attach('web_order', 'shop', member => 'customer', amount => 'price', ref => 'no', at => 'paid_at', identity => 'customer_no');
 
@@ -242,6 +247,7 @@ SELECT count(r) FROM unnest('{1,6,7}'::int[]) no, loyalty.plan_buy(m(no), 'club'
 SELECT count(r) FROM loyalty.plan_upgrade(m(6), 'pro', 'pay-2') r;
 SELECT count(r) FROM loyalty.plan_renew(m(7), 'pay-2') r;
 SELECT count(r) FROM loyalty.plan_refund(m(7), 'pay-2') r;
+SELECT count(r) FROM loyalty.tag_refresh('shop', 1000) r;
 -- behaviour of members and visitors, some of it no longer kept
 INSERT INTO loyalty.activity_kind (program_id, kind, retain_days) SELECT program_id, kind, days
     FROM loyalty.program, (VALUES ('search', 30), ('view', NULL)) k (kind, days) WHERE name = 'shop';
@@ -278,6 +284,8 @@ sub shop_verbs
         benefit_issue => q{loyalty.benefit_issue(m(12), 'late', 'test', key => 'new')},
         benefit_use => q{loyalty.benefit_use(m(12), 'delivery', 'new')},
         benefit_return => q{loyalty.benefit_return(m(12), 'delivery', 'd1')},
+        benefit_claim => q{loyalty.benefit_claim(m(12), 'welcome')},
+        benefit_void => q{loyalty.benefit_void(m(12), voucher_of(m(12)), 'test')},
         tier_review => q{loyalty.tier_review(m(1))},
         tier_grant => q{loyalty.tier_grant(m(1), 'gold', 'test')},
         plan_buy => q{loyalty.plan_buy(m(2), 'club', 'new')},
