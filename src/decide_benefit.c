@@ -13,11 +13,21 @@
 /* 100 %, in thousandths of a percent. */
 #define WHOLE_PRICE 100000
 
+static int32
+plan_id_of(const Program *program, const char *name)
+{
+	const PaidPlan *plan = program_plan(program, name);
+
+	return plan == NULL ? 0 : plan->plan_id;
+}
+
 /* Until when a plan is held that is held at a time; DT_NOBEGIN: it is not. */
 static TimestampTz
 plan_held_until(const Program *program, const Holdings *held,
 				const char *name, DateADT on)
 {
+	/* a plan bought may be newer than the programme as it was compiled */
+	int32		plan_id = plan_id_of(program, name);
 	TimestampTz until = DT_NOBEGIN;
 
 	for (int i = 0; i < held->nperiods; i++)
@@ -25,8 +35,7 @@ plan_held_until(const Program *program, const Holdings *held,
 		const PlanPeriod *period = &held->periods[i];
 
 		/* periods that follow one another are one */
-		if (strcmp(program_plan_by_id(program, period->plan_id)->name,
-				   name) == 0 && period->starts_on <= on)
+		if (period->plan_id == plan_id && period->starts_on <= on)
 		{
 			until = program_midnight(program, period->ends_on + 1);
 			on = period->ends_on + 1;

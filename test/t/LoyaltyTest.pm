@@ -45,7 +45,8 @@ CREATE FUNCTION m(no int) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT loyalty.find('shop', 'customer_no', no::text)
 $$;
 CREATE FUNCTION voucher_of(id bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
-    SELECT min(voucher_id) FROM loyalty.voucher WHERE member_id = id AND status = 'issued'
+    SELECT min(voucher_id) FROM loyalty.voucher JOIN loyalty.benefit USING (benefit_id)
+    WHERE member_id = id AND kind = 'voucher' AND voucher.status = 'issued'
 $$;
 CREATE FUNCTION hold_of(hold_ref text) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT hold_id FROM loyalty.hold WHERE ref = hold_ref
