@@ -668,13 +668,3 @@ program_plan(const Program *program, const char *name)
 			return &program->plans[i];
 	return NULL;
 }
-
-const PaidPlan *
-program_plan_by_id(const Program *program, int32 plan_id)
-{
-	for (int i = 0; i < program->nplans; i++)
-		if (program->plans[i].plan_id == plan_id)
-			return &program->plans[i];
-	elog(ERROR, "plan %d is not of programme %d", plan_id,
-		 program->program_id);
-}

@@ -257,7 +257,6 @@ extern bool program_multiplies(const Benefit *benefit, const Rule *rule);
 /* What has to be known to tell whether a member has a benefit. */
 extern int	program_benefit_needs(const Benefit *benefit);
 extern const PaidPlan *program_plan(const Program *program, const char *name);
-extern const PaidPlan *program_plan_by_id(const Program *program, int32 plan_id);
 extern const Program *program_newest(const Program *program);
 /* A copy that is not cached, in which one campaign is live. */
 extern const Program *program_with_campaign(int32 program_id,
