@@ -38,7 +38,8 @@ static Statement add_day = {
 #define DIFFERENCES \
 	"SELECT member_id, day, name, c.times AS counted, e.times AS stored" \
 	" FROM (SELECT a.member_id, a.day, a.kind AS name," \
-	" count(*)::int AS times FROM (SELECT member_id, kind, (at AT TIME ZONE (SELECT time_zone" \
+	" count(*)::int AS times" \
+	" FROM (SELECT member_id, kind, (at AT TIME ZONE (SELECT time_zone" \
 	" FROM loyalty.program WHERE program_id = $2))::date AS day" \
 	" FROM loyalty.activity WHERE member_id = ANY ($1)" \
 	" AND program_id = $2) a" \

@@ -954,8 +954,8 @@ condition_visit(JsonPath *path, ConditionVisitor visitor, void *context)
 }
 
 /*
- * Evaluates a path that has passed condition_check().  It neither reads a table
- * nor depends on a setting.
+ * Evaluates a path that has passed condition_check().  It neither reads a
+ * table nor depends on a setting.
  */
 ConditionResult
 condition_match(JsonPath *path, Jsonb *document)

@@ -78,8 +78,8 @@ static Statement select_rules = {
 	" collection, excluded_collection, days_of_week, weeks_of_month,"
 	" days_of_month, calendar, time_from, time_until, birthday, anniversary,"
 	" first_purchases, idle_from, idle_until, tiers, tags, segments, channels,"
-	" stores, store_collection, condition, tier_multiplied, rounding, rounding_scope,"
-	" max_award, on_excess, once_per_target, cooldown, vest_days, expiry,"
+	" stores, store_collection, condition, tier_multiplied, rounding,"
+	" rounding_scope, max_award, on_excess, once_per_target, cooldown, vest_days, expiry,"
 	" expiry_count"
 	" FROM loyalty.rule WHERE program_id = $1 AND status = 'active'"
 	" ORDER BY event COLLATE \"C\", priority, rule_id",
