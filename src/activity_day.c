@@ -71,8 +71,8 @@ static Statement add_missing = {
 };
 
 static Statement select_differences = {
-	"SELECT member_id, concat_ws(' ', day, 'activity', name), stored::text,"
-	" counted::text FROM (" DIFFERENCES ") x"
+	"SELECT member_id, concat_ws(' ', to_char(day, 'YYYY-MM-DD'),"
+	" 'activity', name), stored::text, counted::text FROM (" DIFFERENCES ") x"
 	" ORDER BY member_id, day, name",
 	4, {INT8ARRAYOID, INT4OID, DATEOID, DATEOID}
 };

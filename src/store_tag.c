@@ -324,7 +324,8 @@ static Statement insert_days = {
 /* What differs between the days as they are and as the ledger has them. */
 static Statement compare_days = {
 	DAYS_FROM_LEDGER
-	" SELECT member_id, concat_ws(' ', day, kind, nullif(name, '')),"
+	" SELECT member_id, concat_ws(' ', to_char(day, 'YYYY-MM-DD'), kind,"
+	" nullif(name, '')),"
 	" CASE WHEN d.member_id IS NOT NULL THEN concat_ws(' ', d.times,"
 	" d.quantity, d.amount, d.discounted) END,"
 	" CASE WHEN f.member_id IS NOT NULL THEN concat_ws(' ', f.times,"

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(103);
+SELECT plan(104);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 CREATE FUNCTION pg_temp.tags(name text) RETURNS text LANGUAGE sql STABLE AS $$
@@ -271,6 +271,13 @@ SET loyalty.now = '2027-04-20 12:00+00';
 SELECT FROM loyalty.purchase(pg_temp.id('dan'), 1, 'd11');
 SELECT is(pg_temp.history('dan', 'keen'), 'set keen 04-02 13:00, removed keen 04-19 00:00', 'from which day on there are too few');
 SELECT is_empty('SELECT * FROM loyalty.tag_check(''Shop'')', 'judging all anew would change nothing');
+
+-- The session's DateStyle does not matter
+INSERT INTO loyalty.tag (program_id, name, condition) VALUES (:shop, 'dated', '$.now.date starts with "2027-" && $.member.joined_on == "2026-03-15"');
+SET LOCAL DateStyle = 'German';
+SELECT FROM loyalty.purchase(pg_temp.id('dan'), 1, 'd12');
+SET LOCAL DateStyle = 'ISO, YMD';
+SELECT is(pg_temp.history('dan', 'dated'), 'set dated 04-20 13:00', 'dates are written alike in every session');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();
