@@ -127,7 +127,8 @@ enter(const Tracking *tracking, const Visitor *visitors, int n)
 	for (int i = 0; i < unknown; i++)
 		ids[i] = Int64GetDatum(loyalty_new_id());
 	args[2] = ARG(PointerGetDatum(construct_array(ids, unknown, INT8OID,
-												  sizeof(int64), true,
+												  sizeof(int64),
+												  FLOAT8PASSBYVAL,
 												  TYPALIGN_DOUBLE)));
 	statement_run(&insert_visitors, args, false);
 }
@@ -231,8 +232,8 @@ count_moved(const Program *program, int64 member_id)
 {
 	Datum		id = Int64GetDatum(member_id);
 	Datum		members =
-		PointerGetDatum(construct_array(&id, 1, INT8OID, sizeof(int64), true,
-										TYPALIGN_DOUBLE));
+		PointerGetDatum(construct_array(&id, 1, INT8OID, sizeof(int64),
+										FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 
 	activity_judge_again(program, members);
 	activity_recount(program, members);

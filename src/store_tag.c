@@ -736,7 +736,8 @@ store_before(const Decision *decision)
 }
 
 /*
- * Judges a member whose account is locked, and writes the outcome.  before: the account as it was until `at`, or NULL.
+ * Judges a member whose account is locked, and writes the outcome.  before:
+ * the account as it was until `at`, or NULL.
  */
 static int
 judge(Decision *decision, const Account *before, TimestampTz at, bool bring)
