@@ -196,7 +196,7 @@ member_ids(const Tracking *tracking)
 		if (i == 0 || ids[i - 1] != ids[i])
 			elements[kept++] = Int64GetDatum(ids[i]);
 	return PointerGetDatum(construct_array(elements, kept, INT8OID,
-										   sizeof(int64), true,
+										   sizeof(int64), FLOAT8PASSBYVAL,
 										   TYPALIGN_DOUBLE));
 }
 

@@ -38,9 +38,9 @@ static Statement add_day = {
 #define DIFFERENCES \
 	"SELECT member_id, day, name, c.times AS counted, e.times AS stored" \
 	" FROM (SELECT a.member_id, a.day, a.kind AS name," \
-	" count(*)::int AS times" \
-	" FROM (SELECT member_id, kind, (at AT TIME ZONE (SELECT time_zone" \
-	" FROM loyalty.program WHERE program_id = $2))::date AS day" \
+	" count(*)::int AS times FROM (SELECT member_id, kind," \
+	" (at AT TIME ZONE (SELECT time_zone FROM loyalty.program" \
+	" WHERE program_id = $2))::date AS day" \
 	" FROM loyalty.activity WHERE member_id = ANY ($1)" \
 	" AND program_id = $2) a" \
 	" JOIN loyalty.activity_kind k ON k.program_id = $2 AND k.kind = a.kind" \
@@ -72,8 +72,8 @@ static Statement add_missing = {
 };
 
 static Statement select_differences = {
-	"SELECT member_id, concat_ws(' ', day, 'activity', name), stored::text,"
-	" counted::text FROM (" DIFFERENCES ") x"
+	"SELECT member_id, concat_ws(' ', to_char(day, 'YYYY-MM-DD'),"
+	" 'activity', name), stored::text, counted::text FROM (" DIFFERENCES ") x"
 	" ORDER BY member_id, day, name",
 	4, {INT8ARRAYOID, INT4OID, DATEOID, DATEOID}
 };
@@ -175,7 +175,8 @@ members_of(const Count *counts, int n)
 		if (i == 0 || counts[i - 1].member_id != counts[i].member_id)
 			ids[nids++] = Int64GetDatum(counts[i].member_id);
 	return PointerGetDatum(construct_array(ids, nids, INT8OID, sizeof(int64),
-										   true, TYPALIGN_DOUBLE));
+										   FLOAT8PASSBYVAL,
+										   TYPALIGN_DOUBLE));
 }
 
 /*

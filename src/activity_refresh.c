@@ -359,10 +359,9 @@ put_difference(Check *check, int64 member_id, const char *kind,
 }
 
 static const char *
-date_text(DateADT date)
+due_text(DateADT due_on)
 {
-	return date == DATEVAL_NOEND ? NULL :
-		DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(date)));
+	return due_on == DATEVAL_NOEND ? NULL : date_text(due_on);
 }
 
 /*
@@ -393,7 +392,7 @@ check_holdings(Check *check, const Decision *decision, StoredPortrait *stored)
 	due_on = decide_judge_due(decision, portrait, check->today);
 	if (due_on < stored->due_on)
 		put_difference(check, member_id, "due_on", NULL,
-					   date_text(stored->due_on), date_text(due_on));
+					   due_text(stored->due_on), due_text(due_on));
 }
 
 /* Was the member judged by the conditions as they are now? */

@@ -9,7 +9,9 @@
  */
 #include "activity.h"
 
+#include "access/xact.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(loyalty_activity_join);
 
@@ -125,7 +127,8 @@ enter(const Tracking *tracking, const Visitor *visitors, int n)
 	for (int i = 0; i < unknown; i++)
 		ids[i] = Int64GetDatum(loyalty_new_id());
 	args[2] = ARG(PointerGetDatum(construct_array(ids, unknown, INT8OID,
-												  sizeof(int64), true,
+												  sizeof(int64),
+												  FLOAT8PASSBYVAL,
 												  TYPALIGN_DOUBLE)));
 	statement_run(&insert_visitors, args, false);
 }
@@ -200,14 +203,37 @@ static Statement move_activities = {
 	2, {INT8OID, INT8OID}
 };
 
+static Statement select_activity = {
+	"SELECT FROM loyalty.activity WHERE member_id = $1 LIMIT 1",
+	1, {INT8OID}
+};
+
+/*
+ * Has the visitor activities that could not be moved?  Where all statements
+ * share one snapshot, it may be older than the lock of his row.
+ */
+static bool
+is_left_behind(int64 owner)
+{
+	NullableDatum args[] = {ARG(Int64GetDatum(owner))};
+	bool		found;
+
+	if (!IsolationUsesXactSnapshot())
+		return false;
+	PushActiveSnapshot(GetLatestSnapshot());
+	found = statement_run(&select_activity, args, true) > 0;
+	PopActiveSnapshot();
+	return found;
+}
+
 /* So that the conditions of tags and segments see them. */
 static void
 count_moved(const Program *program, int64 member_id)
 {
 	Datum		id = Int64GetDatum(member_id);
 	Datum		members =
-		PointerGetDatum(construct_array(&id, 1, INT8OID, sizeof(int64), true,
-										TYPALIGN_DOUBLE));
+		PointerGetDatum(construct_array(&id, 1, INT8OID, sizeof(int64),
+										FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 
 	activity_judge_again(program, members);
 	activity_recount(program, members);
@@ -248,6 +274,11 @@ join(const Program *program, text *visitor, int64 member_id)
 	statement_run(&update_joined, args, false);
 	move[0] = ARG(Int64GetDatum(owner));
 	moved = statement_run(&move_activities, move, false);
+	if (is_left_behind(owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not join a visitor due to concurrent "
+						"tracking")));
 	if (moved > 0 && (program->reads.parts & READS_ACTIVITIES))
 		count_moved(program, member_id);
 	return moved;

@@ -253,6 +253,12 @@ typedef enum DayKind
 	DAY_ACTIVITY
 } DayKind;
 
+/*
+ * Quantity and amount of a day stop at what one call may have, so that the
+ * sums of a year fit, and no purchase fails because of those before it.
+ */
+#define MAX_DAY_FIGURE 9007199254740992
+
 /* What a member did on a day, added up. */
 typedef struct MemberDay
 {

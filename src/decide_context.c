@@ -100,9 +100,7 @@ push_json(JsonbParseState **state, const char *name, Jsonb *json)
 void
 push_date(JsonbParseState **state, const char *name, DateADT date)
 {
-	push_cstring(state, name,
-				 DatumGetCString(DirectFunctionCall1(date_out,
-													 DateADTGetDatum(date))));
+	push_cstring(state, name, date_text(date));
 }
 
 Jsonb *

@@ -724,6 +724,13 @@ decide_judge_due(const Decision *decision, const Portrait *portrait,
  * What a purchase adds to its day.
  */
 
+/* A figure of a day with what is added to it: see MAX_DAY_FIGURE. */
+static int64
+figure_add(int64 figure, int64 added)
+{
+	return Min(amount_add(figure, added), MAX_DAY_FIGURE);
+}
+
 static MemberDay *
 day_of(List **days, DateADT on, DayKind kind, char *name)
 {
@@ -778,8 +785,8 @@ add_line(List **days, DateADT on, DayKind kind, char *name,
 	if (name == NULL)
 		return;
 	day = day_of(days, on, kind, name);
-	day->quantity = amount_add(day->quantity, line->qty);
-	day->amount = amount_add(day->amount, net);
+	day->quantity = figure_add(day->quantity, line->qty);
+	day->amount = figure_add(day->amount, net);
 	if (!list_member_ptr(*seen, day))
 	{
 		*seen = lappend(*seen, day);
@@ -822,11 +829,12 @@ decide_days(const Decision *decision, const Awards *awards, List *days)
 	day->times++;
 	day->discounted += discounted;
 	if (row->has_amount)
-		day->amount = amount_add(day->amount, row->amount);
+		day->amount = figure_add(day->amount, row->amount);
 	if (facts->lines == NULL)
 		return days;
 	for (int i = 0; i < facts->lines->n; i++)
-		day->quantity = amount_add(day->quantity, facts->lines->lines[i].qty);
+		day->quantity = figure_add(day->quantity,
+								   facts->lines->lines[i].qty);
 	add_lines(&days, row, facts, discounted);
 	return days;
 }

@@ -191,8 +191,7 @@ exhausted(Call *call, int64 left, DateADT until)
 						   "left=" INT64_FORMAT, left);
 	return call_refuse(call, REFUSAL_QUOTA_EXHAUSTED,
 					   "left=" INT64_FORMAT " until=%s", left,
-					   DatumGetCString(DirectFunctionCall1(date_out,
-														   DateADTGetDatum(until))));
+					   date_text(until));
 }
 
 static bool

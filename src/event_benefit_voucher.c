@@ -189,8 +189,7 @@ is_next_gift(Call *call, const Benefit *benefit)
 		return true;
 	return call_refuse(call, REFUSAL_ALREADY_GIVEN, "benefit=%s given_on=%s",
 					   benefit->name,
-					   DatumGetCString(DirectFunctionCall1(date_out,
-														   DateADTGetDatum(last))));
+					   date_text(last));
 }
 
 static bool

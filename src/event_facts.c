@@ -303,8 +303,7 @@ static bool
 check_daily(Call *call, const Facts *facts)
 {
 	DateADT		today = call->decision.today;
-	const char *day = DatumGetCString(DirectFunctionCall1(date_out,
-														  DateADTGetDatum(facts->on)));
+	const char *day = date_text(facts->on);
 
 	for (int i = 0; i < facts->nruns; i++)
 		if (facts->on >= facts->runs[i].started_on &&

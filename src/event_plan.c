@@ -7,9 +7,7 @@
 #include "event.h"
 
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/datetime.h"
 #include "utils/json.h"
 
 #include "amount.h"
@@ -297,18 +295,6 @@ read_price(Call *call, int arg, const PaidPlan *plan, int64 *price)
 	return refusal == REFUSAL_NONE ||
 		call_refuse(call, refusal, "price=%s decimals=%d",
 					numeric_normalize(value), scale);
-}
-
-static char *
-date_text(DateADT date)
-{
-	struct pg_tm tm;
-	char	   *text = palloc(MAXDATELEN + 1);
-
-	j2date(date + POSTGRES_EPOCH_JDATE, &tm.tm_year, &tm.tm_mon,
-		   &tm.tm_mday);
-	EncodeDateOnly(&tm, USE_ISO_DATES, text);
-	return text;
 }
 
 /* No two periods of a member may share a day. */

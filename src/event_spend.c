@@ -284,8 +284,7 @@ adjust_lot(Call *call, const Unit *unit, Lot *lot)
 	if (call_has(call, ADJUST_EXPIRES_ON) &&
 		lot->expires_on < call->decision.today)
 		return call_refuse(call, REFUSAL_EXPIRY_IN_PAST, "expires_on=%s",
-						   DatumGetCString(DirectFunctionCall1(date_out,
-															   DateADTGetDatum(lot->expires_on))));
+						   date_text(lot->expires_on));
 	if (lot->expires_on < vests_on)
 		return call_refuse(call, REFUSAL_PERIOD_INVERTED,
 						   "expires_on lies before vests_on");

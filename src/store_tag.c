@@ -162,6 +162,9 @@ store_days(const Decision *decision, Portrait *portrait, DateADT on,
  * Days.
  */
 
+/* A figure of a day: see MAX_DAY_FIGURE. */
+#define FIGURE(sum) "least(" sum ", " CppAsString2(MAX_DAY_FIGURE) ")::bigint"
+
 /* The columns of one row. */
 static Statement day_columns = {
 	NULL, 9, {INT8OID, DATEOID, TEXTOID, TEXTOID, INT4OID, INT4OID, INT8OID,
@@ -176,8 +179,8 @@ static Statement add_to_days = {
 	" discounted int)"
 	" ON CONFLICT (member_id, day, kind, name) DO UPDATE SET"
 	" times = d.times + excluded.times,"
-	" quantity = d.quantity + excluded.quantity,"
-	" amount = d.amount + excluded.amount,"
+	" quantity = " FIGURE("d.quantity + excluded.quantity") ","
+	" amount = " FIGURE("d.amount + excluded.amount") ","
 	" discounted = d.discounted + excluded.discounted",
 	1, {RECORDARRAYOID}
 };
@@ -294,13 +297,14 @@ add_days(const Decision *decision)
 	" sum(qty) AS qty, bool_or(discounted) AS discounted FROM line" \
 	" GROUP BY member_id, journal_id) l USING (member_id, journal_id))," \
 	" found AS (SELECT member_id, day, 'purchase' AS kind, '' AS name," \
-	" program_id, count(*)::int AS times, sum(qty)::bigint AS quantity," \
-	" sum(amount)::bigint AS amount," \
+	" program_id, count(*)::int AS times," \
+	" " FIGURE("sum(qty)") " AS quantity," \
+	" " FIGURE("sum(amount)") " AS amount," \
 	" count(*) FILTER (WHERE discounted)::int AS discounted" \
 	" FROM bought GROUP BY member_id, day, program_id" \
 	" UNION ALL SELECT l.member_id, b.day, k.kind, k.name, b.program_id," \
-	" count(DISTINCT l.journal_id)::int, sum(l.qty)::bigint," \
-	" sum(l.net)::bigint," \
+	" count(DISTINCT l.journal_id)::int," \
+	" " FIGURE("sum(l.qty)") ", " FIGURE("sum(l.net)") "," \
 	" (count(DISTINCT l.journal_id) FILTER (WHERE l.discounted))::int" \
 	" FROM line l JOIN bought b USING (member_id, journal_id)" \
 	" CROSS JOIN LATERAL (VALUES ('category', l.category)," \
@@ -324,7 +328,8 @@ static Statement insert_days = {
 /* What differs between the days as they are and as the ledger has them. */
 static Statement compare_days = {
 	DAYS_FROM_LEDGER
-	" SELECT member_id, concat_ws(' ', day, kind, nullif(name, '')),"
+	" SELECT member_id, concat_ws(' ', to_char(day, 'YYYY-MM-DD'), kind,"
+	" nullif(name, '')),"
 	" CASE WHEN d.member_id IS NOT NULL THEN concat_ws(' ', d.times,"
 	" d.quantity, d.amount, d.discounted) END,"
 	" CASE WHEN f.member_id IS NOT NULL THEN concat_ws(' ', f.times,"

@@ -192,6 +192,10 @@ read_item(JsonPathItem *item, const JsonPathItem *before, void *context)
 		case jpiAbs:
 		case jpiStartsWith:
 		case jpiLikeRegex:
+#if PG_VERSION_NUM >= 170000
+		case jpiBoolean:
+		case jpiStringFunc:
+#endif
 			reads->parts |= READS_VARYING;
 			break;
 		default:

@@ -5,6 +5,7 @@
  */
 #include "unit.h"
 
+#include "miscadmin.h"
 #include "utils/datetime.h"
 
 ExpiryPolicy
@@ -66,6 +67,19 @@ date_month_start(DateADT date)
 
 	j2date(date + POSTGRES_EPOCH_JDATE, &year, &month, &day);
 	return date - day + 1;
+}
+
+/* A finite date as ISO 8601 has it, whatever the session's DateStyle is. */
+char *
+date_text(DateADT date)
+{
+	struct pg_tm tm;
+	char	   *text = palloc(MAXDATELEN + 1);
+
+	j2date(date + POSTGRES_EPOCH_JDATE, &tm.tm_year, &tm.tm_mon,
+		   &tm.tm_mday);
+	EncodeDateOnly(&tm, USE_ISO_DATES, text);
+	return text;
 }
 
 static int

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(103);
+SELECT plan(107);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 CREATE FUNCTION pg_temp.tags(name text) RETURNS text LANGUAGE sql STABLE AS $$
@@ -271,6 +271,25 @@ SET loyalty.now = '2027-04-20 12:00+00';
 SELECT FROM loyalty.purchase(pg_temp.id('dan'), 1, 'd11');
 SELECT is(pg_temp.history('dan', 'keen'), 'set keen 04-02 13:00, removed keen 04-19 00:00', 'from which day on there are too few');
 SELECT is_empty('SELECT * FROM loyalty.tag_check(''Shop'')', 'judging all anew would change nothing');
+
+-- The session's DateStyle does not matter
+INSERT INTO loyalty.tag (program_id, name, condition) VALUES (:shop, 'dated', '$.now.date starts with "2027-" && $.member.joined_on == "2026-03-15"');
+SET LOCAL DateStyle = 'German';
+SELECT FROM loyalty.purchase(pg_temp.id('dan'), 1, 'd12');
+SET LOCAL DateStyle = 'ISO, YMD';
+SELECT is(pg_temp.history('dan', 'dated'), 'set dated 04-20 13:00', 'dates are written alike in every session');
+
+-- Nobody can fill a day until purchases fail
+SELECT loyalty.program_create('Mint', 'GBP', 'UTC') AS mint \gset
+INSERT INTO loyalty.tag (program_id, name, condition) VALUES (:mint, 'hoards', '$.purchases.days_30.quantity > 9000000000000 && $.categories.tin.days_30.quantity > 9000000000000');
+CALL pg_temp.enroll('Mint', 'moe');
+SELECT FROM loyalty.tag_refresh('Mint');
+SELECT count(*) FROM generate_series(1, 3) n, LATERAL loyalty.purchase(pg_temp.id('moe'), 10, 'm' || n,
+	(SELECT jsonb_agg(jsonb_build_object('sku', i::text, 'qty', 9007199254740.992, 'price', 0, 'category', 'tin')) FROM generate_series(1, 1000) i)) OFFSET 3;
+SELECT results_eq('SELECT kind, times, quantity, amount FROM loyalty.member_day WHERE member_id = pg_temp.id(''moe'') ORDER BY kind',
+	'VALUES (''category'', 3, 9007199254740992, 0::bigint), (''purchase'', 3, 9007199254740992, 3000)', 'figures stop, purchases do not');
+SELECT is(pg_temp.tags('moe'), 'hoards', 'and are judged');
+SELECT is_empty('SELECT * FROM loyalty.tag_check(''Mint'')', 'the ledger comes to the same');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();
