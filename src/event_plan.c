@@ -622,15 +622,10 @@ loyalty_plan_upgrade(PG_FUNCTION_ARGS)
 	return call_close(call);
 }
 
-/*
- * Takes the wish to renew back.  What is held stays to its end.  False if
- * nobody had wished it, and nothing is to be written.
- */
+/* Takes the wish to renew back; false if there was none. */
 static bool
-cancel(PlanCall *plans)
+forget_wish(PlanCall *plans)
 {
-	Call	   *call = &plans->call;
-	const BoughtPlan *last = last_active(plans);
 	bool		changed = false;
 
 	for (int i = 0; i < plans->n; i++)
@@ -640,6 +635,17 @@ cancel(PlanCall *plans)
 			plans->all[i].changed = true;
 			changed = true;
 		}
+	return changed;
+}
+
+/* What is held stays to its end.  False if nothing is to be written. */
+static bool
+cancel(PlanCall *plans)
+{
+	Call	   *call = &plans->call;
+	const BoughtPlan *last = last_active(plans);
+	bool		changed = forget_wish(plans);
+
 	if (!changed && (last == NULL || last->ends_on < call->decision.today))
 		return call_refuse(call, REFUSAL_PLAN_NOT_HELD,
 						   "there is nothing to cancel");
@@ -707,6 +713,8 @@ give_back(PlanCall *plans, BoughtPlan *paid)
 	bool		held = held_on(plans, today) != NULL;
 
 	end_period(plans, paid, PLAN_REFUNDED);
+	/* or the period before it would want to be renewed again */
+	(void) forget_wish(plans);
 	decide_call(plans, left, held);
 	call->row->reverses = call->ref;
 	for (;;)

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(156);
+SELECT plan(158);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 SELECT loyalty.program_create('Other', 'CNY', 'Asia/Shanghai') AS other \gset
@@ -307,6 +307,14 @@ SELECT is((SELECT status FROM loyalty.plan_cancel(pg_temp.id('cat'), mode => 'tr
 SELECT FROM loyalty.member_close(pg_temp.id('cat'), 'left');
 SELECT is((SELECT reason FROM loyalty.plan_renew(pg_temp.id('cat'), 'n', mode => 'try')), 'member_closed', 'a closed one buys nothing');
 SELECT is((SELECT pg_temp.told_amounts(r) FROM loyalty.plan_refund(pg_temp.id('cat'), 'late') r), 'refund late 4.99', 'but is given back what was paid');
+
+-- A renewal that is taken back is not wished any more
+CALL pg_temp.enroll('Shop', 'una');
+SELECT FROM loyalty.plan_buy(pg_temp.id('una'), 'week', 'w1', auto_renew => true);
+SELECT FROM loyalty.plan_renew(pg_temp.id('una'), 'w2');
+SELECT FROM loyalty.plan_refund(pg_temp.id('una'), 'w2');
+SELECT is((SELECT count(*)::int FROM loyalty.plan_current(pg_temp.id('una')) WHERE held AND NOT auto_renew), 1, 'a renewal taken back: what was bought before is held, and no more');
+SELECT is_empty(format('SELECT * FROM loyalty.plan_due(%L, %L) WHERE member_id = %s', 'Shop', '2099-01-01', pg_temp.id('una')), 'a renewal taken back: nobody is charged again');
 
 -- What others see
 SELECT results_eq($$SELECT kind, amount, amount_in FROM loyalty.report_event WHERE member_id = pg_temp.id('ron') AND ref = 'r2' ORDER BY journal_id$$,
