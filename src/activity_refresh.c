@@ -415,6 +415,7 @@ check_member(Check *check, int64 member_id)
 		decision.program = check->program;
 		decide_settle(&decision, DT_NOBEGIN);
 		store_portrait(&decision, &stored, true);
+		store_load_prospects(&decision, true);
 		is_judged = stored.is_judged;
 		if (is_judged && stored.due_on > check->today)
 			check_holdings(check, &decision, &stored);

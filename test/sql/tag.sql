@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(103);
+SELECT plan(113);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 CREATE FUNCTION pg_temp.tags(name text) RETURNS text LANGUAGE sql STABLE AS $$
@@ -271,6 +271,35 @@ SET loyalty.now = '2027-04-20 12:00+00';
 SELECT FROM loyalty.purchase(pg_temp.id('dan'), 1, 'd11');
 SELECT is(pg_temp.history('dan', 'keen'), 'set keen 04-02 13:00, removed keen 04-19 00:00', 'from which day on there are too few');
 SELECT is_empty('SELECT * FROM loyalty.tag_check(''Shop'')', 'judging all anew would change nothing');
+
+-- A plan that begins later gives its tier then: bought, and again after what says nothing of plans
+SELECT loyalty.program_create('Club', 'GBP', 'Europe/London') AS club \gset
+INSERT INTO loyalty.tier (program_id, code, rank, valid_months, warn_days) VALUES (:club, 'base', 0, NULL, 0), (:club, 'gold', 1, 12, 0);
+INSERT INTO loyalty.plan (program_id, name, months, price, tier) VALUES (:club, 'pro', 12, 90, 'gold');
+INSERT INTO loyalty.tag (program_id, name, condition) VALUES (:club, 'golden', '$.member.tier == "gold"');
+SELECT FROM loyalty.tag_refresh('Club');
+CALL pg_temp.enroll('Club', 'kim', 'lee');
+SELECT is(pg_temp.due('kim'), NULL, 'nothing is to come');
+SELECT FROM loyalty.plan_buy(pg_temp.id('kim'), 'pro', 'p1', starts_on => '2027-05-10');
+SELECT FROM loyalty.plan_buy(pg_temp.id('lee'), 'pro', 'p1', starts_on => '2027-05-10');
+SELECT is(pg_temp.due('kim'), '2027-05-10', 'due when the plan that was bought begins');
+DELETE FROM loyalty.tag_review WHERE member_id = pg_temp.id('kim');
+SELECT results_eq($$SELECT kind, found, expected FROM loyalty.tag_check('Club')$$, $$VALUES ('due_on', NULL::text, '2027-05-10')$$, 'tag_check: knows plans that begin later');
+SELECT FROM loyalty.purchase(pg_temp.id('kim'), 1, 'k1');
+SELECT is(pg_temp.due('kim'), '2027-05-10', 'a purchase does not forget the plan');
+UPDATE loyalty.tag_review SET due_on = '2027-04-20' WHERE member_id = pg_temp.id('kim');
+SELECT FROM loyalty.purchase(pg_temp.id('kim'), 1, 'k2');
+SELECT is(pg_temp.due('kim'), '2027-05-10', 'nor one of who is due');
+UPDATE loyalty.tag_review SET due_on = '2027-04-20' WHERE member_id = pg_temp.id('kim');
+SELECT FROM loyalty.tag_refresh('Club');
+SELECT is(pg_temp.due('kim'), '2027-05-10', 'nor tag_refresh()');
+UPDATE loyalty.tag SET title = title WHERE program_id = :club;
+SELECT FROM loyalty.tag_refresh('Club');
+SELECT is(pg_temp.due('kim') || ', ' || pg_temp.due('lee'), '2027-05-10, 2027-05-10', 'nor judging all');
+SET loyalty.now = '2027-05-12 12:00+00';
+SELECT results_eq($$SELECT looked_at, changed FROM loyalty.tag_refresh('Club')$$, 'VALUES (2, 2)', 'then both are looked at');
+SELECT is(pg_temp.history('kim') || ', ' || pg_temp.history('lee'), 'set golden 05-10 00:00, set golden 05-10 00:00', 'as of the day on which it began');
+SELECT is_empty('SELECT * FROM loyalty.tag_check(''Club'')', 'judging all anew would change nothing');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();
