@@ -338,10 +338,7 @@ loyalty_member_require(PG_FUNCTION_ARGS)
 {
 	int32		program_id;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("member_id must not be null")));
+	require_argument(fcinfo, 0, "member_id");
 	SPI_connect();
 	loyalty_check_version();
 	if (statement_run(&select_member_program, fcinfo->args, true) == 0)

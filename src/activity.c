@@ -454,15 +454,6 @@ begin_tracking(Tracking *tracking, const Program *program)
 	load_kinds(tracking);
 }
 
-static void
-require(FunctionCallInfo fcinfo, int arg, const char *name)
-{
-	if (PG_ARGISNULL(arg))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", name)));
-}
-
 /* The arguments from one on, which the library and the SQL must agree on. */
 static void
 read_fields(FunctionCallInfo fcinfo, int first, Activity *activity)
@@ -502,7 +493,7 @@ loyalty_activity_track(PG_FUNCTION_ARGS)
 	Activity	activity = {.visitor = NULL_ARG};
 	int64		activity_id;
 
-	require(fcinfo, 0, "member_id");
+	require_argument(fcinfo, 0, "member_id");
 	SPI_connect();
 	MemoryContextSwitchTo(caller);
 	loyalty_check_version();
@@ -523,8 +514,8 @@ loyalty_activity_track_visitor(PG_FUNCTION_ARGS)
 	Activity	activity = {.member_id = NULL_ARG};
 	int64		activity_id;
 
-	require(fcinfo, 0, "program");
-	require(fcinfo, 1, "visitor");
+	require_argument(fcinfo, 0, "program");
+	require_argument(fcinfo, 1, "visitor");
 	SPI_connect();
 	MemoryContextSwitchTo(caller);
 	loyalty_check_version();
@@ -659,8 +650,8 @@ loyalty_activity_track_batch(PG_FUNCTION_ARGS)
 	Tracking	tracking = {0};
 	Datum		result;
 
-	require(fcinfo, 0, "program");
-	require(fcinfo, 1, "rows");
+	require_argument(fcinfo, 0, "program");
+	require_argument(fcinfo, 1, "rows");
 	SPI_connect();
 	MemoryContextSwitchTo(caller);
 	loyalty_check_version();

@@ -127,10 +127,7 @@ find_program(FunctionCallInfo fcinfo)
 	char	   *name;
 	const Program *program;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("program must not be null")));
+	require_argument(fcinfo, 0, "program");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	program = program_find(name);
 	if (program != NULL)
@@ -365,6 +362,24 @@ due_text(DateADT due_on)
 }
 
 /*
+ * Has a hold timed out since midnight?  What it kept has come back, and the
+ * member is judged in the coming night, or has been judged already.
+ */
+static bool
+has_timed_out(const Check *check, const Decision *decision)
+{
+	TimestampTz midnight = program_midnight(check->program, check->today);
+
+	if (!(check->program->reads.parts & READS_COUNTERS))
+		return false;
+	for (int i = 0; i < decision->nholds; i++)
+		if (decision->holds[i].expires_at > midnight &&
+			decision->holds[i].expires_at <= check->now)
+			return true;
+	return false;
+}
+
+/*
  * Compares what a member holds with what the conditions say today.  Who is
  * due is judged when it is his turn; a tag is taken away in the night after
  * it has ended.
@@ -414,8 +429,10 @@ check_member(Check *check, int64 member_id)
 		decision.program = check->program;
 		decide_settle(&decision, DT_NOBEGIN);
 		store_portrait(&decision, &stored, true);
+		store_load_prospects(&decision, true);
 		is_judged = stored.is_judged;
-		if (is_judged && stored.due_on > check->today)
+		if (is_judged && stored.due_on > check->today &&
+			!has_timed_out(check, &decision))
 			check_holdings(check, &decision, &stored);
 	}
 	SPI_finish();

@@ -206,10 +206,7 @@ loyalty_account_balance(PG_FUNCTION_ARGS)
 	Decision	decision;
 	DateADT		as_of;
 
-	if (PG_ARGISNULL(BALANCE_MEMBER_ID))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("member_id must not be null")));
+	require_argument(fcinfo, BALANCE_MEMBER_ID, "member_id");
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	MemoryContextSwitchTo(caller);
@@ -253,10 +250,7 @@ loyalty_account_settle(PG_FUNCTION_ARGS)
 	Account    *before;
 	Decision	decision;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("member_id must not be null")));
+	require_argument(fcinfo, 0, "member_id");
 	SPI_connect();
 	MemoryContextSwitchTo(caller);
 	loyalty_check_version();

@@ -27,15 +27,6 @@ typedef struct Reading
 	Facts		facts;			/* tier, birthday, what he holds */
 } Reading;
 
-static void
-require(FunctionCallInfo fcinfo, int arg, const char *name)
-{
-	if (PG_ARGISNULL(arg))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", name)));
-}
-
 /* Connects, and loads the account; at: as given, or now. */
 static void
 begin_reading(FunctionCallInfo fcinfo, int at_arg, Reading *reading)
@@ -44,7 +35,7 @@ begin_reading(FunctionCallInfo fcinfo, int at_arg, Reading *reading)
 	TimestampTz now = loyalty_clock();
 	int64		member_id;
 
-	require(fcinfo, 0, "member_id");
+	require_argument(fcinfo, 0, "member_id");
 	member_id = PG_GETARG_INT64(0);
 	memset(reading, 0, sizeof(Reading));
 	SPI_connect();
@@ -128,7 +119,7 @@ loyalty_balance_has_benefit(PG_FUNCTION_ARGS)
 	int			needs;
 	bool		has = false;
 
-	require(fcinfo, HAS_BENEFIT, "benefit");
+	require_argument(fcinfo, HAS_BENEFIT, "benefit");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(HAS_BENEFIT));
 	begin_reading(fcinfo, HAS_AT, &reading);
 	benefit = program_benefit(reading.decision.program, name);
@@ -542,7 +533,7 @@ loyalty_balance_benefit_price(PG_FUNCTION_ARGS)
 	CartLines	lines;
 	Jsonb	   *items;
 
-	require(fcinfo, PRICE_ITEMS, "items");
+	require_argument(fcinfo, PRICE_ITEMS, "items");
 	items = PG_GETARG_JSONB_P(PRICE_ITEMS);
 	InitMaterializedSRF(fcinfo, 0);
 	begin_reading(fcinfo, PRICE_AT, &reading);

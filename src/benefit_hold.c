@@ -55,10 +55,7 @@ loyalty_benefit_hold(PG_FUNCTION_ARGS)
 	NullableDatum args[HOLD_NARGS];
 
 	for (int i = 0; i < lengthof(names); i++)
-		if (PG_ARGISNULL(i))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("%s must not be null", names[i])));
+		require_argument(fcinfo, i, names[i]);
 	SPI_connect();
 	loyalty_check_version();
 	if (statement_run(&select_names, fcinfo->args, false) == 0)

@@ -341,10 +341,8 @@ static void
 require_args(FunctionCallInfo fcinfo, const char *const *names, int n)
 {
 	for (int i = 0; i < n; i++)
-		if (names[i] != NULL && PG_ARGISNULL(i))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("%s must not be null", names[i])));
+		if (names[i] != NULL)
+			require_argument(fcinfo, i, names[i]);
 }
 
 /* The id in the one row that a statement finds; raises if it finds none. */

@@ -683,7 +683,7 @@ consider_now(DateADT *due_on, DateADT on, int parts)
 		consider(due_on, on, next_year(on));
 }
 
-/* The first midnight that is not before the end of a tag. */
+/* The first midnight that is not before the end of a tag or hold. */
 static DateADT
 end_date(const Program *program, TimestampTz until)
 {
@@ -714,7 +714,12 @@ decide_judge_due(const Decision *decision, const Portrait *portrait,
 		consider_since(&due_on, on, reads,
 					   program_date(program, account->last_purchase_at));
 	if (reads->parts & READS_COUNTERS)
+	{
 		consider_wallet(&due_on, on, decision);
+		/* what a hold keeps comes back */
+		if (account->hold_until != DT_NOEND)
+			consider(&due_on, on, end_date(program, account->hold_until));
+	}
 	if ((reads->parts & READS_TIER) && decide_tier_due(&then) != DATEVAL_NOEND)
 		consider(&due_on, on, Max(decide_tier_due(&then), on + 1));
 	return due_on;

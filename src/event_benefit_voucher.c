@@ -157,17 +157,6 @@ loyalty_benefit_issue(PG_FUNCTION_ARGS)
 	return call_close(&call);
 }
 
-static int
-year_of(DateADT date)
-{
-	int			year;
-	int			month;
-	int			day;
-
-	j2date(date + POSTGRES_EPOCH_JDATE, &year, &month, &day);
-	return year;
-}
-
 /*
  * Once a year; and however the birthday has changed, not before so many days
  * have gone by.
@@ -185,7 +174,7 @@ is_next_gift(Call *call, const Benefit *benefit)
 	statement_run(&select_last_gift, args, false);
 	last = statement_date_or(0, 1, DATEVAL_NOBEGIN);
 	if (last == DATEVAL_NOBEGIN ||
-		(year_of(last) != year_of(today) && today - last >= benefit->gap_days))
+		(date_year(last) != date_year(today) && today - last >= benefit->gap_days))
 		return true;
 	return call_refuse(call, REFUSAL_ALREADY_GIVEN, "benefit=%s given_on=%s",
 					   benefit->name,

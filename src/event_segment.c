@@ -46,15 +46,6 @@ static Statement delete_segment = {
 	2, {INT4OID, TEXTOID}
 };
 
-static void
-require(FunctionCallInfo fcinfo, int arg, const char *name)
-{
-	if (PG_ARGISNULL(arg))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", name)));
-}
-
 /* Starts a call: what is made from here on lives in the caller's context. */
 static void
 begin(void)
@@ -170,7 +161,7 @@ loyalty_segment_refresh(PG_FUNCTION_ARGS)
 	bool		nulls = false;
 	int			n;
 
-	require(fcinfo, REFRESH_PROGRAM, "program");
+	require_argument(fcinfo, REFRESH_PROGRAM, "program");
 	InitMaterializedSRF(fcinfo, 0);
 	begin();
 	program_id = find_program(PG_GETARG_TEXT_PP(REFRESH_PROGRAM));
@@ -225,8 +216,8 @@ set_member(FunctionCallInfo fcinfo, bool in)
 	char	   *segment;
 	bool		changed;
 
-	require(fcinfo, 0, "member_id");
-	require(fcinfo, 1, "segment");
+	require_argument(fcinfo, 0, "member_id");
+	require_argument(fcinfo, 1, "segment");
 	begin();
 	member_id = PG_GETARG_INT64(0);
 	segment = text_to_cstring(PG_GETARG_TEXT_PP(1));
@@ -270,8 +261,8 @@ loyalty_segment_drop(PG_FUNCTION_ARGS)
 	char	   *segment;
 	int64		left;
 
-	require(fcinfo, 0, "program");
-	require(fcinfo, 1, "segment");
+	require_argument(fcinfo, 0, "program");
+	require_argument(fcinfo, 1, "segment");
 	begin();
 	program_id = find_program(PG_GETARG_TEXT_PP(0));
 	segment = text_to_cstring(PG_GETARG_TEXT_PP(1));
@@ -290,8 +281,8 @@ loyalty_segment_require(PG_FUNCTION_ARGS)
 {
 	int32		program_id;
 
-	require(fcinfo, 0, "program");
-	require(fcinfo, 1, "segment");
+	require_argument(fcinfo, 0, "program");
+	require_argument(fcinfo, 1, "segment");
 	begin();
 	program_id = find_program(PG_GETARG_TEXT_PP(0));
 	find_segment(&select_segment, program_id,

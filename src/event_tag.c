@@ -47,10 +47,7 @@ open_member(FunctionCallInfo fcinfo, Account *account, Decision *decision,
 {
 	MemoryContext caller = CurrentMemoryContext;
 
-	if (PG_ARGISNULL(TAG_MEMBER_ID))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("member_id must not be null")));
+	require_argument(fcinfo, TAG_MEMBER_ID, "member_id");
 	SPI_connect();
 	MemoryContextSwitchTo(caller);
 	loyalty_check_version();
@@ -73,10 +70,7 @@ read_tag(FunctionCallInfo fcinfo, const Decision *decision)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
 				 errmsg("tag must not be null")));
-	if (PG_ARGISNULL(TAG_SOURCE))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("source must not be null")));
+	require_argument(fcinfo, TAG_SOURCE, "source");
 	tag.tag = text_to_cstring(PG_GETARG_TEXT_PP(TAG_TAG));
 	tag.source = text_to_cstring(PG_GETARG_TEXT_PP(TAG_SOURCE));
 	if (strcmp(tag.source, "rule") == 0)

@@ -193,10 +193,7 @@ load_member(FunctionCallInfo fcinfo, Account *account, Decision *decision)
 {
 	MemoryContext caller = CurrentMemoryContext;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("member_id must not be null")));
+	require_argument(fcinfo, 0, "member_id");
 	SPI_connect();
 	MemoryContextSwitchTo(caller);
 	loyalty_check_version();
@@ -332,10 +329,7 @@ loyalty_tier_at(PG_FUNCTION_ARGS)
 	const Tier *tier;
 	char	   *code;
 
-	if (PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("at must not be null")));
+	require_argument(fcinfo, 1, "at");
 	at = PG_GETARG_TIMESTAMPTZ(1);
 	load_member(fcinfo, &account, &decision);
 	if (TIMESTAMP_NOT_FINITE(at))

@@ -29,10 +29,7 @@ loyalty_explain_require(PG_FUNCTION_ARGS)
 	static const char *const names[] = {"member_id", "journal_id"};
 
 	for (int i = 0; i < lengthof(names); i++)
-		if (PG_ARGISNULL(i))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("%s must not be null", names[i])));
+		require_argument(fcinfo, i, names[i]);
 	SPI_connect();
 	loyalty_check_version();
 	if (statement_run(&select_member, fcinfo->args, true) == 0)

@@ -173,10 +173,7 @@ check_arguments(FunctionCallInfo fcinfo, Run *run)
 	static const char *const names[] = {"program", "campaign"};
 
 	for (int i = 0; i < lengthof(names); i++)
-		if (PG_ARGISNULL(i))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("%s must not be null", names[i])));
+		require_argument(fcinfo, i, names[i]);
 	run->since = PG_ARGISNULL(SIMULATE_SINCE) ? DT_NOBEGIN :
 		PG_GETARG_TIMESTAMPTZ(SIMULATE_SINCE);
 	run->until = PG_ARGISNULL(SIMULATE_UNTIL) ? DT_NOEND :

@@ -694,15 +694,6 @@ enum batch_arg
 	BATCH_NARGS
 };
 
-void
-ingest_require(FunctionCallInfo fcinfo, int arg, const char *name)
-{
-	if (PG_ARGISNULL(arg))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", name)));
-}
-
 /*
  * ingest_batch(program, rows, source, run_id, enroll): records the rows and
  * returns how many were done, replayed and rejected.
@@ -717,10 +708,10 @@ loyalty_ingest_batch(PG_FUNCTION_ARGS)
 	int			n;
 	Datum		result;
 
-	ingest_require(fcinfo, BATCH_PROGRAM, "program");
-	ingest_require(fcinfo, BATCH_ROWS, "rows");
-	ingest_require(fcinfo, BATCH_SOURCE, "source");
-	ingest_require(fcinfo, BATCH_ENROLL, "enroll");
+	require_argument(fcinfo, BATCH_PROGRAM, "program");
+	require_argument(fcinfo, BATCH_ROWS, "rows");
+	require_argument(fcinfo, BATCH_SOURCE, "source");
+	require_argument(fcinfo, BATCH_ENROLL, "enroll");
 	SPI_connect();
 	MemoryContextSwitchTo(caller);
 	loyalty_check_version();

@@ -45,8 +45,6 @@ typedef struct IngestCounts
 	int64		rejected;
 } IngestCounts;
 
-extern void ingest_require(FunctionCallInfo fcinfo, int arg,
-						   const char *name);
 extern const Program *ingest_program(Datum program);
 extern HeapTupleHeader *ingest_elements(ArrayType *array, int ncolumns,
 										TupleDesc *tupdesc, int *n);

@@ -176,9 +176,9 @@ loyalty_ingest_import(PG_FUNCTION_ARGS)
 	int			n;
 	Datum		result;
 
-	ingest_require(fcinfo, BATCH_PROGRAM, "program");
-	ingest_require(fcinfo, BATCH_ROWS, "rows");
-	ingest_require(fcinfo, BATCH_SOURCE, "source");
+	require_argument(fcinfo, BATCH_PROGRAM, "program");
+	require_argument(fcinfo, BATCH_ROWS, "rows");
+	require_argument(fcinfo, BATCH_SOURCE, "source");
 	SPI_connect();
 	MemoryContextSwitchTo(caller);
 	loyalty_check_version();

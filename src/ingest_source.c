@@ -108,9 +108,9 @@ loyalty_ingest_open(PG_FUNCTION_ARGS)
 	const Program *program;
 	int32		run_id;
 
-	ingest_require(fcinfo, 0, "program");
-	ingest_require(fcinfo, 1, "source");
-	ingest_require(fcinfo, 4, "restart");
+	require_argument(fcinfo, 0, "program");
+	require_argument(fcinfo, 1, "source");
+	require_argument(fcinfo, 4, "restart");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	SPI_connect();
 	loyalty_check_version();
@@ -151,7 +151,7 @@ loyalty_ingest_position(PG_FUNCTION_ARGS)
 	MemoryContext caller = CurrentMemoryContext;
 	text	   *position = NULL;
 
-	ingest_require(fcinfo, 0, "run_id");
+	require_argument(fcinfo, 0, "run_id");
 	SPI_connect();
 	MemoryContextSwitchTo(caller);
 	loyalty_check_version();
@@ -172,7 +172,7 @@ loyalty_ingest_close(PG_FUNCTION_ARGS)
 		ARG(TimestampTzGetDatum(GetCurrentTimestamp()))
 	};
 
-	ingest_require(fcinfo, 0, "run_id");
+	require_argument(fcinfo, 0, "run_id");
 	SPI_connect();
 	loyalty_check_version();
 	statement_run(&finish_run, args, false);

@@ -95,6 +95,16 @@ clipped(const char *text)
 		pnstrdup(text, pg_mbcliplen(text, length, MAX_QUOTED_BYTES));
 }
 
+/* Refuses NULL, in a function that is not strict because it names what is. */
+void
+require_argument(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	if (PG_ARGISNULL(arg))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name)));
+}
+
 /* Raises a refusal, for functions that have no receipt. */
 void
 refusal_raise(Refusal refusal, const char *detail)

@@ -59,6 +59,8 @@ extern int	refusal_sqlstate(Refusal refusal);
 extern Refusal refusal_of(int sqlstate);
 pg_noreturn extern void refusal_raise(Refusal refusal, const char *detail);
 extern const char *clipped(const char *text);
+extern void require_argument(FunctionCallInfo fcinfo, int arg,
+							 const char *name);
 
 /* Types of the extension; their oids change when it is created anew. */
 typedef struct LoyaltyTypes

@@ -101,10 +101,7 @@ loyalty_rule_limit(PG_FUNCTION_ARGS)
 	char	   *code;
 
 	for (int i = 0; i < LIMIT_COUNTER; i++)
-		if (PG_ARGISNULL(i))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("%s must not be null", limit_arg_names[i])));
+		require_argument(fcinfo, i, limit_arg_names[i]);
 	args[0] = fcinfo->args[LIMIT_RULE_ID];
 	args[1] = fcinfo->args[LIMIT_COUNTS];
 	times = strcmp(text_to_cstring(PG_GETARG_TEXT_PP(LIMIT_COUNTS)),

@@ -88,7 +88,9 @@ extern void store_judge(const Decision *decision, const Account *before,
 extern void store_judge_holdings(const Decision *decision, TimestampTz at);
 /* Lets the member be judged on a date instead, or earlier. */
 extern void store_judge_by(const Decision *decision, DateADT due_on);
-extern int	store_judge_again(const Decision *decision, bool anew);
+/* Loads what tells when he is due, beside person and days. */
+extern void store_load_prospects(Decision *decision, bool read_only);
+extern int	store_judge_again(Decision *decision, bool anew);
 
 /* A portrait, and when it is to be judged. */
 typedef struct StoredPortrait

@@ -718,6 +718,10 @@ is_of_interest(const Decision *decision)
 		for (int k = 0; k < lengthof(kinds); k++)
 			if (strcmp(row->kind, kinds[k]) == 0)
 				return true;
+		/* a plan that begins later makes due, and changes nothing yet */
+		if ((parts & READS_TIER) &&
+			strncmp(row->kind, "plan_", strlen("plan_")) == 0)
+			return true;
 		if (row->nchanges > 0 ||
 			((parts & READS_COUNTERS) && row->npostings > 0))
 			return true;
@@ -740,6 +744,18 @@ store_before(const Decision *decision)
 }
 
 /*
+ * Loads what tells when he is due, beside person and days: a plan that begins
+ * later gives its tier then, and a call that has nothing to do with plans has
+ * not loaded it.
+ */
+void
+store_load_prospects(Decision *decision, bool read_only)
+{
+	if (decision->program->reads.parts & READS_TIER)
+		store_load_periods(decision, read_only);
+}
+
+/*
  * Judges a member whose account is locked, and writes the outcome.  before:
  * the account as it was until `at`, or NULL.
  */
@@ -752,6 +768,7 @@ judge(Decision *decision, const Account *before, TimestampTz at, bool bring)
 	DateADT		due_on;
 
 	store_portrait(decision, &stored, false);
+	store_load_prospects(decision, false);
 	is_due = stored.is_judged && stored.due_on <= decision->today;
 	if (is_due)
 	{
@@ -803,13 +820,14 @@ store_judge_holdings(const Decision *decision, TimestampTz at)
  * been made anew.  Returns how much has come and gone.
  */
 int
-store_judge_again(const Decision *decision, bool anew)
+store_judge_again(Decision *decision, bool anew)
 {
 	StoredPortrait stored;
 	Portrait   *portrait = &stored.portrait;
 	bool		is_locked = lock_member_review(decision);
 
 	store_portrait(decision, &stored, false);
+	store_load_prospects(decision, false);
 	if (!anew)
 	{
 		store_days(decision, portrait, Min(stored.due_on, decision->today),

@@ -96,10 +96,7 @@ loyalty_program_create(PG_FUNCTION_ARGS)
 	bool		retail;
 
 	for (int i = 0; i < CREATE_NARGS; i++)
-		if (PG_ARGISNULL(i))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("%s must not be null", create_arg_names[i])));
+		require_argument(fcinfo, i, create_arg_names[i]);
 	template = text_to_cstring(PG_GETARG_TEXT_PP(CREATE_TEMPLATE));
 	retail = strcmp(template, "retail") == 0;
 	if (!retail && strcmp(template, "empty") != 0)

@@ -74,10 +74,7 @@ loyalty_tier_ask(PG_FUNCTION_ARGS)
 	NullableDatum args[ASK_NARGS];
 
 	for (int i = 0; i < ASK_MONTHS; i++)
-		if (PG_ARGISNULL(i))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("%s must not be null", ask_arg_names[i])));
+		require_argument(fcinfo, i, ask_arg_names[i]);
 	SPI_connect();
 	loyalty_check_version();
 	if (statement_run(&select_names, fcinfo->args, false) == 0)

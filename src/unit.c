@@ -82,8 +82,8 @@ date_text(DateADT date)
 	return text;
 }
 
-static int
-year_of(DateADT date)
+int
+date_year(DateADT date)
 {
 	int			year;
 	int			month;
@@ -110,7 +110,7 @@ expiry_date(const Expiry *expiry, DateADT earned_on)
 		case EXPIRY_END_OF_MONTH:
 			return date_add_months(date_month_start(earned_on), count + 1) - 1;
 		case EXPIRY_END_OF_YEAR:
-			return date2j(year_of(earned_on) + count, 12, 31) -
+			return date2j(date_year(earned_on) + count, 12, 31) -
 				POSTGRES_EPOCH_JDATE;
 	}
 	elog(ERROR, "unknown expiry policy %d", expiry->policy);
@@ -129,7 +129,7 @@ period_start(Period period, DateADT date)
 		case PERIOD_MONTH:
 			return date_month_start(date);
 		case PERIOD_YEAR:
-			return date2j(year_of(date), 1, 1) - POSTGRES_EPOCH_JDATE;
+			return date2j(date_year(date), 1, 1) - POSTGRES_EPOCH_JDATE;
 		case PERIOD_LIFETIME:
 			return DATEVAL_NOBEGIN;
 	}
@@ -149,7 +149,7 @@ period_end(Period period, DateADT date)
 		case PERIOD_MONTH:
 			return date_add_months(date_month_start(date), 1) - 1;
 		case PERIOD_YEAR:
-			return date2j(year_of(date), 12, 31) - POSTGRES_EPOCH_JDATE;
+			return date2j(date_year(date), 12, 31) - POSTGRES_EPOCH_JDATE;
 		case PERIOD_LIFETIME:
 			return DATEVAL_NOEND;
 	}

@@ -73,6 +73,7 @@ extern DateADT period_start(Period period, DateADT date);
 extern DateADT period_end(Period period, DateADT date);
 extern DateADT date_add_months(DateADT date, int months);
 extern DateADT date_month_start(DateADT date);
+extern int	date_year(DateADT date);
 extern char *date_text(DateADT date);
 extern Recurrence recurrence(const char *name);
 extern bool date_recurs(Recurrence recurrence, int month, int day,

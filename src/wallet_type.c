@@ -19,6 +19,7 @@
 #include "varatt.h"
 #endif
 
+#include "loyalty.h"
 #include "wallet.h"
 
 /* From 16 on a type's input may report a bad literal without raising */
@@ -429,15 +430,6 @@ enum post_arg
 	POST_AMOUNT
 };
 
-static void
-require_arg(FunctionCallInfo fcinfo, int arg, const char *name)
-{
-	if (PG_ARGISNULL(arg))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", name)));
-}
-
 /*
  * Returns the lot that wallet_post and wallet_fold name in their arguments,
  * whose positions are the same.
@@ -447,9 +439,9 @@ posting_arg(FunctionCallInfo fcinfo)
 {
 	Lot			lot;
 
-	require_arg(fcinfo, POST_UNIT_ID, "unit_id");
-	require_arg(fcinfo, POST_ORIGIN, "origin");
-	require_arg(fcinfo, POST_AMOUNT, "amount");
+	require_argument(fcinfo, POST_UNIT_ID, "unit_id");
+	require_argument(fcinfo, POST_ORIGIN, "origin");
+	require_argument(fcinfo, POST_AMOUNT, "amount");
 	lot.unit_id = PG_GETARG_INT32(POST_UNIT_ID);
 	lot.vests_on = PG_ARGISNULL(POST_VESTS_ON) ? DATEVAL_NOBEGIN
 		: PG_GETARG_DATEADT(POST_VESTS_ON);
@@ -471,7 +463,7 @@ loyalty_wallet_post(PG_FUNCTION_ARGS)
 	LotList		list;
 	Lot			posting;
 
-	require_arg(fcinfo, POST_WALLET, "wallet");
+	require_argument(fcinfo, POST_WALLET, "wallet");
 	posting = posting_arg(fcinfo);
 	wallet_unpack(PG_GETARG_DATUM(POST_WALLET), &list);
 	wallet_post(&list, &posting);

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(107);
+SELECT plan(128);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 CREATE FUNCTION pg_temp.tags(name text) RETURNS text LANGUAGE sql STABLE AS $$
@@ -290,6 +290,58 @@ SELECT results_eq('SELECT kind, times, quantity, amount FROM loyalty.member_day 
 	'VALUES (''category'', 3, 9007199254740992, 0::bigint), (''purchase'', 3, 9007199254740992, 3000)', 'figures stop, purchases do not');
 SELECT is(pg_temp.tags('moe'), 'hoards', 'and are judged');
 SELECT is_empty('SELECT * FROM loyalty.tag_check(''Mint'')', 'the ledger comes to the same');
+
+-- A plan that begins later gives its tier then: bought, and again after what says nothing of plans
+SELECT loyalty.program_create('Club', 'GBP', 'Europe/London') AS club \gset
+INSERT INTO loyalty.tier (program_id, code, rank, valid_months, warn_days) VALUES (:club, 'base', 0, NULL, 0), (:club, 'gold', 1, 12, 0);
+INSERT INTO loyalty.plan (program_id, name, months, price, tier) VALUES (:club, 'pro', 12, 90, 'gold');
+INSERT INTO loyalty.tag (program_id, name, condition) VALUES (:club, 'golden', '$.member.tier == "gold"');
+SELECT FROM loyalty.tag_refresh('Club');
+CALL pg_temp.enroll('Club', 'kim', 'lee');
+SELECT is(pg_temp.due('kim'), NULL, 'nothing is to come');
+SELECT FROM loyalty.plan_buy(pg_temp.id('kim'), 'pro', 'p1', starts_on => '2027-05-10');
+SELECT FROM loyalty.plan_buy(pg_temp.id('lee'), 'pro', 'p1', starts_on => '2027-05-10');
+SELECT is(pg_temp.due('kim'), '2027-05-10', 'due when the plan that was bought begins');
+DELETE FROM loyalty.tag_review WHERE member_id = pg_temp.id('kim');
+SELECT results_eq($$SELECT kind, found, expected FROM loyalty.tag_check('Club')$$, $$VALUES ('due_on', NULL::text, '2027-05-10')$$, 'tag_check: knows plans that begin later');
+SELECT FROM loyalty.purchase(pg_temp.id('kim'), 1, 'k1');
+SELECT is(pg_temp.due('kim'), '2027-05-10', 'a purchase does not forget the plan');
+UPDATE loyalty.tag_review SET due_on = '2027-04-20' WHERE member_id = pg_temp.id('kim');
+SELECT FROM loyalty.purchase(pg_temp.id('kim'), 1, 'k2');
+SELECT is(pg_temp.due('kim'), '2027-05-10', 'nor one of who is due');
+UPDATE loyalty.tag_review SET due_on = '2027-04-20' WHERE member_id = pg_temp.id('kim');
+SELECT FROM loyalty.tag_refresh('Club');
+SELECT is(pg_temp.due('kim'), '2027-05-10', 'nor tag_refresh()');
+UPDATE loyalty.tag SET title = title WHERE program_id = :club;
+SELECT FROM loyalty.tag_refresh('Club');
+SELECT is(pg_temp.due('kim') || ', ' || pg_temp.due('lee'), '2027-05-10, 2027-05-10', 'nor judging all');
+SET loyalty.now = '2027-05-12 12:00+00';
+SELECT results_eq($$SELECT looked_at, changed FROM loyalty.tag_refresh('Club')$$, 'VALUES (2, 2)', 'then both are looked at');
+SELECT is(pg_temp.history('kim') || ', ' || pg_temp.history('lee'), 'set golden 05-10 00:00, set golden 05-10 00:00', 'as of the day on which it began');
+SELECT is_empty('SELECT * FROM loyalty.tag_check(''Club'')', 'judging all anew would change nothing');
+
+-- A hold that times out gives back what it kept
+INSERT INTO loyalty.tag (program_id, name, condition) VALUES (:club, 'rich', '$.member.counters.points >= 50');
+SELECT FROM loyalty.tag_refresh('Club');
+SELECT FROM loyalty.adjust(pg_temp.id('lee'), 60, 'points', 'gift', key => 'a1');
+SELECT is(pg_temp.tags('lee'), 'golden rich', 'has enough');
+SELECT pg_temp.due('lee') AS usual \gset
+SELECT FROM loyalty.hold(pg_temp.id('lee'), 20, ttl => '15 minutes', ref => 'h1');
+SELECT is(pg_temp.tags('lee') || ' ' || pg_temp.due('lee'), 'golden 2027-05-13', 'what is held does not count; due in the night after its time-out');
+SELECT FROM loyalty.hold(pg_temp.id('lee'), 20, ttl => '1 day', ref => 'h2');
+SET loyalty.now = '2027-05-12 12:30+00';
+SELECT is_empty('SELECT * FROM loyalty.tag_check(''Club'')', 'nothing is wrong until then');
+SET loyalty.now = '2027-05-13 03:00+00';
+SELECT is_empty('SELECT * FROM loyalty.tag_check(''Club'')', 'nor in that night');
+SELECT results_eq($$SELECT looked_at, changed FROM loyalty.tag_refresh('Club')$$, 'VALUES (1, 0)', 'looked at: another hold is open');
+SELECT is(pg_temp.due('lee'), '2027-05-14', 'due in the night after that');
+SET loyalty.now = '2027-05-13 12:30+00';
+SELECT is_empty('SELECT * FROM loyalty.tag_check(''Club'')', 'nothing is wrong until then');
+SET loyalty.now = '2027-05-14 03:00+00';
+SELECT results_eq($$SELECT looked_at, changed FROM loyalty.tag_refresh('Club')$$, 'VALUES (1, 1)', 'then all is back');
+SELECT is(pg_temp.history('lee', 'rich'), 'set rich 05-12 13:00, removed rich 05-12 13:00, set rich 05-14 00:00', 'as of that night');
+SELECT is(pg_temp.due('lee'), :'usual', 'and no hold makes due');
+SELECT is_empty('SELECT * FROM loyalty.tag_check(''Club'')', 'judging all anew would change nothing');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();
