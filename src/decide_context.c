@@ -224,7 +224,7 @@ counter_value(const Decision *decision, const Unit *unit, const Facts *facts)
 	return decide_available(decision, unit);
 }
 
-void
+static void
 push_counters(JsonbParseState **state, const Decision *decision,
 			  const Facts *facts)
 {
@@ -266,7 +266,7 @@ decide_birthday(Facts *facts, const char *birthday)
 	facts->birth_day = day;
 }
 
-void
+static void
 push_birthday(JsonbParseState **state, const Facts *facts)
 {
 	if (facts->birth_month == 0)
@@ -289,33 +289,45 @@ push_names(JsonbParseState **state, const char *name, const NameList *list)
 	pushJsonbValue(state, WJB_END_ARRAY, NULL);
 }
 
+/* What the context of events and the member document both say of a member. */
+void
+push_member(JsonbParseState **state, const Decision *decision,
+			const Facts *facts)
+{
+	const Account *account = decision->account;
+	DateADT		last;
+
+	if (facts->tier != NULL)
+	{
+		push_cstring(state, "tier", facts->tier->code);
+		push_amount(state, "tier_rank", facts->tier->rank, 0);
+	}
+	push_date(state, "joined_on", facts->joined_on);
+	push_amount(state, "age_days", Max(facts->on - facts->joined_on, 0), 0);
+	push_birthday(state, facts);
+	push_amount(state, "purchases", account->purchases, 0);
+	if (account->last_purchase_at != DT_NOBEGIN)
+	{
+		last = program_date(decision->program, account->last_purchase_at);
+		push_amount(state, "days_since_purchase", Max(0, facts->on - last),
+					0);
+	}
+	push_counters(state, decision, facts);
+}
+
 static Jsonb *
 member_part(const Decision *decision, const JournalRow *row,
 			const Facts *facts)
 {
-	const Account *account = decision->account;
 	JsonbParseState *state = NULL;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	if (facts->tier != NULL)
-	{
-		push_cstring(&state, "tier", facts->tier->code);
-		push_amount(&state, "tier_rank", facts->tier->rank, 0);
-	}
+	push_member(&state, decision, facts);
 	push_names(&state, "tags", &facts->held.tags);
 	push_names(&state, "segments", &facts->held.segments);
-	push_date(&state, "joined_on", facts->joined_on);
-	push_amount(&state, "age_days", Max(facts->on - facts->joined_on, 0), 0);
-	push_birthday(&state, facts);
 	push_bool(&state, "first_purchase",
-			  account->purchases == 0 && strcmp(row->event, "purchase") == 0);
-	push_amount(&state, "purchases", account->purchases, 0);
-	if (account->last_purchase_at != DT_NOBEGIN)
-		push_amount(&state, "days_since_purchase",
-					Max(0, facts->on - program_date(decision->program,
-													account->last_purchase_at)),
-					0);
-	push_counters(&state, decision, facts);
+			  decision->account->purchases == 0 &&
+			  strcmp(row->event, "purchase") == 0);
 	return end_object(&state);
 }
 

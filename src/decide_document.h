@@ -26,11 +26,9 @@ extern void push_date(JsonbParseState **state, const char *name,
 					  DateADT date);
 extern void push_names(JsonbParseState **state, const char *name,
 					   const NameList *list);
-/* What a member has of each unit. */
-extern void push_counters(JsonbParseState **state, const Decision *decision,
-						  const Facts *facts);
-/* Left out when it is not known. */
-extern void push_birthday(JsonbParseState **state, const Facts *facts);
+/* What both documents say of a member. */
+extern void push_member(JsonbParseState **state, const Decision *decision,
+						const Facts *facts);
 extern Jsonb *end_object(JsonbParseState **state);
 
 #pragma GCC visibility pop

@@ -221,29 +221,14 @@ static Jsonb *
 member_part(const Decision *decision, const Facts *facts,
 			const NameList *tags)
 {
-	const Account *account = decision->account;
 	JsonbParseState *state = NULL;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	if (facts->tier != NULL)
-	{
-		push_cstring(&state, "tier", facts->tier->code);
-		push_amount(&state, "tier_rank", facts->tier->rank, 0);
-	}
+	push_member(&state, decision, facts);
 	if (tags != NULL)
 		push_names(&state, "tags", tags);
-	push_date(&state, "joined_on", facts->joined_on);
-	push_amount(&state, "age_days", Max(facts->on - facts->joined_on, 0), 0);
-	push_birthday(&state, facts);
 	if (facts->birth_month > 0)
 		push_amount(&state, "birthday_month", facts->birth_month, 0);
-	push_amount(&state, "purchases", account->purchases, 0);
-	if (account->last_purchase_at != DT_NOBEGIN)
-		push_amount(&state, "days_since_purchase",
-					Max(0, facts->on - program_date(decision->program,
-													account->last_purchase_at)),
-					0);
-	push_counters(&state, decision, facts);
 	return end_object(&state);
 }
 
