@@ -722,8 +722,12 @@ is_of_interest(const Decision *decision)
 		if ((parts & READS_TIER) &&
 			strncmp(row->kind, "plan_", strlen("plan_")) == 0)
 			return true;
-		if (row->nchanges > 0 ||
-			((parts & READS_COUNTERS) && row->npostings > 0))
+		/* a right that is used is counted, without an entry */
+		if ((parts & READS_COUNTERS) &&
+			(row->npostings > 0 ||
+			 strncmp(row->kind, "benefit_", strlen("benefit_")) == 0))
+			return true;
+		if (row->nchanges > 0)
 			return true;
 	}
 	return false;

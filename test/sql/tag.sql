@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(128);
+SELECT plan(131);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 CREATE FUNCTION pg_temp.tags(name text) RETURNS text LANGUAGE sql STABLE AS $$
@@ -341,6 +341,19 @@ SET loyalty.now = '2027-05-14 03:00+00';
 SELECT results_eq($$SELECT looked_at, changed FROM loyalty.tag_refresh('Club')$$, 'VALUES (1, 1)', 'then all is back');
 SELECT is(pg_temp.history('lee', 'rich'), 'set rich 05-12 13:00, removed rich 05-12 13:00, set rich 05-14 00:00', 'as of that night');
 SELECT is(pg_temp.due('lee'), :'usual', 'and no hold makes due');
+SELECT is_empty('SELECT * FROM loyalty.tag_check(''Club'')', 'judging all anew would change nothing');
+
+-- Using a right counts, although nothing is posted
+INSERT INTO loyalty.unit (program_id, code, kind, period) VALUES (:club, 'visits', 'counter', 'year');
+INSERT INTO loyalty.benefit (program_id, name, kind, unit_id, quantity)
+	SELECT program_id, 'lounge', 'quota', unit_id, 2 FROM loyalty.unit WHERE program_id = :club AND code = 'visits';
+SELECT loyalty.benefit_hold('Club', 'lounge', 'everyone', '') \g /dev/null
+INSERT INTO loyalty.tag (program_id, name, condition) VALUES (:club, 'visitor', '$.member.counters.visits >= 1');
+SELECT FROM loyalty.tag_refresh('Club');
+SELECT FROM loyalty.benefit_use(pg_temp.id('lee'), 'lounge', 'b1');
+SELECT is(pg_temp.history('lee', 'visitor') || ' ' || pg_temp.due('lee'), 'set visitor 05-14 04:00 2028-01-01', 'a right that was used is judged; due when its period is over');
+SELECT FROM loyalty.benefit_return(pg_temp.id('lee'), 'lounge', 'b1');
+SELECT is(pg_temp.history('lee', 'visitor'), 'set visitor 05-14 04:00, removed visitor 05-14 04:00', 'and given back');
 SELECT is_empty('SELECT * FROM loyalty.tag_check(''Club'')', 'judging all anew would change nothing');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
