@@ -149,16 +149,17 @@ source_invalid(const char *source, const char *detail)
 static Relation
 find_source(const char *source, bool missing_ok)
 {
-	List	   *names = textToQualifiedNameList(cstring_to_text(source));
+	List	   *names;
 	char	   *schema;
 	char	   *name;
 	Oid			namespace;
 	Oid			relid = InvalidOid;
 
-	if (list_length(names) != 2)
+	if (!SplitIdentifierString(pstrdup(source), '.', &names) ||
+		list_length(names) != 2)
 		source_invalid(source, "is not a schema and a name");
-	schema = strVal(linitial(names));
-	name = strVal(lsecond(names));
+	schema = linitial(names);
+	name = lsecond(names);
 	namespace = get_namespace_oid(schema, missing_ok);
 	if (OidIsValid(namespace))
 		relid = get_relname_relid(name, namespace);
