@@ -285,7 +285,7 @@ event_facts(Decision *decision, const JournalRow *row, const CartLines *lines,
 		return facts;
 	if (facts->event->needs & NEEDS_MEMBER)
 		event_facts_member(decision, facts, read_only);
-	if (facts->event->needs & NEEDS_HOLDINGS)
+	if (facts->event->needs & NEEDS_BENEFITS)
 		store_holdings(decision->account->member_id, program,
 					   row->effective_at, facts->event->needs, read_only,
 					   &facts->held);

@@ -362,22 +362,10 @@ make_period(PlanCall *plans, const PaidPlan *plan, DateADT starts_on)
 	return true;
 }
 
-/* Begins an element of the receipt's messages. */
-static StringInfo
-begin_message(JournalRow *row, const char *code)
-{
-	if (row->messages == NULL)
-		row->messages = makeStringInfo();
-	else
-		appendStringInfoChar(row->messages, ',');
-	appendStringInfo(row->messages, "{\"code\":\"%s\"", code);
-	return row->messages;
-}
-
 static void
 tell_amount(Call *call, const char *code, int64 amount, const text *ref)
 {
-	StringInfo	message = begin_message(call->row, code);
+	StringInfo	message = journal_row_begin_message(call->row, code);
 
 	if (ref != NULL)
 	{
@@ -392,7 +380,7 @@ tell_amount(Call *call, const char *code, int64 amount, const text *ref)
 static void
 tell_period(Call *call, const PaidPlan *plan, const BoughtPlan *period)
 {
-	StringInfo	message = begin_message(call->row, "plan_period");
+	StringInfo	message = journal_row_begin_message(call->row, "plan_period");
 
 	appendStringInfo(message, ",\"plan\":\"%s\",\"starts_on\":\"%s\""
 					 ",\"ends_on\":\"%s\"}",

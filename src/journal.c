@@ -236,14 +236,26 @@ next_message(JournalRow *row)
 	return row->messages;
 }
 
+/* A message that has its code; whoever asks for it adds the rest and ends it. */
+StringInfo
+journal_row_begin_message(JournalRow *row, const char *code)
+{
+	StringInfo	message = next_message(row);
+
+	appendStringInfo(message, "{\"code\":\"%s\"", code);
+	return message;
+}
+
 /* Notes what moved no lot but must be told. */
 void
 journal_row_message(JournalRow *row, const char *code, const Unit *unit,
 					int64 amount)
 {
-	appendStringInfo(next_message(row), "{\"code\":\"%s\",\"unit\":", code);
-	escape_json(row->messages, unit->code);
-	appendStringInfo(row->messages, ",\"amount\":%s}",
+	StringInfo	message = journal_row_begin_message(row, code);
+
+	appendStringInfoString(message, ",\"unit\":");
+	escape_json(message, unit->code);
+	appendStringInfo(message, ",\"amount\":%s}",
 					 amount_text(amount, unit->scale));
 }
 
@@ -251,29 +263,22 @@ journal_row_message(JournalRow *row, const char *code, const Unit *unit,
 void
 journal_row_benefit(JournalRow *row, const BenefitNews *news)
 {
-	StringInfo	messages = next_message(row);
+	StringInfo	message = journal_row_begin_message(row, news->code);
 
-	appendStringInfo(messages, "{\"code\":\"%s\",\"benefit\":", news->code);
-	escape_json(messages, news->benefit);
+	appendStringInfoString(message, ",\"benefit\":");
+	escape_json(message, news->benefit);
 	if (news->voucher_id != 0)
-		appendStringInfo(messages, ",\"voucher\":" INT64_FORMAT,
+		appendStringInfo(message, ",\"voucher\":" INT64_FORMAT,
 						 news->voucher_id);
 	if (news->quantity != 0)
-		appendStringInfo(messages, ",\"quantity\":" INT64_FORMAT,
+		appendStringInfo(message, ",\"quantity\":" INT64_FORMAT,
 						 news->quantity);
 	if (news->has_left)
-		appendStringInfo(messages, ",\"left\":" INT64_FORMAT, news->left);
+		appendStringInfo(message, ",\"left\":" INT64_FORMAT, news->left);
 	if (!DATE_NOT_FINITE(news->until))
-	{
-		int			year;
-		int			month;
-		int			day;
-
-		j2date(news->until + POSTGRES_EPOCH_JDATE, &year, &month, &day);
-		appendStringInfo(messages, ",\"until\":\"%04d-%02d-%02d\"", year,
-						 month, day);
-	}
-	appendStringInfoChar(messages, '}');
+		appendStringInfo(message, ",\"until\":\"%s\"",
+						 date_text(news->until));
+	appendStringInfoChar(message, '}');
 }
 
 /* Has a row tell what another one does. */

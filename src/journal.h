@@ -106,6 +106,8 @@ extern Posting *journal_row_post(JournalRow *row, const Lot *lot);
 extern TierChange *journal_row_change(JournalRow *row, TierAction action);
 extern void journal_row_message(JournalRow *row, const char *code,
 								const Unit *unit, int64 amount);
+extern StringInfo journal_row_begin_message(JournalRow *row,
+											const char *code);
 extern void journal_row_benefit(JournalRow *row, const BenefitNews *news);
 extern void journal_row_tell_too(JournalRow *row, const JournalRow *other);
 

@@ -175,7 +175,6 @@ typedef struct Rule
 /* all that may entitle to a benefit */
 #define NEEDS_BENEFITS	(NEEDS_TAGS | NEEDS_SEGMENTS | NEEDS_PLANS | \
 						 NEEDS_GIVEN)
-#define NEEDS_HOLDINGS	NEEDS_BENEFITS
 
 typedef struct ProgramEvent
 {
