@@ -78,6 +78,116 @@
 	  "a reason is required") \
 	X(LEDGER_IMMUTABLE, "LY190", "ledger_immutable", \
 	  "the ledger is append-only") \
+	/* LY2: coupons and checkout */ \
+	X(COUPON_NOT_FOUND, "LY201", "not_found", \
+	  "coupon was not found") \
+	X(NOT_STARTED, "LY202", "not_started", \
+	  "coupon is not valid yet") \
+	X(EXPIRED, "LY203", "expired", \
+	  "coupon is no longer valid") \
+	X(CAMPAIGN_NOT_RUNNING, "LY204", "campaign_not_running", \
+	  "campaign of the coupon is not running") \
+	X(CODE_MALFORMED, "LY205", "code_malformed", \
+	  "code is malformed") \
+	X(DISABLED, "LY206", "disabled", \
+	  "coupon is disabled") \
+	X(NOT_OWNER, "LY207", "not_owner", \
+	  "coupon belongs to another member") \
+	X(MEMBER_REQUIRED, "LY208", "member_required", \
+	  "coupon is for members only") \
+	X(RESERVED_BY_OTHER, "LY209", "reserved_by_other", \
+	  "coupon is reserved for another order") \
+	X(ALREADY_USED, "LY210", "already_used", \
+	  "coupon was already used") \
+	X(LIMIT_CAMPAIGN, "LY211", "limit_campaign", \
+	  "coupon is used up") \
+	X(LIMIT_MEMBER, "LY212", "limit_member", \
+	  "member has used this coupon as often as he may") \
+	X(BUDGET_EXHAUSTED, "LY213", "budget_exhausted", \
+	  "budget of the coupon is used up") \
+	X(LIMIT_CODE, "LY214", "limit_code", \
+	  "code is used up") \
+	X(LIMIT_PERIOD, "LY215", "limit_period", \
+	  "member has used this coupon as often as he may in this period") \
+	X(RESERVATION_REQUIRED, "LY216", "reservation_required", \
+	  "coupon must be claimed first") \
+	X(STACK_EXCLUSIVE, "LY220", "stack_exclusive", \
+	  "coupon cannot be combined with the others") \
+	X(MIN_AMOUNT, "LY221", "min_amount", \
+	  "amount is too low for the coupon") \
+	X(NO_MATCHING_ITEMS, "LY222", "no_matching_items", \
+	  "no item is one that the coupon is for") \
+	X(CART_INVALID, "LY224", "cart_invalid", \
+	  "cart is malformed") \
+	X(MAX_AMOUNT, "LY225", "max_amount", \
+	  "amount is too high for the coupon") \
+	X(MIN_QUANTITY, "LY226", "min_quantity", \
+	  "too few pieces for the coupon") \
+	X(MAX_QUANTITY, "LY227", "max_quantity", \
+	  "too many pieces for the coupon") \
+	X(EXCLUDED_ITEMS, "LY228", "excluded_items", \
+	  "items are excluded from the coupon") \
+	X(STACK_CATEGORY_LIMIT, "LY229", "stack_category_limit", \
+	  "order has as many coupons of this kind as it may") \
+	X(ALREADY_RETURNED, "LY230", "already_returned", \
+	  "coupon was already returned") \
+	X(USE_NOT_FOUND, "LY231", "use_not_found", \
+	  "member has no such use of a coupon") \
+	X(STACK_TOTAL_LIMIT, "LY232", "stack_total_limit", \
+	  "order has as many coupons as it may") \
+	X(PRECEDING_FAILED, "LY233", "preceding_failed", \
+	  "a coupon before it does not apply") \
+	X(NO_EFFECT, "LY234", "no_effect", \
+	  "coupon would have no effect") \
+	X(SEGMENT_MISMATCH, "LY235", "segment_mismatch", \
+	  "coupon is for other members") \
+	X(TIER_MISMATCH, "LY236", "tier_mismatch", \
+	  "coupon is for another tier") \
+	X(CHANNEL_MISMATCH, "LY237", "channel_mismatch", \
+	  "coupon is for another channel") \
+	X(STORE_MISMATCH, "LY238", "store_mismatch", \
+	  "coupon is for another store") \
+	X(FIRST_ORDER_ONLY, "LY239", "first_order_only", \
+	  "coupon is for first orders only") \
+	X(CODE_SPACE_TOO_SMALL, "LY240", "code_space_too_small", \
+	  "codes of this length would be guessed too easily") \
+	X(PAYMENT_METHOD, "LY241", "payment_method", \
+	  "coupon is for another method of payment") \
+	X(CONDITION_NOT_MET, "LY242", "condition_not_met", \
+	  "condition of the coupon is not met") \
+	X(NOT_CLAIMABLE, "LY243", "not_claimable", \
+	  "coupon cannot be claimed") \
+	X(NOT_TRANSFERABLE, "LY244", "not_transferable", \
+	  "coupon cannot be given to another member") \
+	X(NOT_FOR_SALE, "LY245", "not_for_sale", \
+	  "coupon has no price") \
+	X(PAYABLE_CHANGED, "LY246", "payable_changed", \
+	  "the amount to pay is not what was expected") \
+	X(CHECKOUT_NOT_FOUND, "LY247", "checkout_not_found", \
+	  "member has no such reserved order") \
+	X(CHECKOUT_EXPIRED, "LY248", "checkout_expired", \
+	  "reservation of the order has timed out") \
+	X(CHECKOUT_CLOSED, "LY249", "checkout_closed", \
+	  "order was already confirmed or cancelled") \
+	X(CODE_TAKEN, "LY250", "code_taken", \
+	  "code exists already") \
+	X(UNKNOWN_COUPON, "LY251", "unknown_coupon", \
+	  "coupon does not exist in this programme") \
+	X(UNKNOWN_PACK, "LY252", "unknown_pack", \
+	  "pack of coupons does not exist in this programme") \
+	/* LY3: stored value */ \
+	X(CARD_LIMIT, "LY302", "card_limit", \
+	  "more than the card may hold") \
+	X(REFUND_EXCEEDS_PRINCIPAL, "LY304", "refund_exceeds_principal", \
+	  "refund exceeds the principal that is left") \
+	X(CARD_FROZEN, "LY305", "card_frozen", \
+	  "card is frozen") \
+	X(TOPUP_NOT_FOUND, "LY306", "topup_not_found", \
+	  "member has no such top-up") \
+	X(TOPUP_NOT_PENDING, "LY307", "topup_not_pending", \
+	  "top-up is not pending") \
+	X(TOPUP_PENDING, "LY308", "topup_pending", \
+	  "top-up is not paid yet") \
 	/* LY4: tiers and programmes */ \
 	X(PROGRAM_INACTIVE, "LY402", "program_inactive", \
 	  "programme is not active") \
@@ -100,7 +210,7 @@
 	X(QUOTA_EXHAUSTED, "LY411", "quota_exhausted", \
 	  "quota of this period is used up") \
 	X(NOT_IN_WINDOW, "LY412", "not_in_time_window", \
-	  "benefit cannot be used at this time") \
+	  "it cannot be used at this time") \
 	X(BENEFIT_KIND, "LY413", "benefit_kind_mismatch", \
 	  "benefit is not of a kind that allows this") \
 	X(VOUCHER_NOT_FOUND, "LY414", "voucher_not_found", \
@@ -134,6 +244,9 @@
 	  "member has no such identity") \
 	X(STATUS_CONFLICT, "LY508", "status_conflict", \
 	  "member is not in a status that allows this") \
+	/* LY7: limits and risk */ \
+	X(ATTEMPTS_EXHAUSTED, "LY701", "attempts_exhausted", \
+	  "too many wrong codes") \
 	/* LY8: rules and configuration */ \
 	X(RULE_INVALID, "LY801", "rule_invalid", \
 	  "rule is not valid") \

@@ -16,11 +16,14 @@
 
 #include "benefit.h"
 #include "campaign.h"
+#include "cart.h"
 #include "collection.h"
+#include "coupon.h"
 #include "plan.h"
 #include "segment.h"
 #include "tag.h"
 #include "tier.h"
+#include "topup.h"
 #include "unit.h"
 
 #pragma GCC visibility push(hidden)
@@ -221,6 +224,13 @@ typedef struct Program
 	PaidPlan   *plans;			/* ascending plan_id */
 	int			nbenefits;
 	Benefit    *benefits;		/* ascending benefit_id */
+	CouponCategories coupon_categories;
+	int			ncoupons;
+	Coupon	   *coupons;		/* by coupon_id, the newest version first */
+	bool		free_codes;		/* some coupon has codes without check character */
+	int			ntopups;
+	TopupPolicy *topups;		/* ascending unit_id */
+	CartPolicy	cart;
 	bool		explain;
 
 	MemoryContext context;
@@ -255,6 +265,15 @@ extern bool program_is_multiplied(const Rule *rule);
 extern bool program_multiplies(const Benefit *benefit, const Rule *rule);
 /* What has to be known to tell whether a member has a benefit. */
 extern int	program_benefit_needs(const Benefit *benefit);
+/* The template of a name as it is now; NULL: there is none, or it is an offer. */
+extern const Coupon *program_coupon(const Program *program, const char *name);
+/* version 0: as it is now. */
+extern const Coupon *program_coupon_version(const Program *program,
+											int32 coupon_id, int version);
+extern const TopupPolicy *program_topup(const Program *program,
+										int32 unit_id);
+extern const CartUnit *program_cart_unit(const Program *program,
+										 int32 unit_id);
 extern const PaidPlan *program_plan(const Program *program, const char *name);
 extern const Program *program_newest(const Program *program);
 /* A copy that is not cached, in which one campaign is live. */

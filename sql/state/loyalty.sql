@@ -20,6 +20,7 @@ CREATE SEQUENCE loyalty.budget_id_seq AS int;
 CREATE SEQUENCE loyalty.ingest_run_id_seq AS int;
 CREATE SEQUENCE loyalty.benefit_id_seq AS int;
 CREATE SEQUENCE loyalty.plan_id_seq AS int;
+CREATE SEQUENCE loyalty.coupon_id_seq AS int;
 
 INSERT INTO loyalty.table_kind (table_name, kind, column_name, builtin) VALUES
 	('table_kind',    'reference', NULL,    true),
@@ -42,6 +43,16 @@ INSERT INTO loyalty.table_kind (table_name, kind, column_name, builtin) VALUES
 	('benefit_holder', 'reference', NULL,   true),
 	('price_list',    'reference', NULL,    true),
 	('plan',          'reference', NULL,    true),
+	('coupon_category', 'reference', NULL,  true),
+	('coupon',        'reference', NULL,    true),
+	('coupon_version', 'reference', NULL,   true),
+	('coupon_limit',  'reference', NULL,    true),
+	('coupon_pack',   'reference', NULL,    true),
+	('coupon_key',    'reference', NULL,    true),
+	('topup_policy',  'reference', NULL,    true),
+	('topup_step',    'reference', NULL,    true),
+	('cart_policy',   'reference', NULL,    true),
+	('cart_unit',     'reference', NULL,    true),
 	('activity_kind', 'reference', NULL,    true),
 	('rule_group',    'reference', NULL,    true),
 	('rule',          'reference', NULL,    true),
@@ -61,6 +72,11 @@ INSERT INTO loyalty.table_kind (table_name, kind, column_name, builtin) VALUES
 	('member_benefit', 'member',   NULL,    true),
 	('voucher',       'member',    NULL,    true),
 	('member_plan',   'member',    NULL,    true),
+	('member_coupon', 'member',    NULL,    true),
+	('coupon_use',    'member',    NULL,    true),
+	('topup_card',    'member',    NULL,    true),
+	('topup',         'member',    NULL,    true),
+	('checkout',      'member',    NULL,    true),
 	('activity',      'member',    NULL,    true),
 	('member',        'member',    NULL,    true),
 	('account',       'member',    NULL,    true),
@@ -70,4 +86,6 @@ INSERT INTO loyalty.table_kind (table_name, kind, column_name, builtin) VALUES
 	('hold',          'member',    NULL,    true),
 	('visitor',       'lookup',    'visitor', true),
 	('identity',      'lookup',    'value', true),
+	('coupon_code',   'lookup',    'code',  true),
+	('coupon_attempt', 'lookup',   'value', true),
 	('journal_ref',   'lookup',    'ref',   true);
