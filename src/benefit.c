@@ -147,9 +147,10 @@ load_benefit(Benefit *benefit, uint64 row, const Unit *units, int nunits)
 }
 
 Benefit *
-benefit_load(int32 program_id, const Unit *units, int nunits, int *nbenefits)
+benefit_load(CollectionLoader *loader, const Unit *units, int nunits,
+			 int *nbenefits)
 {
-	NullableDatum args[] = {ARG(Int32GetDatum(program_id))};
+	NullableDatum args[] = {ARG(Int32GetDatum(loader->program_id))};
 	int			n = statement_run(&select_benefits, args, true);
 	Benefit    *benefits = palloc0(sizeof(Benefit) * Max(n, 1));
 
@@ -157,9 +158,8 @@ benefit_load(int32 program_id, const Unit *units, int nunits, int *nbenefits)
 		load_benefit(&benefits[i], i, units, nunits);
 	for (int i = 0; i < n; i++)
 	{
-		if (benefits[i].calendar_name != NULL)
-			benefits[i].calendar = calendar_load(program_id,
-												 benefits[i].calendar_name);
+		benefits[i].calendar = calendar_load(loader,
+											 benefits[i].calendar_name);
 		load_holders(&benefits[i]);
 	}
 	*nbenefits = n;

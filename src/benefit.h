@@ -81,8 +81,8 @@ typedef struct GivenBenefit
 } GivenBenefit;
 
 /* All benefits of a programme, ascending by id.  units: those of it. */
-extern Benefit *benefit_load(int32 program_id, const Unit *units, int nunits,
-							 int *nbenefits);
+extern Benefit *benefit_load(CollectionLoader *loader, const Unit *units,
+							 int nunits, int *nbenefits);
 /* What a member was given by hand and is not over at a time. */
 extern GivenBenefit *benefit_given(int64 member_id, TimestampTz at,
 								   bool read_only, int *ngiven);

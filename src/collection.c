@@ -68,11 +68,14 @@ items_equal(ItemKey a, ItemKey b)
 
 struct Collection
 {
+	const char *name;
+	bool		exists;
 	items_hash *items;
 };
 
 struct Calendar
 {
+	const char *name;
 	int			n;
 	DateADT    *days;			/* ascending */
 };
@@ -109,19 +112,18 @@ add_item(Collection *collection, uint64 row)
 	items_insert(collection->items, key, &found);
 }
 
-const Collection *
-collection_load(int32 program_id, const char *name)
+static Collection *
+read_collection(int32 program_id, const char *name)
 {
 	NullableDatum args[] = {
 		ARG(Int32GetDatum(program_id)),
 		ARG(CStringGetTextDatum(name))
 	};
 	uint64		n = statement_run(&select_items, args, true);
-	Collection *collection;
+	Collection *collection = palloc(sizeof(Collection));
 
-	if (n == 0)
-		return NULL;
-	collection = palloc(sizeof(Collection));
+	collection->name = name;
+	collection->exists = n > 0;
 	collection->items = items_create(CurrentMemoryContext, n, NULL);
 	for (uint64 row = 0; row < n; row++)
 	{
@@ -129,6 +131,25 @@ collection_load(int32 program_id, const char *name)
 		add_item(collection, row);
 	}
 	return collection;
+}
+
+const Collection *
+collection_load(CollectionLoader *loader, const char *name)
+{
+	Collection *collection = NULL;
+	ListCell   *cell;
+
+	if (name == NULL)
+		return NULL;
+	foreach(cell, loader->collections)
+	{
+		collection = lfirst(cell);
+		if (strcmp(collection->name, name) == 0)
+			return collection->exists ? collection : NULL;
+	}
+	collection = read_collection(loader->program_id, name);
+	loader->collections = lappend(loader->collections, collection);
+	return collection->exists ? collection : NULL;
 }
 
 bool
@@ -140,24 +161,41 @@ collection_has(const Collection *collection, CollectionKind kind,
 	return items_lookup(collection->items, key) != NULL;
 }
 
-const Calendar *
-calendar_load(int32 program_id, const char *name)
+static Calendar *
+read_calendar(int32 program_id, const char *name)
 {
 	NullableDatum args[] = {
 		ARG(Int32GetDatum(program_id)),
 		ARG(CStringGetTextDatum(name))
 	};
 	int			n = statement_run(&select_days, args, true);
-	Calendar   *calendar;
+	Calendar   *calendar = palloc(sizeof(Calendar));
 
-	if (n == 0)
-		return NULL;
-	calendar = palloc(sizeof(Calendar));
+	calendar->name = name;
 	calendar->n = n;
-	calendar->days = palloc(sizeof(DateADT) * n);
+	calendar->days = palloc(sizeof(DateADT) * Max(n, 1));
 	for (int i = 0; i < n; i++)
 		calendar->days[i] = DatumGetDateADT(statement_notnull(i, 1));
 	return calendar;
+}
+
+const Calendar *
+calendar_load(CollectionLoader *loader, const char *name)
+{
+	Calendar   *calendar;
+	ListCell   *cell;
+
+	if (name == NULL)
+		return NULL;
+	foreach(cell, loader->calendars)
+	{
+		calendar = lfirst(cell);
+		if (strcmp(calendar->name, name) == 0)
+			return calendar->n > 0 ? calendar : NULL;
+	}
+	calendar = read_calendar(loader->program_id, name);
+	loader->calendars = lappend(loader->calendars, calendar);
+	return calendar->n > 0 ? calendar : NULL;
 }
 
 static int

@@ -8,6 +8,8 @@
 
 #include "loyalty.h"
 
+#include "nodes/pg_list.h"
+
 #include "statement.h"
 
 #pragma GCC visibility push(hidden)
@@ -24,11 +26,21 @@ typedef struct Collection Collection;
 typedef struct Calendar Calendar;
 
 /*
- * Into the current context, which they live and die with.  NULL if there is
- * no row of that name.
+ * Loads what a programme's rules and coupons name, each name once, into the
+ * current context, which it lives and dies with.
  */
-extern const Collection *collection_load(int32 program_id, const char *name);
-extern const Calendar *calendar_load(int32 program_id, const char *name);
+typedef struct CollectionLoader
+{
+	int32		program_id;
+	List	   *collections;
+	List	   *calendars;
+} CollectionLoader;
+
+/* NULL if there is no row of that name; NULL for NULL. */
+extern const Collection *collection_load(CollectionLoader *loader,
+										 const char *name);
+extern const Calendar *calendar_load(CollectionLoader *loader,
+									 const char *name);
 
 /* Is a value (of a length, not terminated) of this kind in the collection? */
 extern bool collection_has(const Collection *collection, CollectionKind kind,

@@ -75,7 +75,7 @@ typedef struct Terms
 
 /* The columns of which terms are made, in the order of condition_terms(). */
 #define TERMS_COLUMNS \
-	" days_of_week, weeks_of_month, days_of_month, calendar, time_from," \
+	"days_of_week, weeks_of_month, days_of_month, calendar, time_from," \
 	" time_until, birthday, anniversary, first_purchases, idle_from," \
 	" idle_until, tiers, tags, segments, channels, stores," \
 	" store_collection, condition"
@@ -87,7 +87,7 @@ typedef struct Terms
  * that runs statements.
  */
 extern void condition_terms(uint64 row, int column, Terms *terms);
-extern void condition_terms_lists(int32 program_id, Terms *terms);
+extern void condition_terms_lists(CollectionLoader *loader, Terms *terms);
 
 extern void condition_visit(JsonPath *path, ConditionVisitor visitor,
 							void *context);

@@ -230,6 +230,27 @@ extern void decide_take_back(Decision *decision, JournalRow *row,
 							 const Award *awards, int nawards,
 							 const int64 *from, const int64 *until);
 
+/*
+ * decide_terms.c: whether terms are met.  Each returns the reason why not, or
+ * NULL.  when: date and time, birthday; first: the first purchases only;
+ * idle: since the last one; who: tags, segments, tier, channel, store.
+ */
+extern const char *decide_terms_when(const Facts *facts, const Terms *terms);
+extern const char *decide_terms_first(const Decision *decision,
+									  const JournalRow *row,
+									  const Terms *terms);
+extern const char *decide_terms_idle(const Decision *decision,
+									 const Facts *facts, const Terms *terms);
+extern const char *decide_terms_who(const JournalRow *row,
+									const Facts *facts, const Terms *terms);
+extern const char *decide_terms_condition(const Decision *decision,
+										  const JournalRow *row,
+										  Facts *facts, const Terms *terms);
+/* All but the condition, in the order in which a coupon tells why. */
+extern const char *decide_terms(const Decision *decision,
+								const JournalRow *row, Facts *facts,
+								const Terms *terms);
+
 /* A birthday as profiles have it; one that is no date is not known. */
 extern void decide_birthday(Facts *facts, const char *birthday);
 

@@ -10,7 +10,6 @@
 #include "decide.h"
 
 #include "miscadmin.h"
-#include "utils/datetime.h"
 
 #include "amount.h"
 #include "condition.h"
@@ -150,174 +149,6 @@ check_validity(const Rule *rule, TimestampTz at)
 	return NULL;
 }
 
-/* Is a date among the weekdays, and among the weeks of its month? */
-static bool
-is_weekday(const Rule *rule, DateADT on, int day, int days_in_month)
-{
-	int			dow = j2day(on + POSTGRES_EPOCH_JDATE);
-	int			week = (day - 1) / 7 + 1;
-
-	if (dow == 0)
-		dow = 7;
-	if (rule->days_of_week != 0 && !(rule->days_of_week & (1u << dow)))
-		return false;
-	return rule->weeks_of_month == 0 ||
-		(rule->weeks_of_month & (1u << week)) != 0 ||
-		((rule->weeks_of_month & 1u) && day + 7 > days_in_month);
-}
-
-static bool
-is_time(const Rule *rule, TimeADT time)
-{
-	if (!rule->has_time)
-		return true;
-	if (rule->time_from < rule->time_until)
-		return time >= rule->time_from && time < rule->time_until;
-	return time >= rule->time_from || time < rule->time_until;
-}
-
-static bool
-is_anniversary(const Rule *rule, const Facts *facts)
-{
-	int			year;
-	int			month;
-	int			day;
-	int			this_year;
-	int			this_month;
-	int			this_day;
-
-	j2date(facts->on + POSTGRES_EPOCH_JDATE, &this_year, &this_month,
-		   &this_day);
-	j2date(facts->joined_on + POSTGRES_EPOCH_JDATE, &year, &month, &day);
-	return this_year > year &&
-		date_recurs(rule->anniversary, month, day, facts->on);
-}
-
-static const char *
-check_when(const Rule *rule, const Facts *facts)
-{
-	bool		matches = is_time(rule, facts->time);
-
-	if (rule->days_of_week != 0 || rule->days_of_month != 0)
-	{
-		int			year;
-		int			month;
-		int			day;
-		int			days;
-
-		j2date(facts->on + POSTGRES_EPOCH_JDATE, &year, &month, &day);
-		days = day_tab[isleap(year)][month - 1];
-		matches &= is_weekday(rule, facts->on, day, days);
-		if (rule->days_of_month != 0)
-			matches &= (rule->days_of_month & (1u << day)) != 0 ||
-				((rule->days_of_month & 1u) && day == days);
-	}
-	if (rule->calendar_name != NULL)
-		matches &= rule->calendar != NULL &&
-			calendar_has(rule->calendar, facts->on);
-	if (rule->birthday != RECUR_NONE)
-		matches &= date_recurs(rule->birthday, facts->birth_month,
-						  facts->birth_day, facts->on);
-	if (rule->anniversary != RECUR_NONE)
-		matches &= facts->has_member && is_anniversary(rule, facts);
-	return matches ? NULL : "not_in_time_window";
-}
-
-/* How long ago the last purchase was, -1 if there was none. */
-static int
-idle_days(const Work *work)
-{
-	const Account *account = work->decision->account;
-
-	if (account->last_purchase_at == DT_NOBEGIN)
-		return -1;
-	return Max(0, work->facts->on -
-			   program_date(work->decision->program,
-							account->last_purchase_at));
-}
-
-static const char *
-check_history(const Work *work, const Rule *rule)
-{
-	int			purchases = work->decision->account->purchases;
-
-	if (strcmp(work->row->event, "purchase") == 0)
-		purchases++;
-	if (rule->first_purchases > 0 && purchases > rule->first_purchases)
-		return "first_order_only";
-	if (rule->idle_from >= 0 || rule->idle_until >= 0)
-	{
-		int			days = idle_days(work);
-
-		if (days < 0 || days < rule->idle_from ||
-			(rule->idle_until >= 0 && days > rule->idle_until))
-			return "not_in_time_window";
-	}
-	return NULL;
-}
-
-/* Has a member one of the names that a rule asks for (NULL: any)? */
-static bool
-holds(const NameList *asked, const NameList *held)
-{
-	if (asked == NULL)
-		return true;
-	for (int i = 0; i < held->n; i++)
-		if (name_listed(asked, held->names[i]))
-			return true;
-	return false;
-}
-
-static const char *
-check_store(const Rule *rule, const text *store)
-{
-	if (rule->stores != NULL && !text_listed(rule->stores, store))
-		return "store_mismatch";
-	if (rule->store_collection_name != NULL &&
-		(rule->store_collection == NULL || store == NULL ||
-		 !collection_has(rule->store_collection, COLLECTION_STORE,
-						 VARDATA_ANY(store), VARSIZE_ANY_EXHDR(store))))
-		return "store_mismatch";
-	return NULL;
-}
-
-static const char *
-check_who(const Work *work, const Rule *rule)
-{
-	const Facts *facts = work->facts;
-
-	if (!holds(rule->tags, &facts->held.tags) ||
-		!holds(rule->segments, &facts->held.segments))
-		return "segment_mismatch";
-	if (rule->tiers != NULL &&
-		(facts->tier == NULL || !name_listed(rule->tiers, facts->tier->code)))
-		return "tier_mismatch";
-	if (rule->channels != NULL && !text_listed(rule->channels, work->row->channel))
-		return "channel_mismatch";
-	return check_store(rule, work->row->store);
-}
-
-static const char *
-check_condition(Work *work, const Rule *rule)
-{
-	Facts	   *facts = work->facts;
-
-	if (rule->condition == NULL)
-		return NULL;
-	if (facts->context == NULL)
-		facts->context = decide_context(work->decision, work->row, facts);
-	switch (condition_match(rule->condition, facts->context))
-	{
-		case CONDITION_TRUE:
-			return NULL;
-		case CONDITION_FALSE:
-			return "condition_not_met";
-		case CONDITION_ERROR:
-			break;
-	}
-	return "condition_error";
-}
-
 /* A point in time plus an interval of the programme's calendar. */
 static TimestampTz
 add_interval(const Program *program, TimestampTz at, const Interval *interval)
@@ -369,18 +200,22 @@ check_use(const Work *work, const Rule *rule)
 static const char *
 check_rule(Work *work, const Rule *rule)
 {
+	const Terms *terms = &rule->terms;
 	const char *reason = check_validity(rule, work->row->effective_at);
 
 	if (reason == NULL)
-		reason = check_when(rule, work->facts);
+		reason = decide_terms_when(work->facts, terms);
 	if (reason == NULL)
-		reason = check_history(work, rule);
+		reason = decide_terms_first(work->decision, work->row, terms);
 	if (reason == NULL)
-		reason = check_who(work, rule);
+		reason = decide_terms_idle(work->decision, work->facts, terms);
+	if (reason == NULL)
+		reason = decide_terms_who(work->row, work->facts, terms);
 	if (reason == NULL)
 		reason = check_use(work, rule);
 	if (reason == NULL)
-		reason = check_condition(work, rule);
+		reason = decide_terms_condition(work->decision, work->row,
+										work->facts, terms);
 	return reason;
 }
 

@@ -40,25 +40,8 @@ enum rule_column
 	RULE_ITEM_FILTER,
 	RULE_COLLECTION,
 	RULE_EXCLUDED_COLLECTION,
-	RULE_DAYS_OF_WEEK,
-	RULE_WEEKS_OF_MONTH,
-	RULE_DAYS_OF_MONTH,
-	RULE_CALENDAR,
-	RULE_TIME_FROM,
-	RULE_TIME_UNTIL,
-	RULE_BIRTHDAY,
-	RULE_ANNIVERSARY,
-	RULE_FIRST_PURCHASES,
-	RULE_IDLE_FROM,
-	RULE_IDLE_UNTIL,
-	RULE_TIERS,
-	RULE_TAGS,
-	RULE_SEGMENTS,
-	RULE_CHANNELS,
-	RULE_STORES,
-	RULE_STORE_COLLECTION,
-	RULE_CONDITION,
-	RULE_TIER_MULTIPLIED,
+	RULE_TERMS,
+	RULE_TIER_MULTIPLIED = RULE_TERMS + TERMS_NCOLUMNS,
 	RULE_ROUNDING,
 	RULE_ROUNDING_SCOPE,
 	RULE_MAX_AWARD,
@@ -75,10 +58,8 @@ static Statement select_rules = {
 	"SELECT rule_id, event, unit_id, kind, award, per, proportional,"
 	" valid_from, valid_until, name, version, campaign_id, rule_group,"
 	" exclusive, base, step_from, step_award, excludes, item_filter,"
-	" collection, excluded_collection, days_of_week, weeks_of_month,"
-	" days_of_month, calendar, time_from, time_until, birthday, anniversary,"
-	" first_purchases, idle_from, idle_until, tiers, tags, segments, channels,"
-	" stores, store_collection, condition, tier_multiplied, rounding,"
+	" collection, excluded_collection, " TERMS_COLUMNS ","
+	" tier_multiplied, rounding,"
 	" rounding_scope, max_award, on_excess, once_per_target, cooldown, vest_days, expiry,"
 	" expiry_count"
 	" FROM loyalty.rule WHERE program_id = $1 AND status = 'active'"
@@ -132,20 +113,6 @@ elements_of(uint64 row, int column, Oid type, Datum **elements)
 	if (n < 0)
 		elog(ERROR, "unexpected NULL in an array");
 	return n;
-}
-
-/* Numbers as bits; -1, the last, is bit 0; NULL is 0, any. */
-static uint32
-bits_of(uint64 row, int column)
-{
-	Datum	   *numbers;
-	int			n = elements_of(row, column, INT4OID, &numbers);
-	uint32		bits = 0;
-
-	for (int i = 0; i < n; i++)
-		bits |= 1u << (DatumGetInt32(numbers[i]) < 0 ? 0 :
-					   DatumGetInt32(numbers[i]));
-	return bits;
 }
 
 static void
@@ -269,45 +236,6 @@ load_base(Rule *rule, uint64 row)
 }
 
 static void
-load_when(Rule *rule, uint64 row)
-{
-	bool		isnull;
-	Datum		value;
-
-	rule->valid_from = statement_time_or(row, RULE_VALID_FROM, DT_NOBEGIN);
-	rule->valid_until = statement_time_or(row, RULE_VALID_UNTIL, DT_NOEND);
-	rule->days_of_week = bits_of(row, RULE_DAYS_OF_WEEK);
-	rule->weeks_of_month = bits_of(row, RULE_WEEKS_OF_MONTH);
-	rule->days_of_month = bits_of(row, RULE_DAYS_OF_MONTH);
-	rule->calendar_name = statement_text(row, RULE_CALENDAR);
-	value = statement_value(row, RULE_TIME_FROM, &isnull);
-	rule->has_time = !isnull;
-	if (rule->has_time)
-	{
-		rule->time_from = DatumGetTimeADT(value);
-		rule->time_until = DatumGetTimeADT(statement_notnull(row,
-															 RULE_TIME_UNTIL));
-	}
-	rule->birthday = recurrence(statement_text(row, RULE_BIRTHDAY));
-	rule->anniversary = recurrence(statement_text(row, RULE_ANNIVERSARY));
-	rule->first_purchases = statement_int32_or(row, RULE_FIRST_PURCHASES, 0);
-	rule->idle_from = statement_int32_or(row, RULE_IDLE_FROM, -1);
-	rule->idle_until = statement_int32_or(row, RULE_IDLE_UNTIL, -1);
-}
-
-static void
-load_who(Rule *rule, uint64 row)
-{
-	rule->tiers = statement_names(row, RULE_TIERS);
-	rule->tags = statement_names(row, RULE_TAGS);
-	rule->segments = statement_names(row, RULE_SEGMENTS);
-	rule->channels = statement_names(row, RULE_CHANNELS);
-	rule->stores = statement_names(row, RULE_STORES);
-	rule->store_collection_name = statement_text(row, RULE_STORE_COLLECTION);
-	rule->condition = (JsonPath *) statement_varlena(row, RULE_CONDITION);
-}
-
-static void
 load_limits(Rule *rule, uint64 row)
 {
 	static const char *const roundings[] = {
@@ -375,8 +303,9 @@ load_row(const Program *program, Rule *rule, uint64 row,
 	load_award(program, rule, row);
 	load_steps(program, rule, row);
 	load_base(rule, row);
-	load_when(rule, row);
-	load_who(rule, row);
+	rule->valid_from = statement_time_or(row, RULE_VALID_FROM, DT_NOBEGIN);
+	rule->valid_until = statement_time_or(row, RULE_VALID_UNTIL, DT_NOEND);
+	condition_terms(row, RULE_TERMS, &rule->terms);
 	load_limits(rule, row);
 }
 
@@ -404,36 +333,13 @@ load_caps(const Program *program, Rule *rule)
 	}
 }
 
-/* Collections that several rules name are loaded once. */
-static const Collection *
-collection_of(const Program *program, const Rule *rule, const char *name)
-{
-	if (name == NULL)
-		return NULL;
-	for (const Rule *other = program->rules; other < rule; other++)
-	{
-		if (other->collection_name && strcmp(other->collection_name, name) == 0)
-			return other->collection;
-		if (other->excluded_name && strcmp(other->excluded_name, name) == 0)
-			return other->excluded;
-		if (other->store_collection_name &&
-			strcmp(other->store_collection_name, name) == 0)
-			return other->store_collection;
-	}
-	return collection_load(program->program_id, name);
-}
-
 static void
-load_sets(const Program *program, Rule *rule)
+load_sets(Program *program, Rule *rule)
 {
-	int32		program_id = program->program_id;
-
-	rule->collection = collection_of(program, rule, rule->collection_name);
-	rule->excluded = collection_of(program, rule, rule->excluded_name);
-	rule->store_collection = collection_of(program, rule,
-										   rule->store_collection_name);
-	if (rule->calendar_name != NULL)
-		rule->calendar = calendar_load(program_id, rule->calendar_name);
+	rule->collection = collection_load(&program->loader,
+									   rule->collection_name);
+	rule->excluded = collection_load(&program->loader, rule->excluded_name);
+	condition_terms_lists(&program->loader, &rule->terms);
 }
 
 /* The campaign's budget of the rule's unit, and the programme's. */
@@ -456,21 +362,12 @@ find_budgets(const Program *program, Rule *rule)
 static int
 needs_of(const Rule *rule)
 {
-	int			needs = rule->has_time ? NEEDS_TIME : 0;
+	int			needs = program_terms_needs(&rule->terms);
 
-	if (rule->birthday != RECUR_NONE || rule->anniversary != RECUR_NONE)
-		needs |= NEEDS_MEMBER;
-	if (rule->tags != NULL)
-		needs |= NEEDS_TAGS;
-	if (rule->segments != NULL)
-		needs |= NEEDS_SEGMENTS;
 	if (rule->once_per_target || rule->cooldown != NULL)
 		needs |= NEEDS_USES;
 	if (rule->once_per_target)
 		needs |= NEEDS_TARGET;
-	if (rule->condition != NULL)
-		needs |= NEEDS_CONTEXT | NEEDS_MEMBER | NEEDS_TAGS |
-			NEEDS_SEGMENTS;
 	if (rule->by_line || rule->scope == SCOPE_LINE ||
 		rule->kind == RULE_PER_QUANTITY || rule->base == BASE_QUANTITY)
 		needs |= NEEDS_LINES;

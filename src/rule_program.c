@@ -244,6 +244,7 @@ load_program(Program *program, int32 live_campaign)
 	program->closed_until = statement_time_or(0, 6, DT_NOBEGIN);
 	program->tier_refund = tier_refund(statement_text(0, 7));
 	program->explain = DatumGetBool(statement_notnull(0, 8));
+	program->loader.program_id = program->program_id;
 	load_units(program, args);
 	load_events(program, args);
 	program->tiers = tier_load(program->program_id, program->units,
@@ -261,7 +262,7 @@ load_program(Program *program, int32 live_campaign)
 	define(program);
 	program->plans = plan_load(program->program_id, program->currency_scale,
 							   &program->nplans);
-	program->benefits = benefit_load(program->program_id, program->units,
+	program->benefits = benefit_load(&program->loader, program->units,
 									 program->nunits, &program->nbenefits);
 	rule_load(program);
 	return true;
@@ -636,6 +637,22 @@ program_multiplies(const Benefit *benefit, const Rule *rule)
 	return benefit->kind == BENEFIT_MULTIPLIER && benefit->active &&
 		program_is_multiplied(rule) &&
 		(benefit->unit == NULL || benefit->unit == rule->unit);
+}
+
+int
+program_terms_needs(const Terms *terms)
+{
+	int			needs = terms->has_time ? NEEDS_TIME : 0;
+
+	if (terms->birthday != RECUR_NONE || terms->anniversary != RECUR_NONE)
+		needs |= NEEDS_MEMBER;
+	if (terms->tags != NULL)
+		needs |= NEEDS_TAGS;
+	if (terms->segments != NULL)
+		needs |= NEEDS_SEGMENTS;
+	if (terms->condition != NULL)
+		needs |= NEEDS_CONTEXT | NEEDS_MEMBER | NEEDS_TAGS | NEEDS_SEGMENTS;
+	return needs;
 }
 
 int

@@ -18,6 +18,7 @@
 #include "campaign.h"
 #include "cart.h"
 #include "collection.h"
+#include "condition.h"
 #include "coupon.h"
 #include "plan.h"
 #include "segment.h"
@@ -120,29 +121,7 @@ typedef struct Rule
 	const Collection *excluded;
 	bool		by_line;		/* item_filter, collection or excluded */
 
-	/* when: bits; 0: any */
-	uint32		days_of_week;	/* 1 << 1 .. 7 */
-	uint32		weeks_of_month; /* 1 << 1 .. 5, 1: the last */
-	uint32		days_of_month;	/* 1 << 1 .. 31, 1: the last */
-	const char *calendar_name;
-	const Calendar *calendar;
-	bool		has_time;
-	TimeADT		time_from;
-	TimeADT		time_until;
-	Recurrence	birthday;
-	Recurrence	anniversary;
-	int			first_purchases;	/* 0: any */
-	int			idle_from;		/* -1: any */
-	int			idle_until;		/* -1: any */
-
-	NameList   *tiers;
-	NameList   *tags;
-	NameList   *segments;
-	NameList   *channels;
-	NameList   *stores;
-	const char *store_collection_name;
-	const Collection *store_collection;
-	JsonPath   *condition;
+	Terms		terms;
 
 	bool		tier_multiplied;
 	Rounding	rounding;
@@ -225,6 +204,7 @@ typedef struct Program
 	int			nbenefits;
 	Benefit    *benefits;		/* ascending benefit_id */
 	CouponCategories coupon_categories;
+	int			coupon_needs;	/* NEEDS_ of all coupons and offers */
 	int			ncoupons;
 	Coupon	   *coupons;		/* by coupon_id, the newest version first */
 	bool		free_codes;		/* some coupon has codes without check character */
@@ -232,6 +212,7 @@ typedef struct Program
 	TopupPolicy *topups;		/* ascending unit_id */
 	CartPolicy	cart;
 	bool		explain;
+	CollectionLoader loader;	/* that its rules and coupons share */
 
 	MemoryContext context;
 	uint64		generation;		/* of the configuration it was compiled from */
@@ -263,6 +244,8 @@ extern const Benefit *program_benefit_by_id(const Program *program,
 /* Do tiers and benefits multiply what a rule awards?  Does this benefit? */
 extern bool program_is_multiplied(const Rule *rule);
 extern bool program_multiplies(const Benefit *benefit, const Rule *rule);
+/* What has to be known to tell whether terms are met. */
+extern int	program_terms_needs(const Terms *terms);
 /* What has to be known to tell whether a member has a benefit. */
 extern int	program_benefit_needs(const Benefit *benefit);
 /* The template of a name as it is now; NULL: there is none, or it is an offer. */
