@@ -138,6 +138,7 @@ typedef struct Coupon
 	bool		returns;
 	int			return_days;	/* 0: expired is expired */
 	int32		budgets[COUNTS_NUMBER]; /* 0: not limited */
+	bool		free_codes;		/* some are without a check character */
 } Coupon;
 
 typedef struct CouponCategories
@@ -150,7 +151,7 @@ typedef struct CouponCategories
  * Templates and offers of a programme, ascending by id, each followed by its
  * older versions.  campaigns and units: those of the programme.
  */
-extern Coupon *coupon_load(int32 program_id, int currency_scale,
+extern Coupon *coupon_load(CollectionLoader *loader, int currency_scale,
 						   const Campaign *campaigns, int ncampaigns,
 						   const Unit *units, int nunits,
 						   CouponCategories *categories, int *ncoupons);

@@ -41,7 +41,8 @@ static const char *const config_tables[] = {
 	"program", "program_event", "unit", "collection", "collection_item",
 	"calendar_day", "campaign", "budget", "tier", "tier_threshold",
 	"rule_group", "rule", "rule_cap", "tag", "segment", "plan", "benefit",
-	"benefit_holder"
+	"benefit_holder", "coupon_category", "coupon", "coupon_version",
+	"coupon_limit", "topup_policy", "topup_step", "cart_policy", "cart_unit"
 };
 
 static Oid	config_oids[lengthof(config_tables)];
@@ -219,6 +220,23 @@ define(Program *program)
 	pfree(text.data);
 }
 
+static void
+load_coupons(Program *program)
+{
+	program->coupons = coupon_load(&program->loader, program->currency_scale,
+								   program->campaigns, program->ncampaigns,
+								   program->units, program->nunits,
+								   &program->coupon_categories,
+								   &program->ncoupons);
+	for (int i = 0; i < program->ncoupons; i++)
+	{
+		const Coupon *coupon = &program->coupons[i];
+
+		program->free_codes |= coupon->free_codes;
+		program->coupon_needs |= program_terms_needs(&coupon->terms);
+	}
+}
+
 /*
  * Compiles into the current context, with one campaign taken as live (0:
  * none).  False if there is no such programme.
@@ -264,6 +282,11 @@ load_program(Program *program, int32 live_campaign)
 							   &program->nplans);
 	program->benefits = benefit_load(&program->loader, program->units,
 									 program->nunits, &program->nbenefits);
+	load_coupons(program);
+	program->topups = topup_load(program->program_id, program->units,
+								 program->nunits, &program->ntopups);
+	cart_load(program->program_id, program->currency_scale, program->units,
+			  program->nunits, &program->cart);
 	rule_load(program);
 	return true;
 }
@@ -683,5 +706,74 @@ program_plan(const Program *program, const char *name)
 	for (int i = 0; i < program->nplans; i++)
 		if (strcmp(program->plans[i].name, name) == 0)
 			return &program->plans[i];
+	return NULL;
+}
+
+const Coupon *
+program_coupon(const Program *program, const char *name)
+{
+	for (int i = 0; i < program->ncoupons; i++)
+	{
+		const Coupon *coupon = &program->coupons[i];
+
+		/* the newest version of each comes first, under its name of today */
+		if (i > 0 && coupon->coupon_id == coupon[-1].coupon_id)
+			continue;
+		if (strcmp(coupon->name, name) == 0)
+			return coupon->automatic ? NULL : coupon;
+	}
+	return NULL;
+}
+
+/* The first of those with this id, which is the newest; NULL: none. */
+static const Coupon *
+find_coupon(const Program *program, int32 coupon_id)
+{
+	int			low = 0;
+	int			high = program->ncoupons;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (program->coupons[middle].coupon_id < coupon_id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < program->ncoupons &&
+		program->coupons[low].coupon_id == coupon_id ?
+		&program->coupons[low] : NULL;
+}
+
+const Coupon *
+program_coupon_version(const Program *program, int32 coupon_id, int version)
+{
+	const Coupon *end = program->coupons + program->ncoupons;
+	const Coupon *coupon = find_coupon(program, coupon_id);
+
+	if (coupon == NULL || version == 0)
+		return coupon;
+	for (; coupon < end && coupon->coupon_id == coupon_id; coupon++)
+		if (coupon->version == version)
+			return coupon;
+	return NULL;
+}
+
+const TopupPolicy *
+program_topup(const Program *program, int32 unit_id)
+{
+	for (int i = 0; i < program->ntopups; i++)
+		if (program->topups[i].unit_id == unit_id)
+			return &program->topups[i];
+	return NULL;
+}
+
+const CartUnit *
+program_cart_unit(const Program *program, int32 unit_id)
+{
+	for (int i = 0; i < program->cart.nunits; i++)
+		if (program->cart.units[i].unit_id == unit_id)
+			return &program->cart.units[i];
 	return NULL;
 }

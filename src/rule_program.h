@@ -250,9 +250,10 @@ extern int	program_terms_needs(const Terms *terms);
 extern int	program_benefit_needs(const Benefit *benefit);
 /* The template of a name as it is now; NULL: there is none, or it is an offer. */
 extern const Coupon *program_coupon(const Program *program, const char *name);
-/* version 0: as it is now. */
+/* version 0: as it is now; NULL: there is none. */
 extern const Coupon *program_coupon_version(const Program *program,
 											int32 coupon_id, int version);
+/* NULL: the unit is no stored value; it does not pay for carts. */
 extern const TopupPolicy *program_topup(const Program *program,
 										int32 unit_id);
 extern const CartUnit *program_cart_unit(const Program *program,
