@@ -29,7 +29,8 @@ typedef struct CartPolicy
 	int64		min_payable;	/* minor units of the currency */
 	int			search_limit;
 	Interval	reserve_ttl;
-	int			max_attempts;
+	int			max_attempts;	/* wrong codes of a member, of a device */
+	int			max_store_attempts;
 	Interval	attempt_window;
 	Interval	attempt_block;
 	int			nunits;

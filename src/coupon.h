@@ -158,12 +158,40 @@ extern Coupon *coupon_load(CollectionLoader *loader, int currency_scale,
 extern const char *coupon_kind_name(CouponKind kind);
 
 /*
- * coupon_code.c.  The canonical form of a code: upper case, without spaces
- * and hyphens, O as 0, I and L as 1; NULL if that is no code.
+ * coupon_code.c.  The canonical form of a code in the current context: upper
+ * case, without spaces and dashes, O as 0, I and L as 1; NULL if that is no
+ * code.
  */
 extern char *coupon_code_canonical(const text *code);
 /* Does a canonical code end in the check character of those before it? */
 extern bool coupon_code_checks(const char *code);
+
+/* coupon_attempt.c: somebody types a code in. */
+typedef struct CouponAttempt
+{
+	int32		program_id;
+	int64		member_id;		/* 0: unknown */
+	const text *device;			/* or NULL */
+	const text *store;			/* or NULL */
+	TimestampTz now;
+	/* of the programme's CartPolicy */
+	int			max_attempts;	/* of a member, of a device */
+	int			max_store_attempts;
+	Interval	window;
+	Interval	block;
+} CouponAttempt;
+
+/*
+ * Has the member, the device or the store typed in so many wrong codes that
+ * all are refused for now?  To be asked before any code is looked up; locks
+ * nothing.
+ */
+extern bool coupon_attempt_blocked(const CouponAttempt *attempt);
+/*
+ * Counts a wrong code.  Locks the rows that count, after accounts, codes and
+ * slots.
+ */
+extern void coupon_attempt_failed(const CouponAttempt *attempt);
 
 #pragma GCC visibility pop
 

@@ -14,8 +14,10 @@ CREATE TABLE loyalty.cart_policy (
 	-- how long checkout_reserve() holds everything
 	reserve_ttl    interval NOT NULL DEFAULT '30 minutes'
 	               CHECK (reserve_ttl > '0' AND reserve_ttl <= '30 days'),
-	-- wrong codes of a member, device or store within the window, until all are refused
+	-- wrong codes of a member or a device within the window, until all are refused
 	max_attempts   int      NOT NULL DEFAULT 10 CHECK (max_attempts > 0),
+	-- the same of a store, where many people type
+	max_store_attempts int  NOT NULL DEFAULT 100 CHECK (max_store_attempts > 0),
 	attempt_window interval NOT NULL DEFAULT '1 hour'
 	               CHECK (attempt_window > '0' AND attempt_window <= '30 days'),
 	attempt_block  interval NOT NULL DEFAULT '15 minutes'
