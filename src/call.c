@@ -88,6 +88,14 @@ call_text(const Call *call, int arg)
 		DatumGetTextPP(call->fcinfo->args[arg].value) : NULL;
 }
 
+/* The same for an array of texts. */
+ArrayType *
+call_texts(const Call *call, int arg)
+{
+	return call_has(call, arg) ?
+		DatumGetArrayTypeP(call->fcinfo->args[arg].value) : NULL;
+}
+
 Jsonb *
 call_jsonb(const Call *call, int arg)
 {
@@ -218,6 +226,22 @@ check_json(Call *call, Jsonb *json, const char *what)
 	return true;
 }
 
+/* Texts come in one dimension, and none is NULL. */
+static void
+check_texts(ArrayType *texts, const char *what)
+{
+	Datum	   *elements;
+
+	if (ARR_NDIM(texts) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must have one dimension", what)));
+	if (array_elements(texts, TEXTOID, &elements) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not contain null", what)));
+}
+
 /* Bounds what the documents of a call may cost, before any is worked on. */
 static bool
 check_documents(Call *call)
@@ -227,17 +251,19 @@ check_documents(Call *call)
 	for (int i = 0; i < call->verb->nargs; i++)
 	{
 		const VerbArg *arg = &call->verb->args[i];
-		Jsonb	   *json;
 
-		if (arg->kind != ARG_JSONB || !call_has(call, i))
+		if ((arg->kind != ARG_JSONB && arg->kind != ARG_TEXTS) ||
+			!call_has(call, i))
 			continue;
-		json = call_jsonb(call, i);
-		total += VARSIZE(json);
+		total += arg->kind == ARG_JSONB ? VARSIZE(call_jsonb(call, i)) :
+			VARSIZE(call_texts(call, i));
 		if (total > MAX_DATA_BYTES)
 			return call_refuse(call, REFUSAL_INPUT_TOO_LARGE,
 							   "the documents have %zu bytes, at most %d",
 							   total, MAX_DATA_BYTES);
-		if (!check_json(call, json, arg->name))
+		if (arg->kind == ARG_TEXTS)
+			check_texts(call_texts(call, i), arg->name);
+		else if (!check_json(call, call_jsonb(call, i), arg->name))
 			return false;
 	}
 	return true;
@@ -354,10 +380,38 @@ hash_jsonb_of(StringInfo buffer, Jsonb *json)
 	}
 }
 
-static bool
-is_empty_object(Jsonb *json)
+static void
+hash_texts_of(StringInfo buffer, ArrayType *texts)
 {
-	return JB_ROOT_IS_OBJECT(json) && JB_ROOT_COUNT(json) == 0;
+	Datum	   *elements;
+	int			n = array_elements(texts, TEXTOID, &elements);
+
+	hash_int64_of(buffer, n);
+	for (int i = 0; i < n; i++)
+	{
+		text	   *element = DatumGetTextPP(elements[i]);
+
+		hash_bytes_of(buffer, VARDATA_ANY(element),
+					  VARSIZE_ANY_EXHDR(element));
+	}
+}
+
+/* Data or a list that says nothing is the same as none. */
+static bool
+says_nothing(const Call *call, int arg)
+{
+	Jsonb	   *json;
+
+	switch (call->verb->args[arg].kind)
+	{
+		case ARG_JSONB:
+			json = call_jsonb(call, arg);
+			return JB_ROOT_IS_OBJECT(json) && JB_ROOT_COUNT(json) == 0;
+		case ARG_TEXTS:
+			return ARR_NDIM(call_texts(call, arg)) == 0;
+		default:
+			return false;
+	}
 }
 
 static void
@@ -395,6 +449,9 @@ hash_argument(StringInfo buffer, const Call *call, int arg)
 		case ARG_JSONB:
 			hash_jsonb_of(buffer, DatumGetJsonbP(value));
 			break;
+		case ARG_TEXTS:
+			hash_texts_of(buffer, DatumGetArrayTypeP(value));
+			break;
 		case ARG_TEXT:
 		case ARG_REF:
 			string = DatumGetTextPP(value);
@@ -426,13 +483,10 @@ request_hash(const Call *call)
 	for (int i = 0; i < call->verb->nargs; i++)
 	{
 		ArgKind		kind = call->verb->args[i].kind;
-		bool		given = call_has(call, i);
+		bool		given = call_has(call, i) && !says_nothing(call, i);
 
 		if (kind == ARG_KEY || kind == ARG_MODE)
 			continue;
-		/* data that says nothing is the same as none */
-		if (given && kind == ARG_JSONB && is_empty_object(call_jsonb(call, i)))
-			given = false;
 		appendStringInfoChar(&buffer, given ? '+' : '-');
 		if (given)
 			hash_argument(&buffer, call, i);

@@ -36,6 +36,7 @@ typedef enum ArgKind
 	ARG_ID,						/* bigint */
 	ARG_NUMERIC,
 	ARG_TEXT,
+	ARG_TEXTS,					/* text[], without NULL */
 	ARG_JSONB,
 	ARG_DATE,
 	ARG_TIME,					/* timestamptz */
@@ -128,6 +129,7 @@ extern JournalRow *call_row(Call *call, TimestampTz effective_at);
 /* Arguments, checked; false when the call is refused. */
 extern bool call_has(const Call *call, int arg);
 extern text *call_text(const Call *call, int arg);
+extern ArrayType *call_texts(const Call *call, int arg);
 extern bool call_reason(Call *call, int arg, bool required);
 extern bool call_amount(Call *call, int arg, int scale, int64 *amount);
 extern bool call_any_amount(Call *call, int arg, int scale, int64 *amount);

@@ -29,12 +29,14 @@ typedef struct CartLine
 	char	   *brand;			/* or NULL */
 	int64		qty;			/* thousandths */
 	int64		gross;			/* price x qty, minor units of the currency */
+	int64		net;			/* what it cost, if has_nets */
 } CartLine;
 
 typedef struct CartLines
 {
 	int			n;
 	CartLine   *lines;
+	bool		has_nets;		/* else they are worked out from the amount */
 } CartLines;
 
 /* When a rule awarded something to the member last. */

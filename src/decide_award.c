@@ -220,28 +220,29 @@ check_rule(Work *work, const Rule *rule)
 }
 
 /*
- * What each line contributes to the order's amount: its gross, less its
- * share of a discount on the order.  One element more than there are lines:
- * what the order has beyond its lines, such as shipping.
+ * What each line contributes to the order's amount: its net, or if nets were
+ * not given its gross, less its share of what the amount is below them.  One
+ * element more than there are lines: what the order has beyond its lines,
+ * such as shipping.
  */
 int64 *
 cart_nets(const CartLines *list, int64 amount)
 {
-	int64	   *gross = palloc(sizeof(int64) * (list->n + 1));
+	int64	   *worth = palloc(sizeof(int64) * (list->n + 1));
 	int64	   *nets = palloc0(sizeof(int64) * (list->n + 1));
 	int64		total = 0;
 
 	for (int i = 0; i < list->n; i++)
 	{
-		gross[i] = list->lines[i].gross;
-		total = amount_add(total, gross[i]);
+		worth[i] = list->has_nets ? list->lines[i].net : list->lines[i].gross;
+		total = amount_add(total, worth[i]);
 	}
 	if (amount < total)
 	{
-		amount_allocate(amount, gross, list->n, nets);
+		amount_allocate(amount, worth, list->n, nets);
 		return nets;
 	}
-	memcpy(nets, gross, sizeof(int64) * list->n);
+	memcpy(nets, worth, sizeof(int64) * list->n);
 	nets[list->n] = amount - total;
 	return nets;
 }

@@ -749,12 +749,19 @@ is_discounted(const JournalRow *row, const Facts *facts)
 	JsonbValue	buffer;
 	JsonbValue *value;
 	int64		gross = 0;
+	int64		net = 0;
 
 	if (facts->lines != NULL)
 	{
 		for (int i = 0; i < facts->lines->n; i++)
-			gross = amount_add(gross, facts->lines->lines[i].gross);
-		return row->amount < gross;
+		{
+			const CartLine *line = &facts->lines->lines[i];
+
+			gross = amount_add(gross, line->gross);
+			net = amount_add(net, facts->lines->has_nets ? line->net :
+							 line->gross);
+		}
+		return Min(row->amount, net) < gross;
 	}
 	value = facts->data == NULL ? NULL :
 		getKeyJsonValueFromContainer(&facts->data->root, "discount",

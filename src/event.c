@@ -109,6 +109,23 @@ event_amount(Call *call, int amount_arg)
 	return true;
 }
 
+/* Nets that the lines were given are part of the amount. */
+static bool
+check_nets(Call *call, const CartLines *lines)
+{
+	int64		total = 0;
+
+	if (lines == NULL || !lines->has_nets)
+		return true;
+	for (int i = 0; i < lines->n; i++)
+		total = amount_add(total, lines->lines[i].net);
+	if (total > call->row->amount)
+		return call_refuse(call, REFUSAL_ITEMS_INVALID,
+						   "the nets of the lines add up to more than the "
+						   "amount");
+	return true;
+}
+
 /*
  * Applies an event whose account is open: the row, its inputs, its awards.
  * items_arg < 0: the event has no items.
@@ -128,7 +145,8 @@ event_apply(Call *call, int amount_arg, int items_arg, int data_arg)
 	call_row(call, call->at);
 	if (!event_amount(call, amount_arg) ||
 		!call_data(call, data_arg, items_arg) ||
-		(items != NULL && !items_parse(call, items, lines)))
+		(items != NULL && !items_parse(call, items, lines)) ||
+		!check_nets(call, lines))
 		return false;
 	return event_judge(call, call->row,
 					   event_facts(&call->decision, call->row,

@@ -82,12 +82,31 @@ item_text(Call *call, const JsonbValue *item, const char *name, int line,
 	return true;
 }
 
+/* What the line cost after discounts, if it says so; else -1. */
+static bool
+item_net(Call *call, const JsonbValue *value, int line, int64 *net)
+{
+	*net = -1;
+	if (value == NULL)
+		return true;
+	if (value->type != jbvNumeric ||
+		amount_parse(value->val.numeric,
+					 call->decision.program->currency_scale,
+					 net) != REFUSAL_NONE ||
+		*net < 0)
+		return call_refuse(call, REFUSAL_ITEMS_INVALID,
+						   "line %d: net must be an amount, not negative",
+						   line);
+	return true;
+}
+
 static bool
 parse_item(Call *call, const JsonbValue *value, int line, CartLine *item)
 {
 	JsonbValue	sku_buffer;
 	JsonbValue	qty_buffer;
 	JsonbValue	price_buffer;
+	JsonbValue	net_buffer;
 	JsonbValue *sku;
 
 	if (value->type != jbvBinary ||
@@ -104,7 +123,25 @@ parse_item(Call *call, const JsonbValue *value, int line, CartLine *item)
 		item_quantity(call, item_field(value, "qty", &qty_buffer), line,
 						 &item->qty) &&
 		gross_amount(call, item_field(value, "price", &price_buffer),
-					 item->qty, line, &item->gross);
+					 item->qty, line, &item->gross) &&
+		item_net(call, item_field(value, "net", &net_buffer), line,
+				 &item->net);
+}
+
+/* All lines have a net, or none. */
+static bool
+check_net(Call *call, CartLines *list, int line)
+{
+	bool		has_net = list->lines[line].net >= 0;
+
+	if (line == 0)
+		list->has_nets = has_net;
+	if (list->has_nets != has_net)
+		return call_refuse(call, REFUSAL_ITEMS_INVALID,
+						   "line %d: %s", line + 1, has_net ?
+						   "the lines before it have no net" :
+						   "net is missing, the lines before it have one");
+	return true;
 }
 
 /* Reads the lines of a cart, or refuses what is not one. */
@@ -128,7 +165,8 @@ items_parse(Call *call, const Jsonb *json, CartLines *list)
 														  i);
 
 		CHECK_FOR_INTERRUPTS();
-		if (!parse_item(call, value, i + 1, &list->lines[i]))
+		if (!parse_item(call, value, i + 1, &list->lines[i]) ||
+			!check_net(call, list, i))
 			return false;
 		total = amount_add(total, list->lines[i].gross);
 		if (total > AMOUNT_MAX)

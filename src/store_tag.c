@@ -259,16 +259,19 @@ add_days(const Decision *decision)
 	" (coalesce((i.item ->> 'qty')::numeric, 1) * 1000)::bigint AS qty," \
 	" round((i.item ->> 'price')::numeric" \
 	" * coalesce((i.item ->> 'qty')::numeric, 1), p.scale)" \
-	" * 10::numeric ^ p.scale AS gross" \
+	" * 10::numeric ^ p.scale AS gross," \
+	" (i.item ->> 'net')::numeric * 10::numeric ^ p.scale AS net" \
 	" FROM purchase p CROSS JOIN LATERAL jsonb_array_elements(p.items)" \
 	" WITH ORDINALITY AS i (item, line))," \
-	" weighed AS (SELECT x.*," \
-	" sum(gross) OVER (PARTITION BY member_id, journal_id) AS total" \
-	" FROM priced x)," \
+	" weighed AS (SELECT x.member_id, x.journal_id, x.line, x.amount," \
+	" x.category, x.brand, x.qty, coalesce(x.net, x.gross) AS worth," \
+	" sum(coalesce(x.net, x.gross)) OVER w AS total," \
+	" sum(x.gross) OVER w AS gross FROM priced x" \
+	" WINDOW w AS (PARTITION BY member_id, journal_id))," \
 	" shared AS (SELECT x.*," \
-	" CASE WHEN amount < total THEN div(amount * gross, total)" \
-	" ELSE gross END AS net," \
-	" CASE WHEN amount < total THEN mod(amount * gross, total)" \
+	" CASE WHEN amount < total THEN div(amount * worth, total)" \
+	" ELSE worth END AS net," \
+	" CASE WHEN amount < total THEN mod(amount * worth, total)" \
 	" ELSE 0 END AS remainder FROM weighed x)," \
 	" allocated AS (SELECT x.*, net + CASE WHEN amount < total AND" \
 	" row_number() OVER (PARTITION BY member_id, journal_id" \
@@ -286,7 +289,7 @@ add_days(const Decision *decision)
 	" CROSS JOIN LATERAL jsonb_array_elements(d.data -> 'lines') AS l (line)" \
 	" GROUP BY 1, 2, 3)," \
 	" line AS (SELECT a.member_id, a.journal_id, a.category, a.brand," \
-	" a.amount < a.total AS discounted," \
+	" least(a.amount, a.total) < a.gross AS discounted," \
 	" a.qty - coalesce(r.qty, 0) AS qty," \
 	" a.whole - coalesce(r.net, 0) AS net FROM allocated a" \
 	" LEFT JOIN returned r USING (member_id, journal_id, line))," \
