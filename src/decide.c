@@ -258,14 +258,8 @@ settle_expire(Decision *decision, JournalRow *row, DateADT expires_on)
 static void
 settle_time_out(Decision *decision, JournalRow *row, Hold *hold)
 {
-	row->hold_id = hold->hold_id;
-	row->unit_id = hold->unit_id;
-	row->has_amount = true;
-	row->amount = hold->amount;
-	hold->status = HOLD_TIMED_OUT;
-	hold->changed = true;
-	decide_give_back(decision, row, &hold->lots,
-					 program_date(decision->program, hold->expires_at));
+	decide_hold_end(decision, row, hold, HOLD_TIMED_OUT, 0,
+					program_date(decision->program, hold->expires_at));
 }
 
 /* Forgets what was counted in periods that are over. */

@@ -160,6 +160,13 @@ typedef struct Voucher
 	JournalRow *changed_by;		/* the same */
 } Voucher;
 
+/* A hold that a row of the decision opens; its id is the row's. */
+typedef struct NewHold
+{
+	Hold		hold;
+	JournalRow *row;
+} NewHold;
+
 /* A decision about one account: rows to append, holds and wallet changed. */
 typedef struct Decision
 {
@@ -173,8 +180,7 @@ typedef struct Decision
 	JournalRow **rows;			/* in the order in which they are stored */
 	int			nholds;			/* open holds, if any can be due */
 	Hold	   *holds;
-	Hold	   *new_hold;
-	JournalRow *hold_row;		/* the row that makes new_hold */
+	List	   *new_holds;		/* NewHold */
 	/* those that were not void, in the order of use, and new ones */
 	int			nvouchers;
 	Voucher    *vouchers;
@@ -216,6 +222,13 @@ extern void decide_spend(Decision *decision, JournalRow *row,
 						 const Unit *unit, int64 amount, LotList *taken);
 extern void decide_give_back(Decision *decision, JournalRow *row,
 							 const LotList *lots, DateADT on);
+
+/* decide_hold.c */
+extern Hold *decide_hold(Decision *decision, JournalRow *row,
+						 const Unit *unit, int64 amount,
+						 TimestampTz expires_at);
+extern void decide_hold_end(Decision *decision, JournalRow *row, Hold *hold,
+							HoldStatus status, int64 captured, DateADT on);
 
 /* What one award of an order posted, and how much of it is now taken back. */
 typedef struct Award

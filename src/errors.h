@@ -72,6 +72,8 @@
 	  "hold has timed out") \
 	X(HOLD_TTL_INVALID, "LY145", "hold_timeout_invalid", \
 	  "time-out of a hold is out of range") \
+	X(HOLD_OF_ORDER, "LY146", "hold_of_order", \
+	  "hold belongs to a reserved order") \
 	X(TRANSFER_TO_SELF, "LY150", "transfer_to_self", \
 	  "cannot transfer to the same member") \
 	X(REASON_REQUIRED, "LY160", "reason_required", \

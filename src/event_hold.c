@@ -120,21 +120,8 @@ loyalty_hold(PG_FUNCTION_ARGS)
 		hold_end(&call, &end) &&
 		call_available(&call, unit, amount))
 	{
-		JournalRow *row = call_row(&call, call.now);
-		Hold	   *hold = palloc0(sizeof(Hold));
-
-		row->unit_id = unit->unit_id;
-		row->has_amount = true;
-		row->amount = amount;
-		decide_spend(&call.decision, row, unit, amount, &hold->lots);
-
-		hold->unit_id = unit->unit_id;
-		hold->amount = amount;
-		hold->expires_at = end;
-		hold->ref = call.ref;
-		call.decision.new_hold = hold;
-		call.decision.hold_row = row;
-		call.account.hold_until = Min(call.account.hold_until, end);
+		decide_hold(&call.decision, call_row(&call, call.now), unit, amount,
+					end)->ref = call.ref;
 	}
 	return call_close(&call);
 }
@@ -167,10 +154,13 @@ find_hold(Call *call, int hold_arg, Hold **hold)
 	return true;
 }
 
-/* Is it still open at the clock? */
+/* Is it still open at the clock, and nobody else's to end? */
 static bool
 check_open(Call *call, const Hold *hold)
 {
+	if (hold->of_order)
+		return call_refuse(call, REFUSAL_HOLD_OF_ORDER,
+						   "hold_id=" INT64_FORMAT, hold->hold_id);
 	switch (hold->status)
 	{
 		case HOLD_HELD:
@@ -210,39 +200,12 @@ capture_amount(Call *call, const Hold *hold, int64 *amount)
 	return true;
 }
 
-/* The lots of a hold beyond its first `captured`, in spend order. */
+/* Ends a hold by the call's row. */
 static void
-lots_beyond(const LotList *lots, int64 captured, LotList *rest)
+end_hold(Call *call, Hold *hold, HoldStatus status, int64 captured)
 {
-	wallet_init(rest);
-	for (int i = 0; i < lots->n; i++)
-	{
-		Lot			lot = lots->lots[i];
-		int64		taken = Min(captured, lot.amount);
-
-		captured -= taken;
-		lot.amount -= taken;
-		if (lot.amount > 0)
-			wallet_post(rest, &lot);
-	}
-}
-
-/* Ends a hold: spends a part of it and gives the rest back. */
-static void
-end_hold(Call *call, Hold *hold, JournalRow *row, HoldStatus status,
-		 int64 captured)
-{
-	LotList		rest;
-
-	row->hold_id = hold->hold_id;
-	row->unit_id = hold->unit_id;
-	row->has_amount = true;
-	row->amount = status == HOLD_CAPTURED ? captured : hold->amount;
-	hold->status = status;
-	hold->captured = captured;
-	hold->changed = true;
-	lots_beyond(&hold->lots, captured, &rest);
-	decide_give_back(&call->decision, row, &rest, call->decision.today);
+	decide_hold_end(&call->decision, call_row(call, call->now), hold, status,
+					captured, call->decision.today);
 }
 
 /*
@@ -266,7 +229,8 @@ capture_replays(Call *call)
 static bool
 default_ref(Call *call, const Hold *hold)
 {
-	if (call->ref != NULL || hold->ref == NULL || hold->status != HOLD_HELD)
+	if (call->ref != NULL || hold->ref == NULL || hold->of_order ||
+		hold->status != HOLD_HELD)
 		return true;
 	call->ref = hold->ref;
 	return !call_replay(call, call->key, call->ref);
@@ -285,8 +249,7 @@ loyalty_hold_capture(PG_FUNCTION_ARGS)
 		default_ref(&call, hold) &&
 		check_open(&call, hold) &&
 		capture_amount(&call, hold, &amount))
-		end_hold(&call, hold, call_row(&call, call.now), HOLD_CAPTURED,
-				 amount);
+		end_hold(&call, hold, HOLD_CAPTURED, amount);
 	return call_close(&call);
 }
 
@@ -300,6 +263,6 @@ loyalty_hold_release(PG_FUNCTION_ARGS)
 		call_open(&call) &&
 		find_hold(&call, RELEASE_HOLD_ID, &hold) &&
 		check_open(&call, hold))
-		end_hold(&call, hold, call_row(&call, call.now), HOLD_RELEASED, 0);
+		end_hold(&call, hold, HOLD_RELEASED, 0);
 	return call_close(&call);
 }

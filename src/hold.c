@@ -11,7 +11,7 @@
 
 #define HOLD_COLUMNS \
 	"SELECT hold_id, journal_id, unit_id, amount, captured, expires_at," \
-	" status, ref, lots FROM loyalty.hold WHERE member_id = $1"
+	" status, ref, lots, of_order FROM loyalty.hold WHERE member_id = $1"
 
 static Statement select_hold = {
 	HOLD_COLUMNS " AND hold_id = $2", 2, {INT8OID, INT8OID}
@@ -35,10 +35,11 @@ static Statement select_past_holds = {
 
 static Statement insert_hold = {
 	"INSERT INTO loyalty.hold (member_id, hold_id, status, captured,"
-	" journal_id, amount, expires_at, program_id, unit_id, ref, lots)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-	11, {INT8OID, INT8OID, TEXTOID, INT8OID, INT8OID, INT8OID,
-	TIMESTAMPTZOID, INT4OID, INT4OID, TEXTOID, WALLET_TYPE}
+	" journal_id, amount, expires_at, program_id, unit_id, ref, lots,"
+	" of_order)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+	12, {INT8OID, INT8OID, TEXTOID, INT8OID, INT8OID, INT8OID,
+	TIMESTAMPTZOID, INT4OID, INT4OID, TEXTOID, WALLET_TYPE, BOOLOID}
 };
 
 static Statement update_hold = {
@@ -79,6 +80,7 @@ read_hold(uint64 row, Hold *hold)
 	hold->ref = isnull ? NULL : DatumGetTextPCopy(ref);
 	hold->changed = false;
 	wallet_unpack(statement_notnull(row, 9), &hold->lots);
+	hold->of_order = DatumGetBool(statement_notnull(row, 10));
 }
 
 /* Runs a statement that selects holds and returns them. */
@@ -146,7 +148,8 @@ write_hold(Statement *statement, int64 member_id, int32 program_id,
 		ARG(Int32GetDatum(program_id)),
 		ARG(Int32GetDatum(hold->unit_id)),
 		POINTER_ARG(hold->ref),
-		ARG(statement == &insert_hold ? wallet_pack(&hold->lots) : (Datum) 0)
+		ARG(statement == &insert_hold ? wallet_pack(&hold->lots) : (Datum) 0),
+		ARG(BoolGetDatum(hold->of_order))
 	};
 
 	if (statement_run(statement, args, false) != 1)

@@ -31,6 +31,7 @@ typedef struct Hold
 	HoldStatus	status;
 	text	   *ref;
 	LotList		lots;			/* in spend order */
+	bool		of_order;		/* ends with an order that is reserved */
 	bool		changed;		/* to be stored */
 } Hold;
 

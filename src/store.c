@@ -349,24 +349,36 @@ store_facts(const Decision *decision)
 	}
 }
 
+/* Gives the new holds the ids of their rows. */
+static void
+number_holds(const Decision *decision)
+{
+	ListCell   *cell;
+
+	foreach(cell, decision->new_holds)
+	{
+		NewHold    *new_hold = lfirst(cell);
+
+		new_hold->hold.hold_id = new_hold->row->journal_id;
+		new_hold->hold.journal_id = new_hold->row->journal_id;
+		new_hold->row->hold_id = new_hold->row->journal_id;
+	}
+}
+
 /* Writes a decision whose account is locked, or is of a new member. */
 void
 store_decision(Decision *decision)
 {
-	Hold	   *new_hold = decision->new_hold;
+	ListCell   *cell;
 
 	store_number(decision);
-	if (new_hold != NULL)
-	{
-		new_hold->hold_id = decision->hold_row->journal_id;
-		new_hold->journal_id = decision->hold_row->journal_id;
-		decision->hold_row->hold_id = new_hold->hold_id;
-	}
+	number_holds(decision);
 	for (int i = 0; i < decision->nrows; i++)
 		journal_insert(decision->rows[i], decision->program);
-	if (new_hold != NULL)
+	foreach(cell, decision->new_holds)
 		hold_insert(decision->account->member_id,
-					decision->program->program_id, new_hold);
+					decision->program->program_id,
+					&((NewHold *) lfirst(cell))->hold);
 	store_facts(decision);
 	account_update(decision->account);
 }

@@ -13,6 +13,8 @@ CREATE TABLE loyalty.hold (
 	ref        text,
 	-- the lots it was taken from, in spend order
 	lots       loyalty.wallet NOT NULL,
+	-- of an order that is reserved: it ends with the order, not by itself
+	of_order   boolean        NOT NULL DEFAULT false,
 	PRIMARY KEY (member_id, hold_id)
 );
 CREATE INDEX hold_expires_at_idx ON loyalty.hold (expires_at) WHERE status = 'held';
