@@ -61,13 +61,19 @@ CREATE TABLE loyalty.topup (
 	-- minor units of the unit
 	amount      bigint      NOT NULL CHECK (amount > 0),
 	bonus       bigint      NOT NULL CHECK (bonus >= 0),
-	points      bigint      NOT NULL DEFAULT 0,
+	points      bigint      NOT NULL DEFAULT 0 CHECK (points >= 0),
 	points_unit_id int,
-	-- principal that was paid out, and bonus that was taken back
-	refunded    bigint      NOT NULL DEFAULT 0 CHECK (refunded BETWEEN 0 AND amount),
-	bonus_taken bigint      NOT NULL DEFAULT 0,
+	pack        text,
+	benefit_id  int,
+	-- principal that was paid out, principal that was kept for bonus that had been
+	-- spent, bonus that was taken back or paid for in this way, points taken back
+	refunded    bigint      NOT NULL DEFAULT 0 CHECK (refunded >= 0),
+	deducted    bigint      NOT NULL DEFAULT 0 CHECK (deducted >= 0),
+	bonus_taken bigint      NOT NULL DEFAULT 0 CHECK (bonus_taken BETWEEN deducted AND bonus),
+	points_taken bigint     NOT NULL DEFAULT 0 CHECK (points_taken BETWEEN 0 AND points),
 	-- the call that made it, and the one that put it on the card
 	journal_id  bigint      NOT NULL,
 	done_by     bigint,
-	PRIMARY KEY (member_id, ref)
+	PRIMARY KEY (member_id, ref),
+	CHECK (refunded + deducted <= amount)
 );
