@@ -238,6 +238,9 @@ UPDATE loyalty.budget_slot SET used = (SELECT sum(e.amount) FROM loyalty.entry e
 UPDATE loyalty.budget SET amount = 100000;
 
 -- What statements return is freed row by row: how many results there are when the batch is written.
+SELECT FROM pg_temp.rule('{"program": "shop", "award": 1, "tags": "{vip}", "cooldown": "1 day"}');
+-- compiles the programme, whose results are not those of rows
+SELECT FROM pg_temp.batch(ARRAY[ROW('1', pg_temp.id('ann'), NULL, NULL, 1, 'kept-0', NULL, NULL, NULL, NULL, NULL)]::loyalty.ingest_row[]);
 CREATE TABLE pg_temp.kept (n bigint);
 CREATE FUNCTION pg_temp.count_results() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -246,7 +249,6 @@ BEGIN
 END
 $$;
 CREATE TRIGGER count_results AFTER INSERT ON loyalty.journal FOR EACH STATEMENT EXECUTE FUNCTION pg_temp.count_results();
-SELECT FROM pg_temp.rule('{"program": "shop", "award": 1, "tags": "{vip}", "cooldown": "1 day"}');
 SELECT is(pg_temp.batch(array_agg(ROW(n, pg_temp.id('bob'), NULL, NULL, 1, 'kept-' || n, NULL, NULL, NULL, NULL, NULL)::loyalty.ingest_row)),
 	'100 done, 0 replayed, 0 rejected', 'a hundred rows') FROM generate_series(1, 100) n;
 SELECT cmp_ok((SELECT max(n) FROM pg_temp.kept), '<', 20::bigint, 'leave no hundred results');
