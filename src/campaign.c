@@ -324,10 +324,11 @@ static Statement lock_slots = {
 };
 
 static Statement upsert_slot = {
-	"INSERT INTO loyalty.budget_slot (budget_id, slot, program_id, quota)"
-	" VALUES ($1, $2, $3, $4)"
-	" ON CONFLICT (budget_id, slot) DO UPDATE SET quota = excluded.quota",
-	4, {INT4OID, INT4OID, INT4OID, INT8OID}
+	"INSERT INTO loyalty.budget_slot"
+	" (budget_id, slot, program_id, quota, used)"
+	" VALUES ($1, $2, $3, $4, $5) ON CONFLICT (budget_id, slot)"
+	" DO UPDATE SET quota = excluded.quota, used = excluded.used",
+	5, {INT4OID, INT4OID, INT4OID, INT8OID, INT8OID}
 };
 
 static Statement update_status = {
@@ -409,34 +410,59 @@ load_used(int32 budget_id, int64 *used)
 	return highest;
 }
 
-/*
- * Shares out what is not used over the first slots, as evenly as it goes.
- * Slots beyond them keep what they have given, and no more.
- */
-static void
-write_slots(int32 program_id, int32 budget_id, int64 amount, int nslots)
+void
+budget_lock(int32 budget_id)
+{
+	NullableDatum args[] = {ARG(Int32GetDatum(budget_id))};
+
+	statement_run(&lock_slots, args, false);
+}
+
+/* The n-th part, from 0, of an amount that is shared as evenly as it goes. */
+static int64
+even_share(int64 amount, int n, int parts)
+{
+	return n < parts ? amount / parts + (n < amount % parts) : 0;
+}
+
+/* Slots beyond the first nslots keep what they have given, and no more. */
+void
+budget_write(int32 program_id, int32 budget_id, int64 amount, int64 counted,
+			 int nslots)
 {
 	int64		used[MAX_SLOTS] = {0};
 	int			n = Max(load_used(budget_id, used), nslots);
 	int64		left = amount;
 
 	for (int i = 0; i < n; i++)
+	{
+		if (counted >= 0)
+			used[i] = even_share(counted, i, nslots);
 		left -= used[i];
+	}
 	left = Max(left, 0);
 	for (int i = 0; i < n; i++)
 	{
-		int64		share = i < nslots ?
-			left / nslots + (i < left % nslots) : 0;
 		NullableDatum args[] = {
 			ARG(Int32GetDatum(budget_id)),
 			ARG(Int32GetDatum(i + 1)),
 			ARG(Int32GetDatum(program_id)),
-			ARG(Int64GetDatum(used[i] + share))
+			ARG(Int64GetDatum(used[i] + even_share(left, i, nslots))),
+			ARG(Int64GetDatum(used[i]))
 		};
 
 		CHECK_FOR_INTERRUPTS();
 		statement_run(&upsert_slot, args, false);
 	}
+}
+
+void
+budget_check_slots(int nslots)
+{
+	if (nslots < 1 || nslots > MAX_SLOTS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("slots must be between 1 and %d", MAX_SLOTS)));
 }
 
 enum budget_arg
@@ -466,10 +492,7 @@ loyalty_budget_set(PG_FUNCTION_ARGS)
 
 	require_args(fcinfo, names, lengthof(names));
 	nslots = PG_GETARG_INT32(BUDGET_SLOTS);
-	if (nslots < 1 || nslots > MAX_SLOTS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("slots must be between 1 and %d", MAX_SLOTS)));
+	budget_check_slots(nslots);
 
 	SPI_connect();
 	loyalty_check_version();
@@ -491,7 +514,7 @@ loyalty_budget_set(PG_FUNCTION_ARGS)
 	}
 	statement_run(&upsert_budget, row, false);
 	budget_id = DatumGetInt32(statement_notnull(0, 1));
-	write_slots(program_id, budget_id, minor, nslots);
+	budget_write(program_id, budget_id, minor, -1, nslots);
 	SPI_finish();
 	PG_RETURN_INT32(budget_id);
 }

@@ -43,6 +43,18 @@ extern void budget_give_back(int32 budget_id, int64 amount);
 /* The same answer as budget_take(), without taking. */
 extern int64 budget_look(int32 budget_id, int64 amount, bool whole,
 						 bool read_only);
+/*
+ * Writes the slots of a budget, whatever it is of: shares what is left of an
+ * amount over so many, as evenly as it goes.  counted: what is used of it; -1:
+ * what the slots say.  Locks them; the caller has locked what the budget is
+ * of, so that two do not write new ones at once.
+ */
+extern void budget_write(int32 program_id, int32 budget_id, int64 amount,
+						 int64 counted, int nslots);
+/* Raises unless a budget can have so many slots. */
+extern void budget_check_slots(int nslots);
+/* Locks the slots: nobody takes from them or gives back until we are done. */
+extern void budget_lock(int32 budget_id);
 
 #pragma GCC visibility pop
 

@@ -251,7 +251,7 @@
 	  "too many wrong codes") \
 	/* LY8: rules and configuration */ \
 	X(RULE_INVALID, "LY801", "rule_invalid", \
-	  "rule is not valid") \
+	  "configuration is not valid") \
 	X(RULE_TOO_COSTLY, "LY805", "rule_too_costly", \
 	  "condition could cost too much") \
 	X(CONFIG_FIXED, "LY808", "configuration_fixed", \
