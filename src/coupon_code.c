@@ -99,7 +99,7 @@ coupon_code_canonical(const text *code)
 
 	if (nbytes > MAX_TYPED_BYTES)
 		return NULL;
-	canonical = palloc(COUPON_CODE_MAX + 1);
+	canonical = palloc(Min(nbytes, COUPON_CODE_MAX) + 1);
 	for (int i = 0; i < nbytes; i += length)
 	{
 		pg_wchar	c = first_character(bytes + i, &length);

@@ -50,6 +50,30 @@ extern void coupon_hash(const CouponHash *hash, const void *bytes,
 						Size nbytes, uint8 *digest);
 extern void coupon_hash_end(CouponHash *hash);
 
+/* coupon_code_keep.c: the template of codes that are made or taken over. */
+typedef struct CouponTemplate
+{
+	int32		program_id;
+	int32		coupon_id;
+	int			version;
+	int			code_length;
+	int			max_uses;
+	NullableDatum valid_from;	/* dates, or NULL */
+	NullableDatum valid_until;
+	bool		free_codes;
+	DateADT		today;			/* of the programme */
+} CouponTemplate;
+
+/* Codes are kept in so many steps that no step has more than these. */
+#define COUPON_CODE_BATCH 10000
+
+extern text *coupon_code_batch(NullableDatum batch);
+extern void coupon_template_find(Datum program, Datum coupon,
+								 CouponTemplate *found);
+extern uint64 coupon_code_insert(const CouponTemplate *coupon,
+								 const char *kind, char **codes, int n,
+								 text *batch);
+
 #pragma GCC visibility pop
 
 #endif							/* LOYALTY_COUPON_CODE_H */
