@@ -275,6 +275,8 @@ extern Jsonb *decide_context(const Decision *decision, const JournalRow *row,
 extern Jsonb *decide_line(const Facts *facts, int line, int64 net,
 						  int scale);
 extern Jsonb *decide_record(const Awards *awards, bool explain);
+/* By sku, category or brand; a collection that is not there has nothing. */
+extern bool cart_line_in(const Collection *collection, const CartLine *line);
 extern int64 *cart_nets(const CartLines *list, int64 amount);
 extern int64 decide_counter(const Decision *decision, const Unit *counter,
 							const Facts *facts);

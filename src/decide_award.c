@@ -249,8 +249,8 @@ cart_nets(const CartLines *list, int64 amount)
 
 /* Which lines a rule is for. */
 
-static bool
-in_collection(const Collection *collection, const CartLine *line)
+bool
+cart_line_in(const Collection *collection, const CartLine *line)
 {
 	return collection != NULL &&
 		(collection_has(collection, COLLECTION_SKU, line->sku,
@@ -269,9 +269,9 @@ matches_line(Work *work, const Rule *rule, int line)
 	const CartLine *item = &work->facts->lines->lines[line];
 
 	if (rule->collection_name != NULL &&
-		!in_collection(rule->collection, item))
+		!cart_line_in(rule->collection, item))
 		return false;
-	if (rule->excluded_name != NULL && in_collection(rule->excluded, item))
+	if (rule->excluded_name != NULL && cart_line_in(rule->excluded, item))
 		return false;
 	if (rule->item_filter == NULL)
 		return true;

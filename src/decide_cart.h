@@ -6,6 +6,12 @@
  * All amounts are minor units of the currency.  Lines are in the order in
  * which the cart has them; what could depend on that order is decided by
  * Cart.rank instead, which sorts lines by what they are.
+ *
+ * Whether a coupon applies is measured by the cart before any discount
+ * (CartLine.gross), so that it never depends on which others are applied, and
+ * one more never makes the order dearer.  What it saves is reckoned by
+ * CartPolicy.on_initial from the same amounts, or from what those before it
+ * have left.
  */
 #ifndef LOYALTY_DECIDE_CART_H
 #define LOYALTY_DECIDE_CART_H
@@ -86,12 +92,20 @@ typedef struct Candidate
 	bool		chosen;			/* by the caller: a code, not an offer or wallet */
 	/* what store_coupon.c found of validity, limits, owner and reservation */
 	CouponReason state;
+	int64		left;			/* of its discount budget; -1: not limited */
 
-	/* decide_cart_match(): lines that count, lines that are reduced */
+	/*
+	 * decide_cart_match(): lines that count, lines that are reduced (both not
+	 * to be changed: candidates share them), what those that count come to,
+	 * and why it does not apply whatever else is
+	 */
 	Bitmapset  *match;
 	Bitmapset  *target;
-	bool		excluded;		/* all that would match is excluded */
-	CouponReason terms;			/* what does not depend on amounts */
+	int64		amount;
+	int64		quantity;		/* thousandths */
+	CouponReason terms;
+	int64		missing;		/* of amount, or thousandths of quantity */
+	int			place;			/* in the order in which they are applied */
 } Candidate;
 
 /* What one candidate came to in one pricing. */
@@ -99,12 +113,17 @@ typedef struct Applied
 {
 	CouponReason reason;
 	int64		saving;			/* of goods and shipping */
-	int64		missing;		/* of amount, or thousandths of quantity; 0: no near miss */
-	int64	   *line_saving;	/* by line, the shipping last */
-	const char *limited;		/* why less than it would be, or NULL */
+	int64		missing;		/* if the reason is a minimum; else 0 */
+	int64	   *line_saving;	/* by line, the shipping last; NULL: no saving */
+	/* why less than it would be: max_discount, amount_left, min_payable */
+	const char *limited;
 } Applied;
 
-/* A cart with some of the candidates applied in their order. */
+/*
+ * A cart with some of the candidates applied in their order.  All zero before
+ * the first pricing.  It may be priced again and again, for the same cart and
+ * candidates: then all that it points to is written over.
+ */
 typedef struct Pricing
 {
 	int64		goods;			/* after all discounts */
@@ -113,37 +132,57 @@ typedef struct Pricing
 	int64		discount;		/* sum of the savings */
 	int			napplied;		/* one for each candidate */
 	Applied    *applied;
+	struct CartWork *work;		/* decide_cart_work.h */
 } Pricing;
 
 /* Fills in rank.  */
 extern void decide_cart_rank(Cart *cart);
 
 /*
- * Works out which lines each candidate is for and whether its terms are met,
- * once for any number of pricings.
+ * Works out which lines each candidate is for, whether its terms are met, and
+ * in which order they are applied, once for any number of pricings.
  */
 extern void decide_cart_match(const Decision *decision, const JournalRow *row,
 							  Facts *facts, const Cart *cart,
 							  Candidate *candidates, int ncandidates);
 
+/* Why a candidate does not apply whatever else is, or COUPON_APPLICABLE. */
+extern CouponReason decide_cart_reason(const Candidate *candidate);
+
 /*
  * Prices a cart with the candidates of `use` (indexes; those that cannot be
- * applied say why, and do nothing).  Stacking is not judged here.
+ * applied say why, and do nothing).  Stacking is not judged here.  The others
+ * get the reason that they have anyway, if any.
  */
 extern void decide_cart_price(const Program *program, const Cart *cart,
 							  const Candidate *candidates, int ncandidates,
 							  const Bitmapset *use, Pricing *pricing);
 
+/* No combination of candidates lets this one save more than that. */
+extern int64 decide_cart_most(const Program *program, const Cart *cart,
+							  const Candidate *candidate);
+
 /* May these two be in one order, whatever else is? */
 extern bool decide_cart_compatible(const Coupon *one, const Coupon *other);
+/* Are both the same coupon of the member, or the same code? */
+extern bool decide_cart_same(const Candidate *one, const Candidate *other);
 
 /*
  * The candidates that stand beside each other: those that were chosen first,
- * as they are given, then offers, by priority.  Others get a stack reason.
+ * as they are given, then offers, by priority.  What neither was chosen nor
+ * is an offer is left out.  reasons, of each candidate: why not.
  */
 extern Bitmapset *decide_cart_stack(const Program *program,
 									const Candidate *candidates,
 									int ncandidates, CouponReason *reasons);
+/*
+ * The same, priced: what turns out to save nothing keeps nothing else out.
+ * The reasons are those of pricing->applied.
+ */
+extern Bitmapset *decide_cart_choose(const Program *program,
+									 const Cart *cart,
+									 const Candidate *candidates,
+									 int ncandidates, Pricing *pricing);
 
 /* decide_cart_best.c: the allowed combination that saves most. */
 typedef struct BestCart

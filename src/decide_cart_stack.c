@@ -1,0 +1,160 @@
+/*
+ * decide_cart_stack.c
+ *
+ * Which coupons and offers may be in one order.
+ */
+#include "decide_cart_work.h"
+
+#include "miscadmin.h"
+
+bool
+decide_cart_compatible(const Coupon *one, const Coupon *other)
+{
+	Stacking	a = one->category->stacking;
+	Stacking	b = other->category->stacking;
+
+	if (a == STACKING_ALWAYS || b == STACKING_ALWAYS)
+		return true;
+	return !one->exclusive && !other->exclusive && a == b;
+}
+
+bool
+decide_cart_same(const Candidate *one, const Candidate *other)
+{
+	if (one->coupon_no != 0 && one->coupon_no == other->coupon_no)
+		return true;
+	return one->code != NULL && other->code != NULL &&
+		strcmp(one->code, other->code) == 0;
+}
+
+/* Why a candidate cannot be added to some, or COUPON_APPLICABLE. */
+static CouponReason
+stack_reason(const Program *program, const Candidate *candidates,
+			 const Bitmapset *beside, int added)
+{
+	const Coupon *coupon = candidates[added].coupon;
+	int			of_template = 1;
+	int			of_category = 1;
+	int			coupons = 1;
+	int			i = -1;
+
+	while ((i = bms_next_member(beside, i)) >= 0)
+	{
+		const Coupon *other = candidates[i].coupon;
+
+		if (decide_cart_same(&candidates[i], &candidates[added]))
+			return COUPON_REASON_ALREADY_USED;
+		if (!decide_cart_compatible(coupon, other))
+			return COUPON_REASON_STACK_EXCLUSIVE;
+		of_template += other->coupon_id == coupon->coupon_id;
+		of_category += other->category == coupon->category;
+		coupons += !other->automatic;
+	}
+	if (of_template > coupon->max_per_order ||
+		(coupon->category->max_per_order > 0 &&
+		 of_category > coupon->category->max_per_order))
+		return COUPON_REASON_STACK_CATEGORY_LIMIT;
+	if (!coupon->automatic && program->cart.max_coupons > 0 &&
+		coupons > program->cart.max_coupons)
+		return COUPON_REASON_STACK_TOTAL_LIMIT;
+	return COUPON_APPLICABLE;
+}
+
+/* Those that are asked: the chosen ones as they were given, then offers. */
+static int
+asked_for(const Candidate *candidates, int ncandidates, int *asked)
+{
+	int			n = 0;
+	int			chosen;
+
+	for (int i = 0; i < ncandidates; i++)
+		if (candidates[i].chosen)
+			asked[n++] = i;
+	chosen = n;
+	for (int i = 0; i < ncandidates; i++)
+	{
+		const Coupon *coupon = candidates[i].coupon;
+		int			at = n;
+
+		if (candidates[i].chosen || coupon == NULL || !coupon->automatic)
+			continue;
+		for (; at > chosen; at--)
+		{
+			const Coupon *before = candidates[asked[at - 1]].coupon;
+
+			if (before->priority < coupon->priority ||
+				(before->priority == coupon->priority &&
+				 before->coupon_id <= coupon->coupon_id))
+				break;
+			asked[at] = asked[at - 1];
+		}
+		asked[at] = i;
+		n++;
+	}
+	return n;
+}
+
+/* Stacks all but those that have a reason already. */
+static Bitmapset *
+stack(const Program *program, const Candidate *candidates, int ncandidates,
+	  CouponReason *reasons)
+{
+	int		   *asked = palloc(sizeof(int) * Max(ncandidates, 1));
+	int			n = asked_for(candidates, ncandidates, asked);
+	Bitmapset  *stacked = NULL;
+
+	for (int i = 0; i < n; i++)
+	{
+		CouponReason *reason = &reasons[asked[i]];
+
+		CHECK_FOR_INTERRUPTS();
+		if (*reason == COUPON_APPLICABLE)
+			*reason = stack_reason(program, candidates, stacked, asked[i]);
+		if (*reason == COUPON_APPLICABLE)
+			stacked = bms_add_member(stacked, asked[i]);
+	}
+	pfree(asked);
+	return stacked;
+}
+
+Bitmapset *
+decide_cart_stack(const Program *program, const Candidate *candidates,
+				  int ncandidates, CouponReason *reasons)
+{
+	for (int i = 0; i < ncandidates; i++)
+		reasons[i] = decide_cart_reason(&candidates[i]);
+	return stack(program, candidates, ncandidates, reasons);
+}
+
+Bitmapset *
+decide_cart_choose(const Program *program, const Cart *cart,
+				   const Candidate *candidates, int ncandidates,
+				   Pricing *pricing)
+{
+	CouponReason *own = palloc(sizeof(CouponReason) * Max(ncandidates, 1));
+	CouponReason *reasons = palloc(sizeof(CouponReason) * Max(ncandidates, 1));
+	Bitmapset  *use;
+	bool		all;
+
+	for (int i = 0; i < ncandidates; i++)
+		own[i] = decide_cart_reason(&candidates[i]);
+	do
+	{
+		int			i = -1;
+
+		CHECK_FOR_INTERRUPTS();
+		memcpy(reasons, own, sizeof(CouponReason) * ncandidates);
+		use = stack(program, candidates, ncandidates, reasons);
+		decide_cart_price(program, cart, candidates, ncandidates, use,
+						  pricing);
+		all = true;
+		while ((i = bms_next_member(use, i)) >= 0)
+		{
+			own[i] = pricing->applied[i].reason;
+			all &= own[i] == COUPON_APPLICABLE;
+		}
+	} while (!all);
+	for (int i = 0; i < ncandidates; i++)
+		pricing->applied[i].reason = reasons[i];
+	return use;
+}
