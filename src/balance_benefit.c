@@ -342,15 +342,14 @@ put_benefit(const Reading *reading, const Benefit *benefit,
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-/* Everything that some benefit of a kind (-1: any) needs. */
+/* Everything that some benefit needs. */
 static int
-needs_of(const Program *program, int kind)
+needs_of(const Program *program)
 {
 	int			needs = 0;
 
 	for (int i = 0; i < program->nbenefits; i++)
-		if (program->benefits[i].active &&
-			(kind < 0 || program->benefits[i].kind == kind))
+		if (program->benefits[i].active)
 			needs |= program_benefit_needs(&program->benefits[i]);
 	return needs;
 }
@@ -368,7 +367,7 @@ loyalty_balance_benefits(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	begin_reading(fcinfo, BENEFITS_AT, &reading);
 	program = reading.decision.program;
-	needs = needs_of(program, -1);
+	needs = needs_of(program);
 	if (needs != 0 && is_open(&reading))
 	{
 		load_person(&reading, needs);
@@ -417,92 +416,33 @@ enum price_column
 	PRICE_NCOLUMNS
 };
 
-/* The price benefits of a member that count, and their lists. */
-typedef struct Prices
-{
-	int			n;
-	Entitlement *benefits;
-	NameList	lists;
-	int			nrows;
-	const ListPrice *rows;		/* ascending by line */
-	int			next;			/* the first that was not asked for yet */
-} Prices;
-
 static void
-find_benefits(Reading *reading, const text *channel, Prices *prices)
+find_prices(Reading *reading, const text *channel, const CartLines *lines,
+			MemberPrices *prices)
 {
 	const Program *program = reading->decision.program;
-	int			needs = needs_of(program, BENEFIT_PRICE);
+	int			needs = store_price_needs(program);
 
-	memset(prices, 0, sizeof(Prices));
-	prices->benefits = palloc(sizeof(Entitlement) *
-							  Max(program->nbenefits, 1));
-	prices->lists.names = palloc(sizeof(char *) *
-								 Max(program->nbenefits, 1));
+	memset(prices, 0, sizeof(MemberPrices));
 	if (needs == 0 || !is_open(reading))
 		return;
 	load_person(reading, needs);
 	load_holdings(reading, needs);
-	for (int i = 0; i < program->nbenefits; i++)
-	{
-		const Benefit *benefit = &program->benefits[i];
-
-		if (benefit->kind != BENEFIT_PRICE ||
-			!applies(reading, benefit, channel, &prices->benefits[prices->n]))
-			continue;
-		prices->n++;
-		if (benefit->price_list != NULL)
-			prices->lists.names[prices->lists.n++] = benefit->price_list;
-	}
-}
-
-static void
-find_prices(const Reading *reading, const CartLines *lines, Prices *prices)
-{
-	Priced	   *asked = palloc(sizeof(Priced) * lines->n);
-
-	if (prices->lists.n == 0)
-		return;
-	for (int i = 0; i < lines->n; i++)
-	{
-		asked[i].sku = lines->lines[i].sku;
-		asked[i].category = lines->lines[i].category;
-		asked[i].brand = lines->lines[i].brand;
-	}
-	prices->rows = benefit_prices(reading->decision.program->program_id,
-								  &prices->lists, asked, lines->n,
-								  &prices->nrows);
-}
-
-/* The rows of a line; lines are asked for in their order. */
-static const ListPrice *
-prices_of(Prices *prices, int line, int *n)
-{
-	const ListPrice *first = prices->rows + prices->next;
-
-	*n = 0;
-	while (prices->next < prices->nrows &&
-		   prices->rows[prices->next].line == line)
-	{
-		prices->next++;
-		(*n)++;
-	}
-	return first;
+	store_prices(program, &reading->facts, reading->at, channel, lines,
+				 prices);
 }
 
 static void
 put_price(const Reading *reading, Jsonb *items, const CartLines *lines,
-		  int line, Prices *prices, ReturnSetInfo *result)
+		  int line, MemberPrices *prices, ReturnSetInfo *result)
 {
 	JsonbValue *item = getIthJsonbValueFromContainer(&items->root, line);
 	JsonbValue	buffer;
 	Numeric		price = item_field(item, "price", &buffer)->val.numeric;
-	int			nrows;
-	const ListPrice *rows = prices_of(prices, line, &nrows);
 	const Entitlement *by;
 	Numeric		member_price =
-		decide_member_price(prices->benefits, prices->n, rows, nrows, price,
-							reading->decision.program->currency_scale, &by);
+		store_price(prices, line, price,
+					reading->decision.program->currency_scale, &by);
 	Datum		values[PRICE_NCOLUMNS] = {0};
 	bool		nulls[PRICE_NCOLUMNS] = {false};
 
@@ -529,7 +469,7 @@ loyalty_balance_benefit_price(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Call		call = {.mode = MODE_DO};
 	Reading		reading;
-	Prices		prices;
+	MemberPrices prices;
 	CartLines	lines;
 	Jsonb	   *items;
 
@@ -541,9 +481,8 @@ loyalty_balance_benefit_price(PG_FUNCTION_ARGS)
 	/* raises what it refuses */
 	if (!items_parse(&call, items, &lines))
 		elog(ERROR, "a refusal was not raised");
-	find_benefits(&reading, PG_ARGISNULL(PRICE_CHANNEL) ? NULL :
-				  PG_GETARG_TEXT_PP(PRICE_CHANNEL), &prices);
-	find_prices(&reading, &lines, &prices);
+	find_prices(&reading, PG_ARGISNULL(PRICE_CHANNEL) ? NULL :
+				PG_GETARG_TEXT_PP(PRICE_CHANNEL), &lines, &prices);
 	for (int i = 0; i < lines.n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();

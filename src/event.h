@@ -30,6 +30,9 @@ typedef struct EventInput
 extern Facts *event_facts(Decision *decision, const JournalRow *row,
 						  const CartLines *lines, Jsonb *items, Jsonb *data,
 						  bool read_only);
+extern Facts *event_facts_needed(Decision *decision, const JournalRow *row,
+								 const CartLines *lines, Jsonb *items,
+								 Jsonb *data, int needs, bool read_only);
 extern void event_facts_person(Decision *decision, Facts *facts,
 							   TimestampTz joined_at, const Jsonb *profile);
 extern void event_facts_member(const Decision *decision, Facts *facts,
@@ -72,6 +75,7 @@ extern void event_refund_again(Call *call, JournalRow *row, int64 journal_id,
 extern bool items_parse(Call *call, const Jsonb *json, CartLines *list);
 extern bool item_quantity(Call *call, const JsonbValue *value, int line,
 						  int64 *qty);
+extern bool item_gross(Numeric price, int64 qty, int scale, int64 *gross);
 extern JsonbValue *item_field(const JsonbValue *item, const char *name,
 							  JsonbValue *buffer);
 

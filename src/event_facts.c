@@ -256,12 +256,14 @@ event_facts_document(const Decision *decision, Facts *facts)
 }
 
 /*
- * Loads the facts of an event.  lines, items and data may be NULL.
- * read_only: with the caller's snapshot.
+ * Loads the facts of an event: what its rules need, and what is asked for
+ * beside it.  lines, items and data may be NULL.  read_only: with the
+ * caller's snapshot.
  */
 Facts *
-event_facts(Decision *decision, const JournalRow *row, const CartLines *lines,
-			Jsonb *items, Jsonb *data, bool read_only)
+event_facts_needed(Decision *decision, const JournalRow *row,
+				   const CartLines *lines, Jsonb *items, Jsonb *data,
+				   int needs, bool read_only)
 {
 	static const ProgramEvent no_rules = {0};
 	const Program *program = decision->program;
@@ -270,32 +272,40 @@ event_facts(Decision *decision, const JournalRow *row, const CartLines *lines,
 	bool		is_stored = decision->account->member_id != 0;
 
 	facts->event = event ? event : &no_rules;
+	needs |= facts->event->needs;
 	facts->on = program_date(program, row->effective_at);
 	facts->lines = lines;
 	facts->items = items;
 	facts->data = data;
 	if (program->ntiers > 0)
 		facts->tier = tier_then(decision, row, facts->on, read_only);
-	if (facts->event->needs == 0 && !facts->event->daily)
+	if (needs == 0 && !facts->event->daily)
 		return facts;
 
 	facts->time = program_time(program, row->effective_at);
 	event_facts_document(decision, facts);
 	if (!is_stored)
 		return facts;
-	if (facts->event->needs & NEEDS_MEMBER)
+	if (needs & NEEDS_MEMBER)
 		event_facts_member(decision, facts, read_only);
-	if (facts->event->needs & NEEDS_BENEFITS)
+	if (needs & NEEDS_BENEFITS)
 		store_holdings(decision->account->member_id, program,
-					   row->effective_at, facts->event->needs, read_only,
-					   &facts->held);
-	if (facts->event->needs & NEEDS_USES)
+					   row->effective_at, needs, read_only, &facts->held);
+	if (needs & NEEDS_USES)
 		load_uses(decision, facts, read_only);
-	if (facts->event->needs & NEEDS_PAST)
+	if (needs & NEEDS_PAST)
 		load_past(decision, facts, read_only);
 	if (facts->event->daily)
 		load_runs(decision, facts, read_only);
 	return facts;
+}
+
+Facts *
+event_facts(Decision *decision, const JournalRow *row, const CartLines *lines,
+			Jsonb *items, Jsonb *data, bool read_only)
+{
+	return event_facts_needed(decision, row, lines, items, data, 0,
+							  read_only);
 }
 
 /* A daily event happens once a day, and not too long ago. */

@@ -40,25 +40,32 @@ item_quantity(Call *call, const JsonbValue *value, int line, int64 *qty)
 	return true;
 }
 
-/* price x qty, rounded half away from zero to the currency's decimals. */
+/*
+ * price x qty, rounded half away from zero to the currency's decimals.  False
+ * if that is no amount.
+ */
+bool
+item_gross(Numeric price, int64 qty, int scale, int64 *gross)
+{
+	Datum		product =
+		DirectFunctionCall2(numeric_mul, NumericGetDatum(price),
+							NumericGetDatum(amount_numeric(qty, QTY_SCALE)));
+
+	product = DirectFunctionCall2(numeric_round, product,
+								  Int32GetDatum(scale));
+	return amount_parse(DatumGetNumeric(product), scale,
+						gross) == REFUSAL_NONE && *gross >= 0;
+}
+
 static bool
 gross_amount(Call *call, const JsonbValue *price, int64 qty, int line,
 			 int64 *gross)
 {
-	int			scale = call->decision.program->currency_scale;
-	Datum		product;
-
 	if (price == NULL || price->type != jbvNumeric)
 		return call_refuse(call, REFUSAL_ITEMS_INVALID,
 						   "line %d: price must be a number", line);
-	product = DirectFunctionCall2(numeric_mul,
-								  NumericGetDatum(price->val.numeric),
-								  NumericGetDatum(amount_numeric(qty,
-																 QTY_SCALE)));
-	product = DirectFunctionCall2(numeric_round, product,
-								  Int32GetDatum(scale));
-	if (amount_parse(DatumGetNumeric(product), scale, gross) != REFUSAL_NONE ||
-		*gross < 0)
+	if (!item_gross(price->val.numeric, qty,
+					call->decision.program->currency_scale, gross))
 		return call_refuse(call, REFUSAL_ITEMS_INVALID,
 						   "line %d: price is negative or too large", line);
 	return true;

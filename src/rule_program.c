@@ -64,7 +64,7 @@ static Statement select_program_id = {
 };
 static Statement select_program = {
 	"SELECT name, currency_scale, time_zone, status = 'active',"
-	" ref_scope = 'program', closed_until, tier_refund, explain"
+	" ref_scope = 'program', closed_until, tier_refund, explain, currency"
 	" FROM loyalty.program WHERE program_id = $1",
 	1, {INT4OID}
 };
@@ -263,6 +263,7 @@ load_program(Program *program, int32 live_campaign)
 	program->tier_refund = tier_refund(statement_text(0, 7));
 	program->explain = DatumGetBool(statement_notnull(0, 8));
 	program->loader.program_id = program->program_id;
+	program->currency = statement_text(0, 9);
 	load_units(program, args);
 	load_events(program, args);
 	program->tiers = tier_load(program->program_id, program->units,

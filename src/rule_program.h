@@ -172,6 +172,7 @@ typedef struct Program
 {
 	int32		program_id;
 	char	   *name;
+	char	   *currency;
 	int			currency_scale;
 	pg_tz	   *zone;
 	bool		active;

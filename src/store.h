@@ -37,6 +37,25 @@ extern void store_holdings(int64 member_id, const Program *program,
 						   TimestampTz at, int needs, bool read_only,
 						   Holdings *held);
 
+/* store_price.c */
+
+/* What benefits make of the prices of some lines. */
+typedef struct MemberPrices
+{
+	int			n;
+	Entitlement *benefits;		/* of kind price, that count */
+	int			nrows;
+	const ListPrice *rows;		/* ascending by line */
+	int			next;			/* the first that was not asked for yet */
+} MemberPrices;
+
+extern int	store_price_needs(const Program *program);
+extern void store_prices(const Program *program, const Facts *facts,
+						 TimestampTz at, const text *channel,
+						 const CartLines *lines, MemberPrices *prices);
+extern Numeric store_price(MemberPrices *prices, int line, Numeric price,
+						   int scale, const Entitlement **by);
+
 /* store_segment.c */
 
 /* A segment that is made what its source says, and what came of it. */
