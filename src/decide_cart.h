@@ -86,6 +86,7 @@ typedef struct Candidate
 	bool		chosen;			/* by the caller: a code, not an offer or wallet */
 	/* what store_coupon.c found of validity, limits, owner and reservation */
 	CouponReason state;
+	int64		left;			/* of its discount budget; -1: not limited */
 
 	/* decide_cart_match(): lines that count, lines that are reduced */
 	Bitmapset  *match;
