@@ -17,6 +17,7 @@
 #include "amount.h"
 #include "statement.h"
 #include "store.h"
+#include "store_coupon.h"
 
 /* The layout of what is hashed; a change makes old keys unrecognisable. */
 #define REQUEST_HASH_VERSION 1
@@ -740,6 +741,9 @@ complete(Call *call)
 					"ref belongs to another member of the programme");
 		return;
 	}
+	/* slots of coupons are locked before those of budgets */
+	if (!dry)
+		store_coupon_release_due(decision);
 	store_claim_budgets(decision, dry);
 	decide_grant(decision);
 	store_every_n(decision, call->row, dry);

@@ -129,6 +129,23 @@ static Statement lock_used_slots = {
 	1, {INT4OID}
 };
 
+/* Of which so much was taken, by whomever; the order is that of taking. */
+static Statement lock_unlocked_used = {
+	"SELECT slot FROM loyalty.budget_slot"
+	" WHERE budget_id = $1 AND used >= $2"
+	" ORDER BY (slot + $3) * 40503 & 65535 LIMIT 1"
+	" FOR NO KEY UPDATE SKIP LOCKED",
+	3, {INT4OID, INT8OID, INT4OID}
+};
+
+/* The next from which something was taken, once nobody else has locked it. */
+static Statement lock_next_used = {
+	"SELECT slot, used FROM loyalty.budget_slot"
+	" WHERE budget_id = $1 AND slot > $2 AND used > 0"
+	" ORDER BY slot LIMIT 1 FOR NO KEY UPDATE",
+	2, {INT4OID, INT4OID}
+};
+
 static Statement select_left = {
 	"SELECT coalesce(sum(quota - used), 0)::bigint"
 	" FROM loyalty.budget_slot WHERE budget_id = $1",
@@ -188,9 +205,12 @@ take_unlocked(void *claim)
 	return take_locked(&lock_unlocked_slot, claim);
 }
 
-/* Locks the next slot with something left; false if there is none. */
+/*
+ * Locks the next slot that the statement finds, with what is left or used of
+ * it; false if there is none.
+ */
 static bool
-lock_next(int32 budget_id, Slot *slot)
+lock_next(Statement *lock, int32 budget_id, Slot *slot)
 {
 	NullableDatum args[] = {
 		ARG(Int32GetDatum(budget_id)),
@@ -198,7 +218,7 @@ lock_next(int32 budget_id, Slot *slot)
 	};
 
 	CHECK_FOR_INTERRUPTS();
-	if (statement_run(&lock_next_slot, args, false) == 0)
+	if (statement_run(lock, args, false) == 0)
 		return false;
 	slot->slot = DatumGetInt32(statement_notnull(0, 1));
 	slot->amount = DatumGetInt64(statement_notnull(0, 2));
@@ -232,7 +252,8 @@ budget_take(int32 budget_id, int64 amount, bool whole)
 		return amount;
 	if (whole && budget_look(budget_id, amount, true, false) == 0)
 		return 0;
-	while (left > 0 && n < MAX_SLOTS && lock_next(budget_id, &slot))
+	while (left > 0 && n < MAX_SLOTS &&
+		   lock_next(&lock_next_slot, budget_id, &slot))
 	{
 		slot.amount = Min(slot.amount, left);
 		left -= slot.amount;
@@ -269,6 +290,43 @@ budget_give_back(int32 budget_id, int64 amount)
 	}
 	if (amount > 0)
 		elog(ERROR, "more was given back to budget %d than was taken",
+			 budget_id);
+}
+
+/* Gives all back to any slot that nobody has locked; false if none can. */
+static bool
+return_unlocked(void *argument)
+{
+	const Claim *claim = argument;
+	NullableDatum args[] = {
+		ARG(Int32GetDatum(claim->budget_id)),
+		ARG(Int64GetDatum(claim->amount)),
+		ARG(Int32GetDatum(MyProcPid % MAX_SLOTS))
+	};
+
+	if (statement_run(&lock_unlocked_used, args, false) == 0)
+		return false;
+	add_used(claim->budget_id, DatumGetInt32(statement_notnull(0, 1)),
+			 -claim->amount);
+	return true;
+}
+
+void
+budget_return(int32 budget_id, int64 amount)
+{
+	Claim		claim = {budget_id, amount};
+	Slot		slot = {0, 0};
+
+	if (amount <= 0 || statement_attempt(return_unlocked, &claim))
+		return;
+	while (amount > 0 && lock_next(&lock_next_used, budget_id, &slot))
+	{
+		slot.amount = Min(slot.amount, amount);
+		add_used(budget_id, slot.slot, -slot.amount);
+		amount -= slot.amount;
+	}
+	if (amount > 0)
+		elog(ERROR, "more was returned to budget %d than was taken",
 			 budget_id);
 }
 

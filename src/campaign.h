@@ -40,6 +40,11 @@ extern Budget *budget_load(int32 program_id, int *nbudgets);
 extern int64 budget_take(int32 budget_id, int64 amount, bool whole);
 /* Puts back what this transaction took. */
 extern void budget_give_back(int32 budget_id, int64 amount);
+/*
+ * Puts back what was taken at any time.  Like budget_take() it waits for
+ * slots that others have locked only when no other can take it.
+ */
+extern void budget_return(int32 budget_id, int64 amount);
 /* The same answer as budget_take(), without taking. */
 extern int64 budget_look(int32 budget_id, int64 amount, bool whole,
 						 bool read_only);

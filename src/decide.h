@@ -181,6 +181,7 @@ typedef struct Decision
 	int			nholds;			/* open holds, if any can be due */
 	Hold	   *holds;
 	List	   *new_holds;		/* NewHold */
+	bool		coupons_due;	/* a reservation of one may have timed out */
 	/* those that were not void, in the order of use, and new ones */
 	int			nvouchers;
 	Voucher    *vouchers;

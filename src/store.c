@@ -11,10 +11,34 @@
 
 #include "amount.h"
 #include "statement.h"
+#include "store_coupon.h"
+
+static Statement select_reserved = {
+	"SELECT min(reserved_until) FILTER (WHERE reserved_until > $2),"
+	" count(*) FILTER (WHERE reserved_until <= $2)"
+	" FROM loyalty.coupon_use WHERE member_id = $1 AND status = 'reserved'",
+	2, {INT8OID, TIMESTAMPTZOID}
+};
+
+/* When the first reservation of a coupon ends, and whether any has ended. */
+static void
+load_reserved(Decision *decision, AccountLock lock)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(decision->account->member_id)),
+		ARG(TimestampTzGetDatum(decision->now))
+	};
+
+	statement_run(&select_reserved, args, lock == ACCOUNT_READ_STABLE);
+	decision->account->hold_until = Min(decision->account->hold_until,
+										statement_time_or(0, 1, DT_NOEND));
+	decision->coupons_due = DatumGetInt64(statement_notnull(0, 2)) > 0;
+}
 
 /*
  * Loads the open holds of a decision's account, and sets hold_until to what
- * it is exactly once those that are due have timed out.
+ * it is exactly once those that are due have timed out, and reserved coupons
+ * were released (store_coupon_release_due).
  */
 void
 store_load_holds(Decision *decision, AccountLock lock)
@@ -29,6 +53,8 @@ store_load_holds(Decision *decision, AccountLock lock)
 		if (decision->holds[i].expires_at > decision->now)
 			account->hold_until = Min(account->hold_until,
 									  decision->holds[i].expires_at);
+	if (decision->program->ncoupons > 0)
+		load_reserved(decision, lock);
 }
 
 /* The tier that the member had by himself, or by hand, last. */
@@ -332,12 +358,13 @@ store_run(const Decision *decision, const Facts *facts)
  * have changed, vouchers, uses of rules, runs of days.
  */
 void
-store_facts(const Decision *decision)
+store_facts(Decision *decision)
 {
 	for (int i = 0; i < decision->nholds; i++)
 		if (decision->holds[i].changed)
 			hold_update(decision->account->member_id,
 						decision->program->program_id, &decision->holds[i]);
+	store_coupon_release_due(decision);
 	store_write_vouchers(decision);
 	for (int e = 0; e < decision->nawards; e++)
 	{

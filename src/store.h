@@ -24,7 +24,7 @@ extern void store_number(Decision *decision);
 extern bool store_claim(Decision *decision, bool dry);
 extern void store_claim_budgets(Decision *decision, bool dry);
 extern void store_decision(Decision *decision);
-extern void store_facts(const Decision *decision);
+extern void store_facts(Decision *decision);
 
 /* store_benefit.c */
 extern void store_vouchers(Decision *decision, const Benefit *benefit);

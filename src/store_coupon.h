@@ -15,10 +15,15 @@
 #pragma GCC visibility push(hidden)
 
 /*
- * Looks a code up, or with '#' and a number one of the member's coupons, for
- * an order (ref NULL: none yet).  Unknown, foreign and malformed codes look
- * alike.  Fills in everything of the candidate that does not depend on the
- * cart.
+ * store_coupon.c: candidates, with everything that does not depend on the
+ * cart.  ref: the order that they are for (NULL: none yet), whose own
+ * reservation does not count.  A reservation whose time is over counts
+ * nowhere.  A decision about no member (member_id 0) is that of a guest.
+ */
+
+/*
+ * Looks a code up, or with '#' and a number one of the member's coupons.
+ * Unknown, foreign and malformed codes look alike.
  */
 extern void store_coupon_find(const Decision *decision, const text *code,
 							  const text *ref, bool read_only,
@@ -27,7 +32,7 @@ extern void store_coupon_find(const Decision *decision, const text *code,
 extern Candidate *store_coupon_wallet(const Decision *decision,
 									  const text *ref, bool read_only,
 									  int *ncandidates);
-/* Offers of the programme that are active. */
+/* Offers of the programme that are running today. */
 extern Candidate *store_coupon_offers(const Decision *decision,
 									  const text *ref, bool read_only,
 									  int *ncandidates);
@@ -42,45 +47,111 @@ typedef struct CouponTaking
 } CouponTaking;
 
 /*
- * Uses coupons for an order, or reserves them (reserved_until not DT_NOEND),
- * exactly: locks codes, takes slots, writes coupon_use.  Returns the reason of
- * the first that cannot be had; then whatever was written has to be undone
- * by the caller (statement_attempt).  A reservation of the same order counts
- * as its own: it becomes the use.
+ * Judges a candidate again, as it is now.  COUPON_APPLICABLE, or why it can
+ * no longer be used.
  */
-extern CouponReason store_coupon_take(const Decision *decision,
+extern CouponReason store_coupon_again(const Decision *decision,
+									   const Candidate *candidate,
+									   const text *ref);
+/*
+ * Is there enough left in all for these together?  What store_coupon_take()
+ * would find, without taking; *failed: the first that is too much.
+ */
+extern CouponReason store_coupon_look(const Decision *decision,
+									  const text *ref,
+									  const CouponTaking *takings,
+									  int ntakings, bool read_only,
+									  int *failed);
+/*
+ * A template in one of its versions (0: as it is now).  What others have
+ * issued since this transaction compiled the programme may be of a newer
+ * one; NULL if that is unknown, too.
+ */
+extern const Coupon *store_coupon_version(const Program *program,
+										  int32 coupon_id, int version);
+
+/* What a row tells of a coupon. */
+typedef struct CouponNews
+{
+	const char *code;			/* of the message */
+	const Coupon *coupon;
+	int64		coupon_no;		/* 0: not told */
+	int64		quantity;		/* 0: not told */
+	int64		discount;		/* -1: not told */
+	DateADT		until;			/* DATEVAL_NOEND: not told */
+} CouponNews;
+
+extern void store_coupon_tell(const Decision *decision, JournalRow *row,
+							  const CouponNews *news);
+
+/*
+ * store_coupon_take.c.
+ *
+ * Uses coupons for an order, or reserves them (reserved_until not DT_NOEND),
+ * exactly: locks codes, judges again, takes slots, writes coupon_use.  What
+ * the order has reserved and is not among the takings is released; what is
+ * becomes the use, and is not judged again.  Returns COUPON_APPLICABLE, or
+ * the reason of the first that cannot be had; then whatever was written has
+ * to be undone by the caller (statement_attempt).  Numbers the rows of the
+ * decision.
+ */
+extern CouponReason store_coupon_take(Decision *decision,
 									  const JournalRow *row,
 									  const text *ref,
 									  TimestampTz reserved_until,
 									  const CouponTaking *takings,
 									  int ntakings, int *failed);
+/*
+ * What an order has reserved and its time is not over is used, at the prices
+ * of then, whatever has become of the coupons since.  Returns how many.
+ */
+extern int	store_coupon_confirm(Decision *decision, const JournalRow *row,
+								 const text *ref);
 
-/* The uses of an order that are not returned or released. */
+/* The uses of an order that are not returned, released or timed out. */
 typedef struct CouponUse
 {
 	int64		use_id;
-	const Coupon *coupon;
-	int64		coupon_no;
-	const char *code;
+	const Coupon *coupon;		/* in the version that was used */
+	int64		coupon_no;		/* 0: none */
+	const char *code;			/* or NULL */
 	bool		reserved;
+	TimestampTz used_at;
 	int64		discount;
 	int64		returned;
-	int			nlines;
+	int			nlines;			/* 0: without a cart */
 	int64	   *line_discounts;
 } CouponUse;
 
 extern CouponUse *store_coupon_uses(const Decision *decision, const text *ref,
 									int *nuses);
+
+/* How much of the discount of a use is taken back, with what was before. */
+typedef struct CouponReturn
+{
+	const CouponUse *use;
+	int64		returned;
+	bool		whole;			/* all of it */
+	bool		undone;			/* it never happened */
+} CouponReturn;
+
 /*
- * Takes discounts of a use back up to `returned`; whole: the use ends, and
- * what it was of returns, once, by the template's policy.
+ * Takes discounts back.  The whole of one ends the use, and what it was of is
+ * good again, once, if the template returns, or the use is undone.  The row
+ * tells of it.  dry: does no more than tell; else it numbers the rows of the
+ * decision.
  */
-extern void store_coupon_return(const Decision *decision, JournalRow *row,
-								const CouponUse *use, int64 returned,
-								bool whole);
-/* Ends the reservations of an order. */
-extern void store_coupon_release(const Decision *decision, JournalRow *row,
+extern void store_coupon_return(Decision *decision, JournalRow *row,
+								const CouponReturn *returns, int nreturns,
+								bool dry);
+/* Ends the reservations of an order; returns how many. */
+extern int	store_coupon_release(Decision *decision, const JournalRow *row,
 								 const text *ref);
+/* Ends those of the member whose time is over, if any can be. */
+extern void store_coupon_release_due(Decision *decision);
+/* The same for up to so many members; returns how many were ended. */
+extern int	store_coupon_release_batch(const Program *program,
+									   TimestampTz now, int batch);
 
 #pragma GCC visibility pop
 
