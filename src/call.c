@@ -856,7 +856,64 @@ call_spendable_unit(Call *call, int arg, const Unit **unit)
 		return call_refuse(call, REFUSAL_UNIT_MISMATCH,
 						   "unit=%s is a metric and cannot be spent",
 						   (*unit)->code);
+	return call_card_open(call, &call->decision, *unit);
+}
+
+/* Is the card of stored value, if the unit is such, not frozen? */
+bool
+call_card_open(Call *call, Decision *decision, const Unit *unit)
+{
+	const TopupCard *card;
+
+	if (program_topup(decision->program, unit->unit_id) == NULL)
+		return true;
+	store_load_cards(decision, false);
+	card = decide_card(decision, unit->unit_id);
+	if (card->frozen)
+		return call_refuse(call, REFUSAL_CARD_FROZEN, "unit=%s frozen_at=%s",
+						   unit->code, timestamptz_to_str(card->frozen_at));
 	return true;
+}
+
+/* limit -1: there is none. */
+static bool
+check_limit(Call *call, const Unit *unit, const char *which, int64 limit,
+			int64 total, int64 amount)
+{
+	if (limit < 0 || amount_add(total, amount) <= limit)
+		return true;
+	return call_refuse(call, REFUSAL_CARD_LIMIT,
+					   "%s=%s balance=%s requested=%s unit=%s", which,
+					   amount_text(limit, unit->scale),
+					   amount_text(total, unit->scale),
+					   amount_text(amount, unit->scale), unit->code);
+}
+
+/* May so much more come to the card, and to all cards of the member? */
+bool
+call_card_room(Call *call, Decision *decision, const Unit *unit,
+			   int64 amount)
+{
+	const Program *program = decision->program;
+	const TopupPolicy *policy = program_topup(program, unit->unit_id);
+	const TopupCard *card;
+	int64		total = 0;
+
+	if (policy == NULL)
+		return true;
+	store_load_cards(decision, false);
+	card = decide_card(decision, unit->unit_id);
+	if (!check_limit(call, unit,
+					 card->named ? "limit_named" : "limit_unnamed",
+					 card->named ? policy->limit_named :
+					 policy->limit_unnamed,
+					 store_card_total(decision, unit->unit_id), amount))
+		return false;
+	for (int i = 0; policy->limit_member >= 0 && i < program->ntopups; i++)
+		total = amount_add(total, store_card_total(decision,
+												   program->topups[i].unit_id));
+	return check_limit(call, unit, "limit_member", policy->limit_member,
+					   total, amount);
 }
 
 /* Is as much as this available today? */

@@ -136,6 +136,10 @@ extern bool call_any_amount(Call *call, int arg, int scale, int64 *amount);
 extern bool call_unit(Call *call, int arg, const Unit **unit);
 extern bool call_spendable_unit(Call *call, int arg, const Unit **unit);
 extern bool call_available(Call *call, const Unit *unit, int64 amount);
+extern bool call_card_open(Call *call, Decision *decision,
+						   const Unit *unit);
+extern bool call_card_room(Call *call, Decision *decision,
+						   const Unit *unit, int64 amount);
 extern bool call_check_text(Call *call, const text *value, Refusal refusal,
 							const char *what);
 extern Jsonb *call_jsonb(const Call *call, int arg);

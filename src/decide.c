@@ -360,21 +360,43 @@ decide_available(const Decision *decision, const Unit *unit)
 }
 
 /*
- * Takes an amount that is available, by earliest expiry, and tells which
- * lots it came from.
+ * Takes an amount that is available, by earliest expiry, and of stored value
+ * in the order of its policy.  Tells which lots it came from.
  */
 void
 decide_spend(Decision *decision, JournalRow *row, const Unit *unit,
 			 int64 amount, LotList *taken)
 {
+	const TopupPolicy *policy = program_topup(decision->program,
+											  unit->unit_id);
 	LotList		trial;
 
-	wallet_copy(&decision->account->wallet, &trial);
 	wallet_init(taken);
-	if (wallet_take(&trial, unit->unit_id, amount, decision->today,
-					taken) != amount)
-		elog(ERROR, "less than the available balance could be taken");
+	if (policy != NULL)
+	{
+		trial = decide_usable(decision, unit->unit_id);
+		decide_stored_take(policy, &trial, amount, taken);
+	}
+	else
+	{
+		wallet_copy(&decision->account->wallet, &trial);
+		if (wallet_take(&trial, unit->unit_id, amount, decision->today,
+						taken) != amount)
+			elog(ERROR, "less than the available balance could be taken");
+	}
 	post_taken(decision, row, taken, 0);
+}
+
+/* Principal of a card that is named now does not lapse. */
+static bool
+never_lapses(const Decision *decision, const Lot *lot)
+{
+	const TopupCard *card;
+
+	if (lot->origin != ORIGIN_PRINCIPAL)
+		return false;
+	card = decide_card(decision, lot->unit_id);
+	return card != NULL && card->named;
 }
 
 /*
@@ -391,6 +413,8 @@ decide_give_back(Decision *decision, JournalRow *row, const LotList *lots,
 		Lot			lot = lots->lots[i];
 		const Unit *unit = program_unit_by_id(decision->program, lot.unit_id);
 
+		if (never_lapses(decision, &lot))
+			lot.expires_on = DATEVAL_NOEND;
 		if (lot.expires_on >= on)
 			post_value(decision, row, lot, 0, on);
 		else if (unit->grace_days > 0)

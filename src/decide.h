@@ -188,6 +188,8 @@ typedef struct Decision
 	/* before the last promotion, for a refund; 0: none */
 	int32		earlier_tier_id;
 	DateADT		earlier_tier_until;
+	TopupCard  *cards;			/* one for each policy of stored value, or NULL:
+								 * not loaded */
 	int			nperiods;		/* of plans, ascending, if they matter */
 	PlanPeriod *periods;
 	/* the last tier that no plan has given, if it is known; 0: none */
@@ -223,6 +225,31 @@ extern void decide_spend(Decision *decision, JournalRow *row,
 						 const Unit *unit, int64 amount, LotList *taken);
 extern void decide_give_back(Decision *decision, JournalRow *row,
 							 const LotList *lots, DateADT on);
+
+/*
+ * decide_topup.c: stored value.  It has two parts, principal and all else,
+ * which is called bonus.
+ */
+/* The member's card of a unit; NULL: no stored value, or not loaded. */
+extern const TopupCard *decide_card(const Decision *decision, int32 unit_id);
+/* What can be spent today of principal, or of bonus. */
+extern int64 decide_stored(const Decision *decision, const Unit *unit,
+						   bool principal);
+/* How much of an amount that is spent would be principal. */
+extern int64 decide_principal(const Decision *decision, const Unit *unit,
+							  int64 amount);
+/* Sums of lots, and the first of them, earliest expiry first. */
+extern int64 decide_principal_of(const LotList *lots);
+extern void decide_stored_first(const LotList *lots, int64 principal,
+								int64 bonus, LotList *part);
+/* What is taken of lots, in the order of the policy. */
+extern void decide_stored_take(const TopupPolicy *policy,
+							   const LotList *lots, int64 amount,
+							   LotList *taken);
+extern LotList decide_usable(const Decision *decision, int32 unit_id);
+/* The last day of principal that comes to a card on a date. */
+extern DateADT decide_principal_end(const Decision *decision,
+									const TopupPolicy *policy, DateADT on);
 
 /* decide_hold.c */
 extern Hold *decide_hold(Decision *decision, JournalRow *row,

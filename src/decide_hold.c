@@ -30,20 +30,36 @@ decide_hold(Decision *decision, JournalRow *row, const Unit *unit,
 	return hold;
 }
 
-/* The lots of a hold beyond its first `captured`, in spend order. */
+/*
+ * The lots of a hold beyond what is spent of it, which is taken as any spend
+ * of its unit.
+ */
 static void
-lots_beyond(const LotList *lots, int64 captured, LotList *rest)
+lots_beyond(const Decision *decision, const Hold *hold, int64 captured,
+			LotList *rest)
 {
-	wallet_init(rest);
-	for (int i = 0; i < lots->n; i++)
-	{
-		Lot			lot = lots->lots[i];
-		int64		taken = Min(captured, lot.amount);
+	const TopupPolicy *policy = program_topup(decision->program,
+											  hold->unit_id);
+	LotList		spent;
 
-		captured -= taken;
-		lot.amount -= taken;
-		if (lot.amount > 0)
-			wallet_post(rest, &lot);
+	wallet_copy(&hold->lots, rest);
+	if (policy != NULL)
+	{
+		decide_stored_take(policy, &hold->lots, captured, &spent);
+		for (int i = 0; i < spent.n; i++)
+		{
+			spent.lots[i].amount = -spent.lots[i].amount;
+			wallet_post(rest, &spent.lots[i]);
+		}
+		return;
+	}
+	for (int i = 0; i < hold->lots.n; i++)
+	{
+		Lot			lot = hold->lots.lots[i];
+
+		lot.amount = -Min(captured, lot.amount);
+		captured += lot.amount;
+		wallet_post(rest, &lot);
 	}
 }
 
@@ -64,6 +80,6 @@ decide_hold_end(Decision *decision, JournalRow *row, Hold *hold,
 	hold->status = status;
 	hold->captured = captured;
 	hold->changed = true;
-	lots_beyond(&hold->lots, captured, &rest);
+	lots_beyond(decision, hold, captured, &rest);
 	decide_give_back(decision, row, &rest, on);
 }

@@ -148,6 +148,7 @@ find_hold(Call *call, int hold_arg, Hold **hold)
 						   "hold_id=" INT64_FORMAT, hold_id);
 	if ((*hold)->status == HOLD_HELD)
 	{
+		store_load_cards_of(decision, &(*hold)->lots, false);
 		decision->holds = *hold;
 		decision->nholds = 1;
 	}

@@ -239,6 +239,33 @@ load_awards(const Call *call, Order *order, OrderRow *row)
 	load_award_lines(order, row);
 }
 
+/*
+ * Of stored value, what a capture kept of its hold's lots: principal and
+ * bonus but for what came back of them.  Of others it is the first of them.
+ */
+static void
+load_capture(const Call *call, OrderRow *row, const Hold *hold)
+{
+	int64		principal = decide_principal_of(&hold->lots);
+	uint64		n;
+
+	row->spent = hold->lots;
+	if (program_topup(call->decision.program, hold->unit_id) == NULL)
+		return;
+	n = run_entries(call, row->journal_id);
+	for (uint64 i = 0; i < n; i++)
+	{
+		int32		rule_id;
+		Lot			lot = read_entry(i, &rule_id);
+
+		if (lot.origin == ORIGIN_PRINCIPAL)
+			principal -= lot.amount;
+	}
+	principal = Min(principal, row->amount);
+	decide_stored_first(&hold->lots, principal, row->amount - principal,
+						&row->spent);
+}
+
 /* What a redeem took, or what a capture kept of its hold's lots. */
 static void
 load_spend(const Call *call, OrderRow *row)
@@ -250,7 +277,7 @@ load_spend(const Call *call, OrderRow *row)
 
 		if (hold == NULL)
 			elog(ERROR, "hold " INT64_FORMAT " was not found", row->hold_id);
-		row->spent = hold->lots;
+		load_capture(call, row, hold);
 	}
 	else
 	{

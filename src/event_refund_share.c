@@ -228,6 +228,7 @@ refund_return_spends(Call *call, const Order *order, JournalRow *journal_row)
 			add_returned_parts(order, row, &part);
 		else
 			add_returned(order, row, &row->spent, row->amount, &part);
+		store_load_cards_of(&call->decision, &part, false);
 		decide_give_back(&call->decision, journal_row, &part,
 						 call->decision.today);
 	}

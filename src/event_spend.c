@@ -196,6 +196,37 @@ open_both(Call *call, Receiver *receiver)
 	return true;
 }
 
+/* May the receiver's card, if the unit is of stored value, have it? */
+static bool
+check_receiver(Call *call, Receiver *receiver, const Unit *unit,
+			   int64 amount)
+{
+	return call_card_open(call, &receiver->decision, unit) &&
+		call_card_room(call, &receiver->decision, unit, amount);
+}
+
+/*
+ * A lot as it comes to the receiver.  Of stored value, principal stays
+ * principal and bonus bonus; how long principal is good follows his card.
+ */
+static Lot
+received_lot(const Decision *decision, Lot lot)
+{
+	const TopupPolicy *policy = program_topup(decision->program,
+											  lot.unit_id);
+	DateADT		end;
+
+	if (policy == NULL)
+		lot.origin = ORIGIN_TRANSFERRED;
+	else if (lot.origin == ORIGIN_PRINCIPAL)
+	{
+		end = decide_principal_end(decision, policy, decision->today);
+		if (end == DATEVAL_NOEND || lot.expires_on == DATEVAL_NOEND)
+			lot.expires_on = end;
+	}
+	return lot;
+}
+
 /* The receiver's half: the same lots, as transferred ones. */
 static void
 receive(Call *call, Receiver *receiver, const LotList *taken)
@@ -207,12 +238,8 @@ receive(Call *call, Receiver *receiver, const LotList *taken)
 	row->amount = call->row->amount;
 	row->other_member_id = call->member_id;
 	for (int i = 0; i < taken->n; i++)
-	{
-		Lot			lot = taken->lots[i];
-
-		lot.origin = ORIGIN_TRANSFERRED;
-		decide_post(&receiver->decision, row, lot, 0);
-	}
+		decide_post(&receiver->decision, row,
+					received_lot(&receiver->decision, taken->lots[i]), 0);
 	decide_due(&receiver->decision, false);
 	if (call->mode == MODE_DRY)
 		return;
@@ -235,7 +262,8 @@ loyalty_event_transfer(PG_FUNCTION_ARGS)
 		open_both(&call, &receiver) &&
 		call_spendable_unit(&call, TRANSFER_UNIT, &unit) &&
 		call_amount(&call, TRANSFER_AMOUNT, unit->scale, &amount) &&
-		call_available(&call, unit, amount))
+		call_available(&call, unit, amount) &&
+		check_receiver(&call, &receiver, unit, amount))
 	{
 		LotList		taken;
 
@@ -375,6 +403,8 @@ adjust_apply(Call *call, const Unit *unit, int64 amount)
 		return adjust_metric(call, unit, lot);
 	if (amount > 0)
 	{
+		if (!call_card_room(call, &call->decision, unit, amount))
+			return false;
 		decide_post(&call->decision,
 					unit_row(call, call->at, unit, amount, ADJUST_REASON),
 					lot, 0);

@@ -50,9 +50,13 @@ store_load_holds(Decision *decision, AccountLock lock)
 									  &decision->holds);
 	account->hold_until = DT_NOEND;
 	for (int i = 0; i < decision->nholds; i++)
+	{
 		if (decision->holds[i].expires_at > decision->now)
 			account->hold_until = Min(account->hold_until,
 									  decision->holds[i].expires_at);
+		store_load_cards_of(decision, &decision->holds[i].lots,
+							lock == ACCOUNT_READ_STABLE);
+	}
 	if (decision->program->ncoupons > 0)
 		load_reserved(decision, lock);
 }

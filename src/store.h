@@ -26,6 +26,12 @@ extern void store_claim_budgets(Decision *decision, bool dry);
 extern void store_decision(Decision *decision);
 extern void store_facts(Decision *decision);
 
+/* store_topup.c */
+extern void store_load_cards(Decision *decision, bool read_only);
+extern void store_load_cards_of(Decision *decision, const LotList *lots,
+								bool read_only);
+extern int64 store_card_total(Decision *decision, int32 unit_id);
+
 /* store_benefit.c */
 extern void store_vouchers(Decision *decision, const Benefit *benefit);
 extern void store_write_vouchers(const Decision *decision);
