@@ -74,3 +74,18 @@ SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_coupon_limit';
 COMMENT ON FUNCTION loyalty.coupon_limit(text, text, text, numeric, int) IS
 'Limits how many coupons are issued or used in all, or what they take off in all, and returns the id of the budget that counts it; what there has been counts';
+
+CREATE OR REPLACE VIEW loyalty.coupon_limit_status WITH (security_invoker = true) AS
+SELECT l.budget_id, p.name AS program, c.name AS coupon, l.counts, l.amount,
+	loyalty.unit_amount(s.used, n.scale) AS used,
+	loyalty.unit_amount(s.quota - s.used, n.scale) AS remaining, s.slots
+FROM loyalty.coupon_limit l
+JOIN loyalty.coupon c ON c.coupon_id = l.coupon_id
+JOIN loyalty.program p ON p.program_id = l.program_id
+CROSS JOIN LATERAL (SELECT CASE WHEN l.counts = 'discount' THEN p.currency_scale ELSE 0 END::smallint AS scale) n
+CROSS JOIN LATERAL (
+	SELECT count(*)::int AS slots, coalesce(sum(x.quota), 0)::bigint AS quota, coalesce(sum(x.used), 0)::bigint AS used
+	FROM loyalty.budget_slot x
+	WHERE x.budget_id = l.budget_id) s;
+COMMENT ON VIEW loyalty.coupon_limit_status IS
+'One row per limit of a coupon in all: how much of it is used, and how much remains';
