@@ -216,11 +216,11 @@ BEGIN ATOMIC
 		UNION ALL
 		SELECT v.coupon_id, v.program_id, v.version FROM loyalty.coupon_version v
 	), coupon_ref AS MATERIALIZED (
-		SELECT 'held coupons' AS what, m.program_id, m.coupon_id, m.version FROM loyalty.member_coupon m
+		SELECT m.program_id, m.coupon_id, m.version, 'held ones' AS what FROM loyalty.member_coupon m
 		UNION
-		SELECT 'uses', y.program_id, y.coupon_id, y.version FROM loyalty.coupon_use y
+		SELECT y.program_id, y.coupon_id, y.version, 'uses' FROM loyalty.coupon_use y
 		UNION
-		SELECT 'codes', k.program_id, k.coupon_id, k.version FROM loyalty.coupon_code k
+		SELECT k.program_id, k.coupon_id, k.version, 'codes' FROM loyalty.coupon_code k
 	), awarded AS MATERIALIZED (
 		-- what each rule has awarded of the units that have a budget; refunds give nothing back to it
 		SELECT e.program_id, e.unit_id, e.rule_id, sum(e.amount) AS amount
@@ -777,9 +777,9 @@ BEGIN ATOMIC
 	WHERE b.used > w.awarded
 	UNION ALL
 	SELECT 'coupon_limit_slots', NULL, format('budget_id=%s coupon=%s counts=%s amount=%s quota=%s used=%s',
-		b.budget_id, b.coupon_id, b.counts, coalesce(b.minor::text, '-'), b.quota, b.used)
+		b.budget_id, b.coupon_id, b.counts, b.minor, b.quota, b.used)
 	FROM coupon_budget b
-	WHERE b.quota < b.used OR b.quota <> greatest(b.minor, b.used)
+	WHERE b.minor IS NOT NULL AND b.quota <> greatest(b.minor, b.used)
 	UNION ALL
 	-- at most: a call that began before there was a limit does not count itself
 	SELECT 'coupon_limit_used', NULL, format('budget_id=%s coupon=%s counts=%s used=%s counted=%s',
