@@ -9,149 +9,47 @@
  */
 #include "benefit.h"
 
-#include "commands/trigger.h"
 #include "utils/builtins.h"
-#include "utils/rel.h"
 
-#include "amount.h"
+#include "amount_check.h"
 
 PG_FUNCTION_INFO_V1(loyalty_benefit_check);
 PG_FUNCTION_INFO_V1(loyalty_benefit_holder_check);
 PG_FUNCTION_INFO_V1(loyalty_benefit_price_check);
 
-/* Factors and percentages have thousandths, at the least. */
-#define THOUSANDTHS 3
-
-/* A row that is about to be written. */
-typedef struct Row
-{
-	HeapTuple	tuple;
-	TupleDesc	tupdesc;
-} Row;
-
-static Row
-row_of(FunctionCallInfo fcinfo)
-{
-	Row			row;
-
-	row.tuple = trigger_row(fcinfo);
-	row.tupdesc = ((TriggerData *) fcinfo->context)->tg_relation->rd_att;
-	return row;
-}
-
-static NullableDatum
-column_of(const Row *row, const char *name)
-{
-	NullableDatum value;
-
-	value.value = SPI_getbinval(row->tuple, row->tupdesc,
-								SPI_fnumber(row->tupdesc, name),
-								&value.isnull);
-	return value;
-}
-
-/* NULL for NULL. */
-static char *
-text_of(const Row *row, const char *name)
-{
-	return SPI_getvalue(row->tuple, row->tupdesc,
-						SPI_fnumber(row->tupdesc, name));
-}
-
-static bool
-is_word(const char *value, const char *word)
-{
-	return value != NULL && strcmp(value, word) == 0;
-}
-
 static void
-refuse(const Row *row, const char *column, const char *why)
-{
-	refusal_raise(REFUSAL_RULE_INVALID,
-				  psprintf("%s=%s: %s", column,
-						   clipped(text_of(row, column)), why));
-}
-
-/*
- * Refuses a number with too many decimals; other limits are those of the
- * column.  Returns whether it can be counted at all, and as what.
- */
-static bool
-check_decimals(const Row *row, const char *column, int scale, int64 *minor)
-{
-	NullableDatum value = column_of(row, column);
-	Refusal		refusal;
-
-	if (value.isnull)
-		return false;
-	refusal = amount_parse(DatumGetNumeric(value.value), scale, minor);
-	if (refusal == REFUSAL_AMOUNT_SCALE)
-		refuse(row, column, scale == 0 ? "must be a whole number" :
-			   psprintf("has at most %d decimals", scale));
-	return refusal == REFUSAL_NONE;
-}
-
-static void
-check_percent(const Row *row)
+check_percent(const CheckedRow *row)
 {
 	int64		minor;
 
-	if (!column_of(row, "percent_off").isnull &&
+	if (!check_column(row, "percent_off").isnull &&
 		(!check_decimals(row, "percent_off", THOUSANDTHS, &minor) ||
 		 minor > 100 * 1000))
-		refuse(row, "percent_off", "a price falls by 100 % at most");
+		check_refuse(row, "percent_off", "a price falls by 100 % at most");
 }
 
-/* Each: is it there, and is anything there that it could be? */
-#define KNOWN(table, condition) \
-	"SELECT EXISTS (SELECT FROM loyalty." table \
-	" WHERE program_id = $1 AND " condition ")," \
-	" EXISTS (SELECT FROM loyalty." table " WHERE program_id = $1)"
-
 static Statement tier_known = {
-	KNOWN("tier", "code = $2"), 2, {INT4OID, TEXTOID}
+	CHECK_KNOWN("tier", "code = $2"), 2, {INT4OID, TEXTOID}
 };
 static Statement segment_known = {
-	KNOWN("segment", "name = $2"), 2, {INT4OID, TEXTOID}
+	CHECK_KNOWN("segment", "name = $2"), 2, {INT4OID, TEXTOID}
 };
 static Statement stage_known = {
-	KNOWN("tag", "name = $2 AND dimension = 'lifecycle'"),
+	CHECK_KNOWN("tag", "name = $2 AND dimension = 'lifecycle'"),
 	2, {INT4OID, TEXTOID}
 };
 static Statement plan_known = {
-	KNOWN("plan", "name = $2"), 2, {INT4OID, TEXTOID}
+	CHECK_KNOWN("plan", "name = $2"), 2, {INT4OID, TEXTOID}
 };
 static Statement campaign_known = {
-	KNOWN("campaign", "name = $2"), 2, {INT4OID, TEXTOID}
+	CHECK_KNOWN("campaign", "name = $2"), 2, {INT4OID, TEXTOID}
 };
 static Statement list_known = {
-	KNOWN("price_list", "name = $2"), 2, {INT4OID, TEXTOID}
+	CHECK_KNOWN("price_list", "name = $2"), 2, {INT4OID, TEXTOID}
 };
 static Statement collection_known = {
-	KNOWN("collection", "name = $2"), 2, {INT4OID, TEXTOID}
+	CHECK_KNOWN("collection", "name = $2"), 2, {INT4OID, TEXTOID}
 };
-
-/* Refuses a name that the programme has not. */
-static void
-check_known(const Row *row, Statement *statement, const char *column,
-			const char *what)
-{
-	NullableDatum args[] = {
-		column_of(row, "program_id"),
-		column_of(row, column)
-	};
-
-	/* NULL is left to the column's constraint, which is checked later */
-	if (args[0].isnull || args[1].isnull)
-		return;
-	statement_run(statement, args, false);
-	if (!DatumGetBool(statement_notnull(0, 1)) &&
-		DatumGetBool(statement_notnull(0, 2)))
-		ereport(ERROR,
-				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-				 errmsg("%s does not exist in the programme", what),
-				 errdetail("%s=%s", column, clipped(text_of(row, column)))));
-}
 
 static Statement select_unit = {
 	"SELECT kind, scale FROM loyalty.unit WHERE unit_id = $1",
@@ -160,15 +58,15 @@ static Statement select_unit = {
 
 /* Refuses a unit that is not of a kind; returns its decimals, -1: no unit. */
 static int
-check_unit(const Row *row, const char *kind, const char *why)
+check_unit(const CheckedRow *row, const char *kind, const char *why)
 {
-	NullableDatum args[] = {column_of(row, "unit_id")};
+	NullableDatum args[] = {check_column(row, "unit_id")};
 
 	/* what is not there is refused by others */
 	if (args[0].isnull || statement_run(&select_unit, args, false) == 0)
 		return -1;
 	if (strcmp(statement_text(0, 1), kind) != 0)
-		refuse(row, "unit_id", why);
+		check_refuse(row, "unit_id", why);
 	return DatumGetInt16(statement_notnull(0, 2));
 }
 
@@ -181,15 +79,11 @@ static Statement select_issued = {
 
 /* The journal knows by its name what members were given. */
 static void
-check_name(FunctionCallInfo fcinfo, const Row *row)
+check_name(const CheckedRow *row)
 {
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	Row			before = {trigger->tg_trigtuple, row->tupdesc};
-	NullableDatum args[] = {column_of(row, "benefit_id")};
-	char	   *name = text_of(row, "name");
+	NullableDatum args[] = {check_column(row, "benefit_id")};
 
-	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) && name != NULL &&
-		strcmp(text_of(&before, "name"), name) != 0 &&
+	if (check_differs(row, "name") && check_text(row, "name") != NULL &&
 		statement_run(&select_issued, args, false) > 0)
 		refusal_raise(REFUSAL_CONFIG_FIXED, "column=name");
 }
@@ -198,30 +92,28 @@ check_name(FunctionCallInfo fcinfo, const Row *row)
 Datum
 loyalty_benefit_check(PG_FUNCTION_ARGS)
 {
-	Row			row = row_of(fcinfo);
-	char	   *kind = text_of(&row, "kind");
+	CheckedRow	row = check_row(fcinfo);
 	int			scale;
-	int64		minor;
 
 	SPI_connect();
-	check_name(fcinfo, &row);
+	check_name(&row);
 	check_percent(&row);
-	(void) check_decimals(&row, "factor", THOUSANDTHS, &minor);
+	check_decimals(&row, "factor", THOUSANDTHS, NULL);
 	check_known(&row, &list_known, "price_list", "price list");
-	if (is_word(kind, "multiplier"))
+	if (check_is(&row, "kind", "multiplier"))
 		(void) check_unit(&row, "points", "a multiplier is of points");
-	if (is_word(kind, "quota"))
+	if (check_is(&row, "kind", "quota"))
 	{
 		scale = check_unit(&row, "counter", "a quota is kept by a counter");
 		if (scale > 0)
-			refuse(&row, "unit_id", "a quota is counted in whole numbers");
-		(void) check_decimals(&row, "quantity", 0, &minor);
+			check_refuse(&row, "unit_id", "a quota is counted in whole numbers");
+		check_decimals(&row, "quantity", 0, NULL);
 	}
-	if (is_word(kind, "every_n"))
+	if (check_is(&row, "kind", "every_n"))
 	{
 		scale = check_unit(&row, "metric", "every n is of a metric");
 		if (scale >= 0)
-			(void) check_decimals(&row, "quantity", scale, &minor);
+			check_decimals(&row, "quantity", scale, NULL);
 	}
 	SPI_finish();
 	return PointerGetDatum(row.tuple);
@@ -234,17 +126,16 @@ static Statement select_kind = {
 
 /* Only what is a quota can be more of for some. */
 static void
-check_quantity(const Row *row)
+check_quantity(const CheckedRow *row)
 {
-	NullableDatum args[] = {column_of(row, "benefit_id")};
-	int64		minor;
+	NullableDatum args[] = {check_column(row, "benefit_id")};
 
-	if (column_of(row, "quantity").isnull)
+	if (check_column(row, "quantity").isnull)
 		return;
-	(void) check_decimals(row, "quantity", 0, &minor);
+	check_decimals(row, "quantity", 0, NULL);
 	if (!args[0].isnull && statement_run(&select_kind, args, false) > 0 &&
-		!is_word(statement_text(0, 1), "quota"))
-		refuse(row, "quantity", "only a quota has one");
+		strcmp(statement_text(0, 1), "quota") != 0)
+		check_refuse(row, "quantity", "only a quota has one");
 }
 
 /* Trigger of benefit_holder.  A tag need not be declared. */
@@ -262,12 +153,12 @@ loyalty_benefit_holder_check(PG_FUNCTION_ARGS)
 		{"plan", &plan_known},
 		{"campaign", &campaign_known}
 	};
-	Row			row = row_of(fcinfo);
-	char	   *source = text_of(&row, "source");
+	CheckedRow	row = check_row(fcinfo);
+	char	   *source = check_text(&row, "source");
 
 	SPI_connect();
 	for (int i = 0; i < lengthof(named); i++)
-		if (is_word(source, named[i].source))
+		if (check_is(&row, "source", named[i].source))
 			check_known(&row, named[i].statement, "name", source);
 	check_quantity(&row);
 	SPI_finish();
@@ -283,17 +174,16 @@ static Statement select_currency_scale = {
 Datum
 loyalty_benefit_price_check(PG_FUNCTION_ARGS)
 {
-	Row			row = row_of(fcinfo);
-	NullableDatum args[] = {column_of(&row, "program_id")};
-	int64		minor;
+	CheckedRow	row = check_row(fcinfo);
+	NullableDatum args[] = {check_column(&row, "program_id")};
 
 	SPI_connect();
 	check_percent(&row);
 	if (!args[0].isnull &&
 		statement_run(&select_currency_scale, args, false) > 0)
-		(void) check_decimals(&row, "price",
-							  DatumGetInt16(statement_notnull(0, 1)), &minor);
-	if (is_word(text_of(&row, "kind"), "collection"))
+		check_decimals(&row, "price",
+							  DatumGetInt16(statement_notnull(0, 1)), NULL);
+	if (check_is(&row, "kind", "collection"))
 		check_known(&row, &collection_known, "value", "collection");
 	SPI_finish();
 	return PointerGetDatum(row.tuple);

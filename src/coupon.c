@@ -78,7 +78,10 @@ enum coupon_column
 	COUPON_FREE_CODES
 };
 
-/* In the order of the enum; `current` first, because of its status. */
+/*
+ * In the order of the enum.  What a template is now comes first: some of it
+ * holds for its older versions as well.
+ */
 static Statement select_coupons = {
 	"SELECT coupon_id, version, name, title, automatic, status, campaign_id,"
 	" kind, amount, percent, max_discount, base, step_from, step_off,"
@@ -155,6 +158,12 @@ const char *
 coupon_kind_name(CouponKind kind)
 {
 	return kind_names[kind];
+}
+
+const char *
+coupon_counts_name(CouponCounts counts)
+{
+	return counts_names[counts];
 }
 
 pg_noreturn static void

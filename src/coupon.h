@@ -156,6 +156,7 @@ extern Coupon *coupon_load(CollectionLoader *loader, int currency_scale,
 						   const Unit *units, int nunits,
 						   CouponCategories *categories, int *ncoupons);
 extern const char *coupon_kind_name(CouponKind kind);
+extern const char *coupon_counts_name(CouponCounts counts);
 
 /*
  * coupon_code.c.  The canonical form of a code in the current context: upper

@@ -161,6 +161,12 @@ loyalty_benefit_fixed(PG_FUNCTION_ARGS)
 	return PointerGetDatum(trigger->tg_newtuple);
 }
 
+/* What coupons were before, which holds for those that were issued then. */
+#define OLD_COUPONS \
+	"loyalty.coupon_version v JOIN loyalty.coupon USING (coupon_id)" \
+	" CROSS JOIN LATERAL" \
+	" jsonb_populate_record(NULL::loyalty.coupon, v.definition) o"
+
 static Statement program_in_use = {
 	"SELECT FROM loyalty.unit WHERE program_id = $1"
 	" UNION ALL SELECT FROM loyalty.program_event WHERE program_id = $1"
@@ -176,6 +182,9 @@ static Statement program_in_use = {
 	" UNION ALL SELECT FROM loyalty.plan WHERE program_id = $1"
 	" UNION ALL SELECT FROM loyalty.benefit WHERE program_id = $1"
 	" UNION ALL SELECT FROM loyalty.price_list WHERE program_id = $1"
+	" UNION ALL SELECT FROM loyalty.coupon_category WHERE program_id = $1"
+	" UNION ALL SELECT FROM loyalty.coupon WHERE program_id = $1"
+	" UNION ALL SELECT FROM loyalty.cart_policy WHERE program_id = $1"
 	" UNION ALL SELECT FROM loyalty.account WHERE program_id = $1 LIMIT 1",
 	1, {INT4OID}
 };
@@ -187,6 +196,13 @@ static Statement unit_in_use = {
 	" UNION ALL SELECT FROM loyalty.tier_threshold WHERE unit_id = $1"
 	" UNION ALL SELECT FROM loyalty.rule_cap WHERE unit_id = $1"
 	" UNION ALL SELECT FROM loyalty.benefit WHERE unit_id = $1"
+	" UNION ALL SELECT FROM loyalty.coupon"
+	" WHERE $1 IN (unit_id, price_unit_id)"
+	" UNION ALL SELECT FROM " OLD_COUPONS
+	" WHERE $1 IN (o.unit_id, o.price_unit_id)"
+	" UNION ALL SELECT FROM loyalty.topup_policy WHERE unit_id = $1"
+	" UNION ALL SELECT FROM loyalty.topup_step WHERE points_unit_id = $1"
+	" UNION ALL SELECT FROM loyalty.cart_unit WHERE unit_id = $1"
 	" UNION ALL SELECT FROM loyalty.entry WHERE unit_id = $1 LIMIT 1",
 	1, {INT4OID}
 };
@@ -209,6 +225,10 @@ static Statement tier_in_use = {
 static Statement tier_code_in_use = {
 	"SELECT FROM loyalty.rule"
 	" WHERE tiers @> ARRAY[$1] AND program_id = $2"
+	" UNION ALL SELECT FROM loyalty.coupon"
+	" WHERE tiers @> ARRAY[$1] AND program_id = $2"
+	" UNION ALL SELECT FROM " OLD_COUPONS
+	" WHERE o.tiers @> ARRAY[$1] AND o.program_id = $2"
 	" UNION ALL SELECT FROM loyalty.plan WHERE tier = $1 AND program_id = $2"
 	" UNION ALL SELECT FROM loyalty.benefit_holder"
 	" WHERE source = 'tier' AND name = $1 AND program_id = $2 LIMIT 1",
@@ -220,6 +240,12 @@ static Statement collection_in_use = {
 	" WHERE collection = $1 AND program_id = $2"
 	" UNION ALL SELECT FROM loyalty.rule WHERE program_id = $2"
 	" AND $1 IN (collection, excluded_collection, store_collection)"
+	" UNION ALL SELECT FROM loyalty.coupon WHERE program_id = $2"
+	" AND $1 IN (collection, excluded_collection, target_collection,"
+	" store_collection)"
+	" UNION ALL SELECT FROM " OLD_COUPONS " WHERE o.program_id = $2"
+	" AND $1 IN (o.collection, o.excluded_collection, o.target_collection,"
+	" o.store_collection)"
 	" UNION ALL SELECT FROM loyalty.price_list WHERE program_id = $2"
 	" AND kind = 'collection' AND value = $1 LIMIT 1",
 	2, {TEXTOID, INT4OID}
@@ -227,6 +253,7 @@ static Statement collection_in_use = {
 
 static Statement campaign_in_use = {
 	"SELECT FROM loyalty.rule WHERE campaign_id = $1"
+	" UNION ALL SELECT FROM loyalty.coupon WHERE campaign_id = $1"
 	" UNION ALL SELECT FROM loyalty.budget WHERE campaign_id = $1 LIMIT 1",
 	1, {INT4OID}
 };
@@ -258,6 +285,10 @@ static Statement rule_in_use = {
 static Statement segment_in_use = {
 	"SELECT FROM loyalty.rule"
 	" WHERE segments @> ARRAY[$1] AND program_id = $2"
+	" UNION ALL SELECT FROM loyalty.coupon"
+	" WHERE segments @> ARRAY[$1] AND program_id = $2"
+	" UNION ALL SELECT FROM " OLD_COUPONS
+	" WHERE o.segments @> ARRAY[$1] AND o.program_id = $2"
 	" UNION ALL SELECT FROM loyalty.member_segment"
 	" WHERE segment = $1 AND program_id = $2"
 	" UNION ALL SELECT FROM loyalty.benefit_holder"
@@ -278,8 +309,30 @@ static Statement plan_in_use = {
 
 static Statement benefit_in_use = {
 	"SELECT FROM loyalty.benefit_holder WHERE benefit_id = $1"
+	" UNION ALL SELECT FROM loyalty.topup_step WHERE benefit_id = $1"
 	" UNION ALL SELECT FROM loyalty.member_benefit WHERE benefit_id = $1"
 	" UNION ALL SELECT FROM loyalty.voucher WHERE benefit_id = $1 LIMIT 1",
+	1, {INT4OID}
+};
+
+static Statement category_in_use = {
+	"SELECT FROM loyalty.coupon WHERE category = $1 AND program_id = $2"
+	" UNION ALL SELECT FROM " OLD_COUPONS
+	" WHERE o.category = $1 AND o.program_id = $2 LIMIT 1",
+	2, {TEXTOID, INT4OID}
+};
+
+static Statement coupon_in_use = {
+	"SELECT FROM loyalty.coupon_limit WHERE coupon_id = $1"
+	" UNION ALL SELECT FROM loyalty.coupon_pack WHERE coupon_id = $1"
+	" UNION ALL SELECT FROM loyalty.coupon_code WHERE coupon_id = $1"
+	" UNION ALL SELECT FROM loyalty.member_coupon WHERE coupon_id = $1"
+	" UNION ALL SELECT FROM loyalty.coupon_use WHERE coupon_id = $1 LIMIT 1",
+	1, {INT4OID}
+};
+
+static Statement policy_in_use = {
+	"SELECT FROM loyalty.topup_step WHERE unit_id = $1 LIMIT 1",
 	1, {INT4OID}
 };
 
@@ -304,7 +357,10 @@ static const struct
 	{"segment", "name", &segment_in_use},
 	{"plan", "name", &plan_name_in_use},
 	{"plan", "plan_id", &plan_in_use},
-	{"benefit", "benefit_id", &benefit_in_use}
+	{"benefit", "benefit_id", &benefit_in_use},
+	{"coupon_category", "name", &category_in_use},
+	{"coupon", "coupon_id", &coupon_in_use},
+	{"topup_policy", "unit_id", &policy_in_use}
 };
 
 /* Is the column, with the programme, the same after an update? */

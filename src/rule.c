@@ -16,6 +16,7 @@
 #include "utils/rel.h"
 
 #include "amount.h"
+#include "amount_check.h"
 #include "condition.h"
 #include "rule_program.h"
 #include "statement.h"
@@ -297,10 +298,6 @@ loyalty_rule_keep(PG_FUNCTION_ARGS)
 }
 
 /* Each: is it there, and is anything there that it could be? */
-#define KNOWN(table, condition) \
-	"SELECT EXISTS (SELECT FROM loyalty." table \
-	" WHERE program_id = $1 AND " condition ")," \
-	" EXISTS (SELECT FROM loyalty." table " WHERE program_id = $1)"
 
 static Statement program_known = {
 	"SELECT EXISTS (SELECT FROM loyalty.program WHERE program_id = $1),"
@@ -308,28 +305,28 @@ static Statement program_known = {
 	1, {INT4OID}
 };
 static Statement unit_known = {
-	KNOWN("unit", "unit_id = $2"), 2, {INT4OID, INT4OID}
+	CHECK_KNOWN("unit", "unit_id = $2"), 2, {INT4OID, INT4OID}
 };
 static Statement metric_known = {
-	KNOWN("unit", "unit_id = $2 AND kind = 'metric'"), 2, {INT4OID, INT4OID}
+	CHECK_KNOWN("unit", "unit_id = $2 AND kind = 'metric'"), 2, {INT4OID, INT4OID}
 };
 static Statement counter_known = {
-	KNOWN("unit", "unit_id = $2 AND kind = 'counter'"), 2, {INT4OID, INT4OID}
+	CHECK_KNOWN("unit", "unit_id = $2 AND kind = 'counter'"), 2, {INT4OID, INT4OID}
 };
 static Statement event_known = {
-	KNOWN("program_event", "event = $2"), 2, {INT4OID, TEXTOID}
+	CHECK_KNOWN("program_event", "event = $2"), 2, {INT4OID, TEXTOID}
 };
 static Statement collection_known = {
-	KNOWN("collection", "name = $2"), 2, {INT4OID, TEXTOID}
+	CHECK_KNOWN("collection", "name = $2"), 2, {INT4OID, TEXTOID}
 };
 static Statement calendar_known = {
-	KNOWN("calendar_day", "calendar = $2"), 2, {INT4OID, TEXTOID}
+	CHECK_KNOWN("calendar_day", "calendar = $2"), 2, {INT4OID, TEXTOID}
 };
 static Statement campaign_known = {
-	KNOWN("campaign", "campaign_id = $2"), 2, {INT4OID, INT4OID}
+	CHECK_KNOWN("campaign", "campaign_id = $2"), 2, {INT4OID, INT4OID}
 };
 static Statement tier_known = {
-	KNOWN("tier", "tier_id = $2"), 2, {INT4OID, INT4OID}
+	CHECK_KNOWN("tier", "tier_id = $2"), 2, {INT4OID, INT4OID}
 };
 static Statement tiers_known = {
 	"SELECT NOT EXISTS (SELECT FROM pg_catalog.unnest($2) AS t (code)"
@@ -338,18 +335,30 @@ static Statement tiers_known = {
 	" EXISTS (SELECT FROM loyalty.tier WHERE program_id = $1)",
 	2, {INT4OID, TEXTARRAYOID}
 };
+static Statement category_known = {
+	CHECK_KNOWN("coupon_category", "name = $2"), 2, {INT4OID, TEXTOID}
+};
+static Statement coupon_known = {
+	CHECK_KNOWN("coupon", "coupon_id = $2"), 2, {INT4OID, INT4OID}
+};
+static Statement pack_known = {
+	CHECK_KNOWN("coupon_pack", "name = $2"), 2, {INT4OID, TEXTOID}
+};
+static Statement policy_known = {
+	CHECK_KNOWN("topup_policy", "unit_id = $2"), 2, {INT4OID, INT4OID}
+};
 static Statement group_known = {
-	KNOWN("rule_group", "name = $2"), 2, {INT4OID, TEXTOID}
+	CHECK_KNOWN("rule_group", "name = $2"), 2, {INT4OID, TEXTOID}
 };
 static Statement rule_known = {
-	KNOWN("rule", "rule_id = $2"), 2, {INT4OID, INT4OID}
+	CHECK_KNOWN("rule", "rule_id = $2"), 2, {INT4OID, INT4OID}
 };
 
 static Statement tier_code_known = {
-	KNOWN("tier", "code = $2"), 2, {INT4OID, TEXTOID}
+	CHECK_KNOWN("tier", "code = $2"), 2, {INT4OID, TEXTOID}
 };
 static Statement benefit_known = {
-	KNOWN("benefit", "benefit_id = $2"), 2, {INT4OID, INT4OID}
+	CHECK_KNOWN("benefit", "benefit_id = $2"), 2, {INT4OID, INT4OID}
 };
 static Statement segments_known = {
 	"SELECT NOT EXISTS (SELECT FROM pg_catalog.unnest($2) AS s (name)"
@@ -386,6 +395,25 @@ static const struct
 	{"benefit", "unit_id", &unit_known},
 	{"benefit", "calendar", &calendar_known},
 	{"benefit_holder", "benefit_id", &benefit_known},
+	{"coupon", "campaign_id", &campaign_known},
+	{"coupon", "unit_id", &unit_known},
+	{"coupon", "price_unit_id", &unit_known},
+	{"coupon", "category", &category_known},
+	{"coupon", "collection", &collection_known},
+	{"coupon", "excluded_collection", &collection_known},
+	{"coupon", "target_collection", &collection_known},
+	{"coupon", "store_collection", &collection_known},
+	{"coupon", "calendar", &calendar_known},
+	{"coupon", "tiers", &tiers_known},
+	{"coupon", "segments", &segments_known},
+	{"coupon_limit", "coupon_id", &coupon_known},
+	{"coupon_pack", "coupon_id", &coupon_known},
+	{"topup_policy", "unit_id", &unit_known},
+	{"topup_step", "unit_id", &policy_known},
+	{"topup_step", "points_unit_id", &unit_known},
+	{"topup_step", "pack", &pack_known},
+	{"topup_step", "benefit_id", &benefit_known},
+	{"cart_unit", "unit_id", &unit_known},
 	{"rule_cap", "rule_id", &rule_known},
 	{"rule_cap", "unit_id", &counter_known}
 };

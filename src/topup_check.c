@@ -9,67 +9,12 @@
  */
 #include "topup.h"
 
-#include "commands/trigger.h"
 #include "utils/builtins.h"
-#include "utils/rel.h"
 
-#include "amount.h"
-#include "statement.h"
+#include "amount_check.h"
 
 PG_FUNCTION_INFO_V1(loyalty_topup_check);
 PG_FUNCTION_INFO_V1(loyalty_topup_step_check);
-
-/* A row that is about to be written. */
-typedef struct Row
-{
-	HeapTuple	tuple;
-	TupleDesc	tupdesc;
-} Row;
-
-static Row
-row_of(FunctionCallInfo fcinfo)
-{
-	Row			row;
-
-	row.tuple = trigger_row(fcinfo);
-	row.tupdesc = ((TriggerData *) fcinfo->context)->tg_relation->rd_att;
-	return row;
-}
-
-static NullableDatum
-column_of(const Row *row, const char *name)
-{
-	NullableDatum value;
-
-	value.value = SPI_getbinval(row->tuple, row->tupdesc,
-								SPI_fnumber(row->tupdesc, name),
-								&value.isnull);
-	return value;
-}
-
-static void
-refuse(const Row *row, const char *column, const char *why)
-{
-	refusal_raise(REFUSAL_RULE_INVALID,
-				  psprintf("%s=%s: %s", column,
-						   clipped(SPI_getvalue(row->tuple, row->tupdesc,
-												SPI_fnumber(row->tupdesc,
-															column))),
-						   why));
-}
-
-/* Refuses a number with too many decimals; its size is up to the column. */
-static void
-check_decimals(const Row *row, const char *column, int scale)
-{
-	NullableDatum value = column_of(row, column);
-	int64		minor;
-
-	if (!value.isnull &&
-		amount_parse(DatumGetNumeric(value.value), scale,
-					 &minor) == REFUSAL_AMOUNT_SCALE)
-		refuse(row, column, psprintf("has at most %d decimals", scale));
-}
 
 /*
  * A unit, and whether its scale is that of its programme's currency; the
@@ -84,9 +29,9 @@ static Statement select_unit = {
 
 /* Looks the unit of a column up; false: there is none. */
 static bool
-find_unit(const Row *row, const char *column)
+find_unit(const CheckedRow *row, const char *column)
 {
-	NullableDatum args[] = {column_of(row, column)};
+	NullableDatum args[] = {check_column(row, column)};
 
 	return !args[0].isnull && statement_run(&select_unit, args, false) > 0;
 }
@@ -98,7 +43,7 @@ loyalty_topup_check(PG_FUNCTION_ARGS)
 	static const char *const limits[] = {
 		"limit_named", "limit_unnamed", "limit_member"
 	};
-	Row			row = row_of(fcinfo);
+	CheckedRow	row = check_row(fcinfo);
 
 	SPI_connect();
 	if (find_unit(&row, "unit_id"))
@@ -106,12 +51,12 @@ loyalty_topup_check(PG_FUNCTION_ARGS)
 		int			scale = DatumGetInt16(statement_notnull(0, 2));
 
 		if (strcmp(statement_text(0, 1), "money") != 0)
-			refuse(&row, "unit_id", "stored value is of kind money");
+			check_refuse(&row, "unit_id", "stored value is of kind money");
 		if (!DatumGetBool(statement_notnull(0, 3)))
-			refuse(&row, "unit_id",
+			check_refuse(&row, "unit_id",
 				   "stored value has the decimals of the currency");
 		for (int i = 0; i < lengthof(limits); i++)
-			check_decimals(&row, limits[i], scale);
+			check_decimals(&row, limits[i], scale, NULL);
 	}
 	SPI_finish();
 	return PointerGetDatum(row.tuple);
@@ -124,35 +69,35 @@ static Statement select_benefit = {
 
 /* Only of a voucher can one be issued. */
 static void
-check_benefit(const Row *row)
+check_benefit(const CheckedRow *row)
 {
-	NullableDatum args[] = {column_of(row, "benefit_id")};
+	NullableDatum args[] = {check_column(row, "benefit_id")};
 
 	if (!args[0].isnull && statement_run(&select_benefit, args, false) > 0 &&
 		strcmp(statement_text(0, 1), "voucher") != 0)
-		refuse(row, "benefit_id", "a benefit of kind voucher is issued");
+		check_refuse(row, "benefit_id", "a benefit of kind voucher is issued");
 }
 
 /* Trigger of topup_step. */
 Datum
 loyalty_topup_step_check(PG_FUNCTION_ARGS)
 {
-	Row			row = row_of(fcinfo);
+	CheckedRow	row = check_row(fcinfo);
 	int			scale;
 
 	SPI_connect();
 	if (find_unit(&row, "unit_id"))
 	{
 		scale = DatumGetInt16(statement_notnull(0, 2));
-		check_decimals(&row, "step_from", scale);
-		check_decimals(&row, "bonus", scale);
+		check_decimals(&row, "step_from", scale, NULL);
+		check_decimals(&row, "bonus", scale, NULL);
 	}
 	if (find_unit(&row, "points_unit_id"))
 	{
 		if (strcmp(statement_text(0, 1), "points") != 0)
-			refuse(&row, "points_unit_id", "points are of kind points");
+			check_refuse(&row, "points_unit_id", "points are of kind points");
 		check_decimals(&row, "points",
-					   DatumGetInt16(statement_notnull(0, 2)));
+					   DatumGetInt16(statement_notnull(0, 2)), NULL);
 	}
 	check_benefit(&row);
 	SPI_finish();

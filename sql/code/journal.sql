@@ -86,3 +86,9 @@ CREATE OR REPLACE TRIGGER plan_in_use BEFORE DELETE OR UPDATE OF program_id, pla
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
 CREATE OR REPLACE TRIGGER benefit_in_use BEFORE DELETE OR UPDATE OF program_id, benefit_id ON loyalty.benefit
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
+CREATE OR REPLACE TRIGGER coupon_category_in_use BEFORE DELETE OR UPDATE OF program_id, name ON loyalty.coupon_category
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
+CREATE OR REPLACE TRIGGER coupon_in_use BEFORE DELETE OR UPDATE OF program_id, coupon_id ON loyalty.coupon
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
+CREATE OR REPLACE TRIGGER topup_policy_in_use BEFORE DELETE OR UPDATE OF program_id, unit_id ON loyalty.topup_policy
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();

@@ -1,5 +1,5 @@
 -- Reading the books: the bank statement of one member, the member at a till,
--- and five views for BI tools. The views show no personal data and no wallet,
+-- five views and two functions for BI tools. The views show no personal data and no wallet,
 -- run with the rights of whoever reads them, and name every column they show.
 
 CREATE OR REPLACE FUNCTION loyalty.statement(member_id bigint, since timestamptz DEFAULT NULL,
@@ -185,6 +185,78 @@ LEFT JOIN loyalty.unit u ON u.unit_id = d.unit_id
 GROUP BY p.program_id, p.name, d.day, u.unit_id, u.code, u.scale, d.kind;
 COMMENT ON VIEW loyalty.report_daily IS
 'Totals per programme, local day, unit and kind of journal row; unit NULL counts the rows that moved nothing';
+
+-- Of coupons the reader sees no codes, so that these run with the owner's rights.
+CREATE OR REPLACE FUNCTION loyalty.report_coupon(program text)
+RETURNS TABLE (coupon text, title text, kind text, automatic boolean, issued bigint, codes bigint, used bigint,
+	returned bigint, discount numeric, rate numeric)
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 100
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT loyalty.path_require(report_coupon.program, 1);
+
+	SELECT c.name, c.title, c.kind, c.automatic, i.issued, k.codes, u.used, u.returned,
+		loyalty.unit_amount(u.discount, p.currency_scale),
+		round(u.spent::numeric / nullif(i.issued + k.codes, 0), 4)
+	FROM loyalty.program p
+	JOIN loyalty.coupon c ON c.program_id = p.program_id
+	CROSS JOIN LATERAL (
+		SELECT count(*) AS issued
+		FROM loyalty.member_coupon m
+		WHERE m.coupon_id = c.coupon_id AND m.source <> 'transfer') i
+	CROSS JOIN LATERAL (
+		-- each is for one, and nobody's yet
+		SELECT count(*) AS codes
+		FROM loyalty.coupon_code x
+		WHERE x.coupon_id = c.coupon_id AND x.kind <> 'generic' AND x.coupon_no IS NULL) k
+	CROSS JOIN LATERAL (
+		SELECT count(*) FILTER (WHERE y.status = 'used') AS used,
+			count(*) FILTER (WHERE y.status = 'returned') AS returned,
+			coalesce(sum(y.discount - y.returned), 0)::bigint AS discount,
+			count(DISTINCT (y.member_id, y.coupon_no)) FILTER (WHERE y.status = 'used' AND y.coupon_no IS NOT NULL)
+				+ count(DISTINCT y.code) FILTER (WHERE y.status = 'used' AND y.coupon_no IS NULL AND x.kind <> 'generic') AS spent
+		FROM loyalty.coupon_use y
+		LEFT JOIN loyalty.coupon_code x ON x.code = y.code AND x.program_id = y.program_id
+		WHERE y.coupon_id = c.coupon_id AND y.status IN ('used', 'returned')) u
+	WHERE p.name = report_coupon.program
+	ORDER BY c.name;
+END;
+COMMENT ON FUNCTION loyalty.report_coupon(text) IS
+'One row per coupon and offer: how many were issued, used and returned, what they took off, and the share of those issued that was used';
+
+CREATE OR REPLACE FUNCTION loyalty.report_coupon_cost(program text)
+RETURNS TABLE (coupon text, bearer text, discount numeric)
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 100
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT loyalty.path_require(report_coupon_cost.program, 1);
+
+	SELECT x.name, x.bearer, loyalty.unit_amount(sum(x.part)::bigint, x.currency_scale)
+	FROM (
+		-- the parts of a sum are the differences of its rounded shares, so they add up to it
+		SELECT p.currency_scale, c.name, s.bearer,
+			coalesce(round(u.discount * sum(s.share) OVER parts / 100)
+				- coalesce(round(u.discount * sum(s.share) OVER before / 100), 0), u.discount) AS part
+		FROM loyalty.program p
+		JOIN loyalty.coupon c ON c.program_id = p.program_id
+		JOIN (
+			SELECT y.coupon_id, y.version, sum(y.discount - y.returned)::bigint AS discount
+			FROM loyalty.coupon_use y
+			WHERE y.status IN ('used', 'returned')
+			GROUP BY y.coupon_id, y.version) u ON u.coupon_id = c.coupon_id
+		LEFT JOIN loyalty.coupon_version v ON v.coupon_id = c.coupon_id AND v.version = u.version AND v.version <> c.version
+		LEFT JOIN LATERAL (
+			SELECT e.key AS bearer, e.value::numeric AS share
+			FROM jsonb_each_text(CASE WHEN u.version = c.version THEN c.cost_shares
+				WHEN jsonb_typeof(v.definition -> 'cost_shares') = 'object' THEN v.definition -> 'cost_shares' END) e) s ON true
+		WHERE p.name = report_coupon_cost.program
+		WINDOW parts AS (PARTITION BY u.coupon_id, u.version ORDER BY s.bearer),
+			before AS (PARTITION BY u.coupon_id, u.version ORDER BY s.bearer ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) x
+	GROUP BY x.name, x.bearer, x.currency_scale
+	ORDER BY x.name, x.bearer;
+END;
+COMMENT ON FUNCTION loyalty.report_coupon_cost(text) IS
+'One row per coupon and who bears it: the part of what it took off by the shares of its terms; bearer NULL: no shares were given';
 
 -- It belongs to the member by name, and stands here because it is made of
 -- find(), balance() and tier_current(), which come after the member.

@@ -98,3 +98,19 @@ CREATE OR REPLACE TRIGGER benefit_holder_reference BEFORE INSERT OR UPDATE ON lo
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_reference();
 CREATE OR REPLACE TRIGGER price_list_reference BEFORE INSERT OR UPDATE ON loyalty.price_list
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_reference();
+CREATE OR REPLACE TRIGGER coupon_category_reference BEFORE INSERT OR UPDATE ON loyalty.coupon_category
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_reference();
+CREATE OR REPLACE TRIGGER coupon_reference BEFORE INSERT OR UPDATE ON loyalty.coupon
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_reference();
+CREATE OR REPLACE TRIGGER coupon_limit_reference BEFORE INSERT OR UPDATE ON loyalty.coupon_limit
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_reference();
+CREATE OR REPLACE TRIGGER coupon_pack_reference BEFORE INSERT OR UPDATE ON loyalty.coupon_pack
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_reference();
+CREATE OR REPLACE TRIGGER topup_policy_reference BEFORE INSERT OR UPDATE ON loyalty.topup_policy
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_reference();
+CREATE OR REPLACE TRIGGER topup_step_reference BEFORE INSERT OR UPDATE ON loyalty.topup_step
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_reference();
+CREATE OR REPLACE TRIGGER cart_policy_reference BEFORE INSERT OR UPDATE ON loyalty.cart_policy
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_reference();
+CREATE OR REPLACE TRIGGER cart_unit_reference BEFORE INSERT OR UPDATE ON loyalty.cart_unit
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_reference();

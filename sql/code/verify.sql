@@ -194,6 +194,33 @@ BEGIN ATOMIC
 		LEFT JOIN loyalty.budget_slot x ON x.budget_id = b.budget_id
 		WHERE verify.program IS NULL OR b.program_id = (SELECT s.program_id FROM scope s)
 		GROUP BY b.budget_id, u.scale
+	), coupon_budget AS MATERIALIZED (
+		-- limits of coupons, and of generic codes, which have no amount but what their slots say
+		SELECT o.budget_id, o.program_id, o.coupon_id, o.counts, o.code, o.minor,
+			coalesce(sum(x.quota), 0) AS quota, coalesce(sum(x.used), 0) AS used
+		FROM (
+			SELECT l.budget_id, l.program_id, l.coupon_id, l.counts, NULL::text AS code,
+				l.amount * 10::numeric ^ CASE WHEN l.counts = 'discount' THEN coalesce(p.currency_scale, 0) ELSE 0 END AS minor
+			FROM loyalty.coupon_limit l
+			LEFT JOIN loyalty.program p ON p.program_id = l.program_id
+			UNION ALL
+			SELECT k.budget_id, k.program_id, k.coupon_id, 'used', k.code, NULL
+			FROM loyalty.coupon_code k
+			WHERE k.budget_id IS NOT NULL) o
+		LEFT JOIN loyalty.budget_slot x ON x.budget_id = o.budget_id
+		WHERE verify.program IS NULL OR o.program_id = (SELECT s.program_id FROM scope s)
+		GROUP BY o.budget_id, o.program_id, o.coupon_id, o.counts, o.code, o.minor
+	), coupon_terms AS MATERIALIZED (
+		-- the terms of coupons that there are, and those that something refers to
+		SELECT c.coupon_id, c.program_id, c.version FROM loyalty.coupon c
+		UNION ALL
+		SELECT v.coupon_id, v.program_id, v.version FROM loyalty.coupon_version v
+	), coupon_ref AS MATERIALIZED (
+		SELECT m.program_id, m.coupon_id, m.version, 'held ones' AS what FROM loyalty.member_coupon m
+		UNION
+		SELECT y.program_id, y.coupon_id, y.version, 'uses' FROM loyalty.coupon_use y
+		UNION
+		SELECT k.program_id, k.coupon_id, k.version, 'codes' FROM loyalty.coupon_code k
 	), awarded AS MATERIALIZED (
 		-- what each rule has awarded of the units that have a budget; refunds give nothing back to it
 		SELECT e.program_id, e.unit_id, e.rule_id, sum(e.amount) AS amount
@@ -278,7 +305,16 @@ BEGIN ATOMIC
 		UNION ALL
 		SELECT 'budget_id_seq', max(x.budget_id),
 			(SELECT s.last_value + s.is_called::int FROM loyalty.budget_id_seq s)
-		FROM loyalty.budget x
+		FROM (
+			SELECT b.budget_id FROM loyalty.budget b
+			UNION ALL
+			SELECT b.budget_id FROM loyalty.coupon_limit b
+			UNION ALL
+			SELECT b.budget_id FROM loyalty.coupon_code b WHERE b.budget_id IS NOT NULL) x
+		UNION ALL
+		SELECT 'coupon_id_seq', max(x.coupon_id),
+			(SELECT s.last_value + s.is_called::int FROM loyalty.coupon_id_seq s)
+		FROM loyalty.coupon x
 		UNION ALL
 		SELECT 'campaign_id_seq', max(x.campaign_id),
 			(SELECT s.last_value + s.is_called::int FROM loyalty.campaign_id_seq s)
@@ -708,6 +744,18 @@ BEGIN ATOMIC
 	JOIN loyalty.account a ON a.member_id = v.member_id
 	LEFT JOIN loyalty.benefit b ON b.benefit_id = v.benefit_id
 	WHERE v.program_id <> a.program_id OR b.program_id IS DISTINCT FROM a.program_id
+	UNION ALL
+	SELECT 'program_mismatch', m.member_id, format('program_id=%s coupon_no=%s', a.program_id, m.coupon_no)
+	FROM loyalty.member_coupon m
+	JOIN loyalty.account a ON a.member_id = m.member_id
+	WHERE m.program_id <> a.program_id
+	AND (verify.program IS NULL OR a.program_id = (SELECT s.program_id FROM scope s))
+	UNION ALL
+	SELECT 'program_mismatch', y.member_id, format('program_id=%s use_id=%s', a.program_id, y.use_id)
+	FROM loyalty.coupon_use y
+	JOIN loyalty.account a ON a.member_id = y.member_id
+	WHERE y.program_id <> a.program_id
+	AND (verify.program IS NULL OR a.program_id = (SELECT s.program_id FROM scope s))
 
 	-- Budgets.
 	UNION ALL
@@ -727,6 +775,28 @@ BEGIN ATOMIC
 			SELECT v.rule_id FROM loyalty.rule_version v
 			WHERE v.program_id = b.program_id AND v.definition ->> 'campaign_id' = b.campaign_id::text))) w
 	WHERE b.used > w.awarded
+	UNION ALL
+	SELECT 'coupon_limit_slots', NULL, format('budget_id=%s coupon=%s counts=%s amount=%s quota=%s used=%s',
+		b.budget_id, b.coupon_id, b.counts, b.minor, b.quota, b.used)
+	FROM coupon_budget b
+	WHERE b.minor IS NOT NULL AND b.quota <> greatest(b.minor, b.used)
+	UNION ALL
+	-- at most: a call that began before there was a limit does not count itself
+	SELECT 'coupon_limit_used', NULL, format('budget_id=%s coupon=%s counts=%s used=%s counted=%s',
+		b.budget_id, b.coupon_id, b.counts, b.used, w.counted)
+	FROM coupon_budget b
+	CROSS JOIN LATERAL (
+		SELECT sum(n.n) AS counted
+		FROM (
+			SELECT count(*) AS n
+			FROM loyalty.member_coupon m
+			WHERE b.counts = 'issued' AND m.coupon_id = b.coupon_id AND m.source <> 'transfer'
+			UNION ALL
+			SELECT CASE WHEN b.counts = 'used' THEN count(*) ELSE coalesce(sum(y.discount - y.returned), 0) END
+			FROM loyalty.coupon_use y
+			WHERE b.counts <> 'issued' AND y.coupon_id = b.coupon_id AND y.status IN ('reserved', 'used')
+			AND (b.code IS NULL OR y.code = b.code)) n) w
+	WHERE b.used > w.counted
 
 	-- Configuration.
 	UNION ALL
@@ -806,6 +876,76 @@ BEGIN ATOMIC
 		FROM loyalty.budget_slot x
 		WHERE NOT EXISTS (
 			SELECT FROM loyalty.budget b WHERE b.budget_id = x.budget_id AND b.program_id = x.program_id)
+		AND NOT EXISTS (
+			SELECT FROM coupon_budget b WHERE b.budget_id = x.budget_id AND b.program_id = x.program_id)
+		UNION ALL
+		SELECT c.program_id, format('coupon=%s program_id=%s', c.coupon_id, c.program_id)
+		FROM loyalty.coupon c
+		WHERE NOT EXISTS (SELECT FROM loyalty.program p WHERE p.program_id = c.program_id)
+		OR (c.campaign_id IS NOT NULL AND NOT EXISTS (
+			SELECT FROM loyalty.campaign k WHERE k.program_id = c.program_id AND k.campaign_id = c.campaign_id))
+		OR (c.category IS NOT NULL AND NOT EXISTS (
+			SELECT FROM loyalty.coupon_category g WHERE g.program_id = c.program_id AND g.name = c.category))
+		OR EXISTS (
+			SELECT FROM (VALUES (c.unit_id), (c.price_unit_id)) n (unit_id)
+			WHERE n.unit_id IS NOT NULL AND NOT EXISTS (
+				SELECT FROM loyalty.unit u WHERE u.unit_id = n.unit_id AND u.program_id = c.program_id))
+		OR EXISTS (
+			SELECT FROM (VALUES (c.collection), (c.excluded_collection), (c.target_collection), (c.store_collection)) n (name)
+			WHERE n.name IS NOT NULL AND NOT EXISTS (
+				SELECT FROM loyalty.collection k WHERE k.program_id = c.program_id AND k.name = n.name))
+		OR EXISTS (
+			SELECT FROM unnest(c.segments) n (name) WHERE NOT EXISTS (
+				SELECT FROM loyalty.segment x WHERE x.program_id = c.program_id AND x.name = n.name))
+		UNION ALL
+		SELECT g.program_id, format('coupon_category=%s program_id=%s', g.name, g.program_id)
+		FROM loyalty.coupon_category g
+		WHERE NOT EXISTS (SELECT FROM loyalty.program p WHERE p.program_id = g.program_id)
+		UNION ALL
+		SELECT l.program_id, format('limit of coupon=%s program_id=%s', l.coupon_id, l.program_id)
+		FROM loyalty.coupon_limit l
+		WHERE NOT EXISTS (
+			SELECT FROM loyalty.coupon c WHERE c.coupon_id = l.coupon_id AND c.program_id = l.program_id)
+		UNION ALL
+		SELECT k.program_id, format('pack=%s coupon=%s program_id=%s', k.name, k.coupon_id, k.program_id)
+		FROM loyalty.coupon_pack k
+		WHERE NOT EXISTS (
+			SELECT FROM loyalty.coupon c WHERE c.coupon_id = k.coupon_id AND c.program_id = k.program_id)
+		UNION ALL
+		SELECT r.program_id, format('%s of coupon=%s version=%s program_id=%s', r.what, r.coupon_id, r.version, r.program_id)
+		FROM coupon_ref r
+		WHERE NOT EXISTS (
+			SELECT FROM coupon_terms t
+			WHERE t.coupon_id = r.coupon_id AND t.version = r.version AND t.program_id = r.program_id)
+		UNION ALL
+		SELECT k.program_id, format('coupon_key program_id=%s', k.program_id)
+		FROM loyalty.coupon_key k
+		WHERE NOT EXISTS (SELECT FROM loyalty.program p WHERE p.program_id = k.program_id)
+		UNION ALL
+		SELECT k.program_id, format('cart_policy program_id=%s', k.program_id)
+		FROM loyalty.cart_policy k
+		WHERE NOT EXISTS (SELECT FROM loyalty.program p WHERE p.program_id = k.program_id)
+		UNION ALL
+		SELECT k.program_id, format('cart_unit=%s program_id=%s', k.unit_id, k.program_id)
+		FROM loyalty.cart_unit k
+		WHERE NOT EXISTS (
+			SELECT FROM loyalty.unit u WHERE u.unit_id = k.unit_id AND u.program_id = k.program_id)
+		UNION ALL
+		SELECT k.program_id, format('stored value of unit=%s program_id=%s', k.unit_id, k.program_id)
+		FROM loyalty.topup_policy k
+		WHERE NOT EXISTS (
+			SELECT FROM loyalty.unit u WHERE u.unit_id = k.unit_id AND u.program_id = k.program_id AND u.kind = 'money')
+		UNION ALL
+		SELECT k.program_id, format('top-up of unit=%s from=%s program_id=%s', k.unit_id, k.step_from, k.program_id)
+		FROM loyalty.topup_step k
+		WHERE NOT EXISTS (
+			SELECT FROM loyalty.topup_policy y WHERE y.unit_id = k.unit_id AND y.program_id = k.program_id)
+		OR (k.points_unit_id IS NOT NULL AND NOT EXISTS (
+			SELECT FROM loyalty.unit u WHERE u.unit_id = k.points_unit_id AND u.program_id = k.program_id))
+		OR (k.pack IS NOT NULL AND NOT EXISTS (
+			SELECT FROM loyalty.coupon_pack x WHERE x.program_id = k.program_id AND x.name = k.pack))
+		OR (k.benefit_id IS NOT NULL AND NOT EXISTS (
+			SELECT FROM loyalty.benefit b WHERE b.benefit_id = k.benefit_id AND b.program_id = k.program_id))
 		UNION ALL
 		SELECT i.program_id, format('items of collection=%s program_id=%s', i.collection, i.program_id)
 		FROM loyalty.collection_item i

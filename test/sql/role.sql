@@ -88,6 +88,7 @@ INSERT INTO call (name, roles) VALUES
 	('unit_amount', 'admin auditor pii reader'), ('wallet_balance', 'auditor pii reader'), ('wallet_pending', 'auditor pii reader'),
 	('wallet_debt', 'auditor pii reader'), ('wallet_lots', 'auditor pii reader'),
 	('track', 'admin app'), ('track_visitor', 'admin app'), ('track_batch', 'admin app'), ('visitor_join', 'admin app'), ('path', 'admin app pii'),
+	('coupon_limit', 'admin'), ('report_coupon', 'admin auditor pii reader'), ('report_coupon_cost', 'admin auditor pii reader'),
 	('activity_expire', 'admin worker'), ('report_path', 'admin auditor pii reader');
 SELECT set_eq(
 	$$SELECT p.proname::text, string_agg(role, ' ' ORDER BY role COLLATE "C")
@@ -155,6 +156,14 @@ SELECT set_eq(
 		('report_plan', 'readers', 'r'), ('report_member', 'readers', 'r'), ('report_balance', 'readers', 'r'), ('report_ledger', 'readers', 'r'),
 		('activity_kind', 'owner', 'r'), ('activity_kind', 'admin', 'rawd'), ('activity_kind', 'readers', 'r'),
 		('activity', 'owner', 'rad'), ('activity', 'pii', 'r'), ('visitor', 'owner', 'rawd'), ('visitor', 'pii', 'r'),
+		('coupon_category', 'owner', 'r'), ('coupon_category', 'admin', 'rawd'), ('coupon_category', 'readers', 'r'), ('coupon', 'owner', 'rw'), ('coupon', 'admin', 'rawd'), ('coupon', 'readers', 'r'),
+		('offer', 'admin', 'rawd'), ('offer', 'readers', 'r'), ('coupon_pack', 'owner', 'r'), ('coupon_pack', 'admin', 'rawd'), ('coupon_pack', 'readers', 'r'),
+		('coupon_version', 'owner', 'ra'), ('coupon_version', 'admin', 'r'), ('coupon_limit', 'owner', 'raw'), ('coupon_limit', 'admin', 'r'), ('coupon_limit', 'readers', 'r'),
+		('coupon_limit_status', 'admin', 'r'), ('coupon_limit_status', 'readers', 'r'), ('coupon_key', 'owner', 'raw'), ('coupon_code', 'owner', 'raw'), ('coupon_attempt', 'owner', 'rawd'),
+		('member_coupon', 'owner', 'raw'), ('member_coupon', 'readers', 'r*'), ('coupon_use', 'owner', 'raw'), ('coupon_use', 'readers', 'r*'),
+		('topup_policy', 'owner', 'r'), ('topup_policy', 'admin', 'rawd'), ('topup_policy', 'readers', 'r'), ('topup_step', 'owner', 'r'), ('topup_step', 'admin', 'rawd'), ('topup_step', 'readers', 'r'),
+		('topup_card', 'owner', 'raw'), ('topup_card', 'readers', 'r'), ('topup', 'owner', 'raw'), ('topup', 'readers', 'r'), ('checkout', 'owner', 'raw'), ('checkout', 'pii', 'r'),
+		('cart_policy', 'owner', 'r'), ('cart_policy', 'admin', 'rawd'), ('cart_policy', 'readers', 'r'), ('cart_unit', 'owner', 'r'), ('cart_unit', 'admin', 'rawd'), ('cart_unit', 'readers', 'r'),
 		('report_event', 'readers', 'r'), ('report_daily', 'readers', 'r')) x (relation, whom, may)
 	  CROSS JOIN LATERAL unnest(CASE whom WHEN 'readers' THEN '{reader,pii,auditor}'::text[] ELSE ARRAY[whom] END) role$$,
 	'tables and views: who may do what');
@@ -163,14 +172,14 @@ SELECT set_eq(
 	  WHERE c.relnamespace = 'loyalty'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
 	  AND has_any_column_privilege('loyalty_test_reader', c.oid, 'SELECT')
 	  AND NOT has_column_privilege('loyalty_test_reader', c.oid, a.attnum, 'SELECT')$$,
-	'{loyalty.member.profile,loyalty.account.salt,loyalty.account.tier_base,loyalty.account.tier_promoted,loyalty.journal.key,loyalty.journal.request_hash}'::text[],
+	'{loyalty.member.profile,loyalty.account.salt,loyalty.account.tier_base,loyalty.account.tier_promoted,loyalty.journal.key,loyalty.journal.request_hash,loyalty.member_coupon.code,loyalty.coupon_use.code}'::text[],
 	'what the reader is not shown of a table');
 SELECT set_eq(
 	$$SELECT c.relname::text, x.role, has_sequence_privilege('loyalty_test_' || x.role, c.oid, 'UPDATE')
 	  FROM pg_class c CROSS JOIN unnest('{admin,app,auditor,nobody,owner,pii,reader,worker}'::text[]) x (role)
 	  WHERE c.relnamespace = 'loyalty'::regnamespace AND c.relkind = 'S' AND has_sequence_privilege('loyalty_test_' || x.role, c.oid, 'USAGE, SELECT, UPDATE')$$,
-	$$SELECT s || '_id_seq' AS sequence, 'owner' AS role, false AS sets FROM unnest('{benefit,plan,program,unit,rule,budget,ingest_run,tier,campaign}'::text[]) s
-	  UNION ALL SELECT s || '_id_seq', 'admin', false FROM unnest('{benefit,plan,program,unit,rule,tier,campaign}'::text[]) s
+	$$SELECT s || '_id_seq' AS sequence, 'owner' AS role, false AS sets FROM unnest('{benefit,plan,coupon,program,unit,rule,budget,ingest_run,tier,campaign}'::text[]) s
+	  UNION ALL SELECT s || '_id_seq', 'admin', false FROM unnest('{benefit,plan,coupon,program,unit,rule,tier,campaign}'::text[]) s
 	  UNION ALL SELECT 'id_seq', 'owner', false$$, 'sequences: who may take from them; nobody sets them');
 SELECT set_eq(
 	$$SELECT x.role FROM unnest('{admin,app,auditor,nobody,owner,pii,reader,worker}'::text[]) x (role)

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(162);
+SELECT plan(189);
 
 -- Books with something of everything, of which verify() finds nothing to say.
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', vest_days => 7) AS shop \gset
@@ -53,6 +53,17 @@ WHERE v.voucher_id = (SELECT max(voucher_id) FROM loyalty.voucher);
 SELECT FROM loyalty.adjust(pg_temp.id('ann'), 14, 'stamps', 'an old card', key => 'v3');
 SELECT FROM loyalty.benefit_use(pg_temp.id('ann'), 'coffee', 'w4');
 SELECT FROM loyalty.member_freeze(pg_temp.id('bob'), 'lost card');
+INSERT INTO loyalty.coupon_category (program_id, name) VALUES (:shop, 'food');
+INSERT INTO loyalty.coupon (program_id, name, kind, amount, category) VALUES (:shop, 'ten', 'amount', 10, 'food') RETURNING coupon_id AS ten \gset
+INSERT INTO loyalty.coupon_pack (program_id, name, coupon_id) VALUES (:shop, 'welcome', :ten);
+SELECT loyalty.coupon_limit('Shop', 'ten', 'used', 100, 4) AS ten_used \gset
+SELECT loyalty.coupon_limit('Shop', 'ten', 'issued', 100, 4) AS ten_issued \gset
+SELECT loyalty.coupon_limit('Shop', 'ten', 'discount', 99.50, 4) AS ten_discount \gset
+INSERT INTO loyalty.unit (program_id, code, kind, scale) VALUES (:shop, 'card', 'money', 2) RETURNING unit_id AS card \gset
+INSERT INTO loyalty.topup_policy (program_id, unit_id) VALUES (:shop, :card);
+INSERT INTO loyalty.topup_step (program_id, unit_id, step_from, pack) VALUES (:shop, :card, 100, 'welcome');
+INSERT INTO loyalty.cart_policy (program_id) VALUES (:shop);
+INSERT INTO loyalty.cart_unit (program_id, unit_id) VALUES (:shop, :points);
 INSERT INTO loyalty.segment (program_id, name) VALUES (:shop, 'club');
 SELECT loyalty.segment_add(pg_temp.id(name), 'club') FROM unnest('{ann,cat}'::text[]) name \g /dev/null
 SELECT loyalty.segment_remove(pg_temp.id('cat'), 'club') \g /dev/null
@@ -286,6 +297,14 @@ INSERT INTO change (codes, what, sql) VALUES
 	('budget_slots', 'a slot that is gone', format('DELETE FROM loyalty.budget_slot WHERE budget_id = %s AND slot = 1', :may)),
 	('budget_used', 'what nobody was given', format('UPDATE loyalty.budget_slot SET used = quota WHERE budget_id = %s', :budget)),
 	('budget_used', 'what no rule of the campaign has given', format('UPDATE loyalty.budget_slot SET used = 1 WHERE budget_id = %s AND slot = 1', :may)),
+	('coupon_limit_slots', 'a limit with another amount than its slots', format('UPDATE loyalty.coupon_limit SET amount = amount + 1 WHERE budget_id = %s', :ten_discount)),
+	('coupon_limit_slots', 'a slot of a limit that is gone', format('DELETE FROM loyalty.budget_slot WHERE budget_id = %s AND slot = 1', :ten_used)),
+	('coupon_limit_used', 'what nobody used', format('UPDATE loyalty.budget_slot SET used = 1 WHERE budget_id = %s AND slot = 1', :ten_used)),
+	('coupon_limit_used', 'what nobody was issued', format('UPDATE loyalty.budget_slot SET used = 1 WHERE budget_id = %s AND slot = 1', :ten_issued)),
+	('coupon_limit_used', 'a discount that nobody got', format('UPDATE loyalty.budget_slot SET used = 1 WHERE budget_id = %s AND slot = 1', :ten_discount)),
+	('coupon_limit_used', 'a generic code that nobody used',
+	 format($$INSERT INTO loyalty.coupon_code (code, program_id, coupon_id, version, kind, budget_id) VALUES ('TEN', %1$s, %2$s, 1, 'generic', 998);
+	   INSERT INTO loyalty.budget_slot VALUES (998, 1, %1$s, 6, 5); SELECT setval('loyalty.budget_id_seq', 999)$$, :shop, :ten)),
 	-- tiers: ann reached gold, the others have what everybody has
 	('tier_is_history', 'another tier than the history gives', $$UPDATE loyalty.account SET tier_id = 1 WHERE member_id = pg_temp.id('ann')$$),
 	('tier_is_history', 'a tier for longer', $$UPDATE loyalty.account SET tier_until = tier_until + 1 WHERE member_id = pg_temp.id('ann')$$),
@@ -360,6 +379,25 @@ INSERT INTO change (codes, what, sql) VALUES
 	('segment_unknown', 'members of a segment that is gone', $$DELETE FROM loyalty.segment$$),
 	('segment_unknown', 'a segment of another programme', format($$UPDATE loyalty.member_segment SET program_id = %1$s; UPDATE loyalty.segment_history SET program_id = %1$s;
 		INSERT INTO loyalty.segment (program_id, name) VALUES (%1$s, 'club')$$, :other)),
+	('config_reference', 'a coupon of no programme', $$INSERT INTO loyalty.coupon (program_id, name, kind) VALUES (999, 'ship', 'shipping')$$),
+	('config_reference', 'a coupon of no campaign', format('UPDATE loyalty.coupon SET campaign_id = 999 WHERE coupon_id = %s', :ten)),
+	('config_reference', 'a coupon of a category that is gone', $$DELETE FROM loyalty.coupon_category$$),
+	('config_reference', 'a coupon for another programme''s unit', format('UPDATE loyalty.coupon SET price = 1, price_unit_id = %s WHERE coupon_id = %s', :foreign_points, :ten)),
+	('config_reference', 'a coupon for no collection', format('UPDATE loyalty.coupon SET target_collection = ''toys'' WHERE coupon_id = %s', :ten)),
+	('config_reference', 'a coupon for no segment', format('UPDATE loyalty.coupon SET segments = ''{nobody}'' WHERE coupon_id = %s', :ten)),
+	('config_reference', 'a category of no programme', $$INSERT INTO loyalty.coupon_category (program_id, name) VALUES (999, 'food')$$),
+	('config_reference', 'a limit of no coupon', format('UPDATE loyalty.coupon_limit SET coupon_id = 999 WHERE budget_id = %s', :ten_used)),
+	('config_reference', 'a pack of no coupon', $$UPDATE loyalty.coupon_pack SET coupon_id = 999$$),
+	('config_reference', 'codes of no coupon', format($$INSERT INTO loyalty.coupon_code (code, program_id, coupon_id, version, kind) VALUES ('TEN', %s, 999, 1, 'generic')$$, :shop)),
+	('config_reference', 'codes with terms that are gone', format($$INSERT INTO loyalty.coupon_code (code, program_id, coupon_id, version, kind) VALUES ('TEN', %s, %s, 9, 'generic')$$, :shop, :ten)),
+	('config_reference', 'a key of no programme', $$INSERT INTO loyalty.coupon_key VALUES (999, repeat('k', 32)::bytea)$$),
+	('config_reference', 'carts of no programme', $$INSERT INTO loyalty.cart_policy (program_id) VALUES (999)$$),
+	('config_reference', 'a unit for carts that is another programme''s', format('UPDATE loyalty.cart_unit SET unit_id = %s', :foreign_points)),
+	('config_reference', 'stored value that is no money', format('UPDATE loyalty.topup_policy SET unit_id = %s; DELETE FROM loyalty.topup_step', :points)),
+	('config_reference', 'a step of no stored value', $$DELETE FROM loyalty.topup_policy$$),
+	('config_reference', 'a step with a pack that is gone', $$DELETE FROM loyalty.coupon_pack$$),
+	('config_reference', 'a step with a benefit that is gone', $$UPDATE loyalty.topup_step SET benefit_id = 999$$),
+	('config_reference', 'a step with another programme''s points', format('UPDATE loyalty.topup_step SET points = 1, points_unit_id = %s', :foreign_points)),
 	('config_reference', 'items of no collection', format($$INSERT INTO loyalty.collection_item VALUES (%s, 'toys', 'sku', 'a')$$, :shop)),
 	('config_reference', 'a unit of no programme',
 	 format('INSERT INTO loyalty.unit (program_id, code, kind) VALUES (999, ''stars'', ''points'')')),
@@ -368,6 +406,8 @@ INSERT INTO change (codes, what, sql) VALUES
 	('sequence_behind', 'ids that will come again', 'ALTER SEQUENCE loyalty.id_seq RESTART'),
 	('sequence_behind', 'benefit ids that will come again', 'ALTER SEQUENCE loyalty.benefit_id_seq RESTART'),
 	('sequence_behind', 'plan ids that will come again', 'ALTER SEQUENCE loyalty.plan_id_seq RESTART'),
+	('sequence_behind', 'coupon ids that will come again', 'ALTER SEQUENCE loyalty.coupon_id_seq RESTART'),
+	('sequence_behind', 'budget ids that will come again', 'ALTER SEQUENCE loyalty.budget_id_seq RESTART'),
 	('sequence_behind', 'unit ids that will come again', 'ALTER SEQUENCE loyalty.unit_id_seq RESTART'),
 	('nothing', 'roles as they should be', $$SELECT loyalty.setup_roles('loyalty_test_verify')$$),
 	('definer_owned_by_superuser', 'a function that a superuser owns again',
@@ -380,7 +420,7 @@ SELECT is(pg_temp.found(sql), codes, codes || ': ' || what) FROM change ORDER BY
 -- A code that no change above brings up would be a check that cannot fail.
 SELECT set_eq(
 	$$SELECT DISTINCT (regexp_matches(pg_get_function_sqlbody('loyalty.verify(text)'::regprocedure),
-		'SELECT ''([a-z_]+)''::text', 'g'))[1] EXCEPT SELECT unnest('{id_seq,program_id_seq,unit_id_seq,rule_id_seq,tier_id_seq,campaign_id_seq,budget_id_seq,ingest_run_id_seq,benefit_id_seq,plan_id_seq}'::text[])$$,
+		'SELECT ''([a-z_]+)''::text', 'g'))[1] EXCEPT SELECT unnest('{id_seq,program_id_seq,unit_id_seq,rule_id_seq,tier_id_seq,campaign_id_seq,budget_id_seq,ingest_run_id_seq,benefit_id_seq,plan_id_seq,coupon_id_seq,uses,codes}'::text[])$$,
 	$$SELECT DISTINCT unnest(string_to_array(codes, ' ')) FROM change WHERE codes <> 'nothing'$$,
 	'every check of verify() can fail');
 
