@@ -88,6 +88,8 @@ INSERT INTO call (name, roles) VALUES
 	('unit_amount', 'admin auditor pii reader'), ('wallet_balance', 'auditor pii reader'), ('wallet_pending', 'auditor pii reader'),
 	('wallet_debt', 'auditor pii reader'), ('wallet_lots', 'auditor pii reader'),
 	('track', 'admin app'), ('track_visitor', 'admin app'), ('track_batch', 'admin app'), ('visitor_join', 'admin app'), ('path', 'admin app pii'),
+	('coupon_generate', 'admin'), ('coupon_import', 'admin'), ('coupon_code_create', 'admin'), ('coupon_disable', 'admin'), ('coupon_enable', 'admin'), ('coupon_disable_batch', 'admin'),
+	('coupon_code_canonical', 'admin app'), ('coupon_code_valid', 'admin app'), ('coupon_attempt_expire', 'admin worker'),
 	('activity_expire', 'admin worker'), ('report_path', 'admin auditor pii reader');
 SELECT set_eq(
 	$$SELECT p.proname::text, string_agg(role, ' ' ORDER BY role COLLATE "C")
@@ -155,6 +157,7 @@ SELECT set_eq(
 		('report_plan', 'readers', 'r'), ('report_member', 'readers', 'r'), ('report_balance', 'readers', 'r'), ('report_ledger', 'readers', 'r'),
 		('activity_kind', 'owner', 'r'), ('activity_kind', 'admin', 'rawd'), ('activity_kind', 'readers', 'r'),
 		('activity', 'owner', 'rad'), ('activity', 'pii', 'r'), ('visitor', 'owner', 'rawd'), ('visitor', 'pii', 'r'),
+		('coupon_key', 'owner', 'raw'), ('coupon_code', 'owner', 'raw'), ('coupon_attempt', 'owner', 'rawd'),
 		('report_event', 'readers', 'r'), ('report_daily', 'readers', 'r')) x (relation, whom, may)
 	  CROSS JOIN LATERAL unnest(CASE whom WHEN 'readers' THEN '{reader,pii,auditor}'::text[] ELSE ARRAY[whom] END) role$$,
 	'tables and views: who may do what');
