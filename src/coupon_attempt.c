@@ -6,11 +6,17 @@
  *
  * Failures count from the first one on, until the window is over.  The one
  * that is one too many, and each after it, blocks for a while.  Both end by
- * time; what is over is written over by the next failure.
+ * time; what is over is written over by the next failure, or deleted by
+ * coupon_attempt_expire().
  */
 #include "coupon_code.h"
 
 #include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(loyalty_coupon_attempt_expire);
+
+/* As long as an attempt_window can be. */
+#define LONGEST_WINDOW (30 * USECS_PER_DAY)
 
 /* No hash of an attempt is one of a code. */
 #define ATTEMPT_TAG 'A'
@@ -166,4 +172,59 @@ coupon_attempt_failed(const CouponAttempt *attempt)
 
 		statement_run(&upsert_attempt, args, false);
 	}
+}
+
+/*
+ * coupon_attempt_expire()
+ */
+
+static Statement select_program = {
+	"SELECT program_id FROM loyalty.program WHERE name = $1",
+	1, {TEXTOID}
+};
+
+/* Locked ones are counting. */
+static Statement delete_attempts = {
+	"WITH over AS (SELECT value, scope FROM loyalty.coupon_attempt"
+	" WHERE program_id = $1 AND first_at <= $2"
+	" AND (blocked_until IS NULL OR blocked_until <= $3)"
+	" LIMIT $4 FOR UPDATE SKIP LOCKED)"
+	" DELETE FROM loyalty.coupon_attempt a USING over o"
+	" WHERE a.value = o.value AND a.scope = o.scope AND a.program_id = $1",
+	4, {INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID}
+};
+
+/*
+ * coupon_attempt_expire(program, batch): deletes what has counted nothing for
+ * the longest window that there can be; how many.
+ */
+Datum
+loyalty_coupon_attempt_expire(PG_FUNCTION_ARGS)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	TimestampTz now = loyalty_clock();
+	NullableDatum args[4];
+	uint64		deleted;
+
+	require_argument(fcinfo, 0, "program");
+	require_argument(fcinfo, 1, "batch");
+	if (PG_GETARG_INT32(1) < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("batch must be positive")));
+	SPI_connect();
+	MemoryContextSwitchTo(caller);
+	loyalty_check_version();
+	args[0] = fcinfo->args[0];
+	if (statement_run(&select_program, args, false) == 0)
+		refusal_raise(REFUSAL_PROGRAM_NOT_FOUND,
+					  psprintf("program=%s",
+							   clipped(TextDatumGetCString(args[0].value))));
+	args[0] = ARG(statement_notnull(0, 1));
+	args[1] = ARG(TimestampTzGetDatum(now - LONGEST_WINDOW));
+	args[2] = ARG(TimestampTzGetDatum(now));
+	args[3] = fcinfo->args[1];
+	deleted = statement_run(&delete_attempts, args, false);
+	SPI_finish();
+	PG_RETURN_INT64(deleted);
 }

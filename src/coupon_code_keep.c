@@ -346,27 +346,6 @@ require_code(Datum code)
 	return canonical;
 }
 
-static Statement insert_slots = {
-	"INSERT INTO loyalty.budget_slot (budget_id, slot, program_id, quota)"
-	" SELECT $1, s, $2, $3 / $4 + CASE WHEN s <= $3 % $4 THEN 1 ELSE 0 END"
-	" FROM generate_series(1, $4) s",
-	4, {INT4OID, INT4OID, INT4OID, INT4OID}
-};
-
-/* Cuts what may be used of a new budget into slots. */
-static void
-add_slots(const CouponTemplate *coupon, int32 budget_id, int max_uses)
-{
-	NullableDatum args[] = {
-		ARG(Int32GetDatum(budget_id)),
-		ARG(Int32GetDatum(coupon->program_id)),
-		ARG(Int32GetDatum(max_uses)),
-		ARG(Int32GetDatum(Min(max_uses, CODE_SLOTS)))
-	};
-
-	statement_run(&insert_slots, args, false);
-}
-
 enum create_arg
 {
 	CREATE_PROGRAM,
@@ -413,8 +392,10 @@ loyalty_coupon_code_create(PG_FUNCTION_ARGS)
 			refusal_raise(REFUSAL_CODE_TAKEN, "taken=1");
 	}
 	if (limited)
-		add_slots(&coupon, DatumGetInt32(statement_notnull(0, 1)),
-				  PG_GETARG_INT32(CREATE_MAX_USES));
+		budget_write(coupon.program_id,
+					 DatumGetInt32(statement_notnull(0, 1)),
+					 PG_GETARG_INT32(CREATE_MAX_USES), -1,
+					 Min(PG_GETARG_INT32(CREATE_MAX_USES), CODE_SLOTS));
 	if (!coupon_code_checks(code))
 		expect_free_codes(&coupon);
 	SPI_finish();

@@ -61,7 +61,7 @@ coupon_key_make(int32 program_id, uint8 *key)
 		elog(ERROR, "programme %d has no key", program_id);
 }
 
-/* In whatever transaction state, the context is freed with the query's owner. */
+/* The context is freed with the query, whatever becomes of it. */
 void
 coupon_hash_begin(CouponHash *hash, const uint8 *key)
 {

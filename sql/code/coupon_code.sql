@@ -55,3 +55,10 @@ SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_coupon_disable_batch';
 COMMENT ON FUNCTION loyalty.coupon_disable_batch(text, text, text) IS
 'Disables all codes of a batch, and returns how many of them were not disabled already';
+
+CREATE OR REPLACE FUNCTION loyalty.coupon_attempt_expire(program text, batch int DEFAULT 10000)
+RETURNS bigint LANGUAGE C VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_coupon_attempt_expire';
+COMMENT ON FUNCTION loyalty.coupon_attempt_expire(text, int) IS
+'Deletes up to so many counts of wrong codes that are over, and returns how many';

@@ -3,7 +3,7 @@
 -- Bad input gets a clear error and nothing is lost: every case is called in
 -- mode 'do', which raises, and, when it is a verb, in mode 'try', which answers;
 -- neither may change a row.
-SELECT plan(891);
+SELECT plan(897);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Cafe', 'GBP', 'Europe/London') AS cafe \gset
@@ -13,6 +13,8 @@ SELECT loyalty.program_create('Once', 'GBP', 'Europe/London') AS once \gset
 INSERT INTO loyalty.tag (program_id, name, condition) VALUES (:shop, 'old', '$.member.age_days > 99999 && $.purchases.year.times > 5');
 UPDATE loyalty.program SET closed_until = '2026-03-01 00:00+00' WHERE name = 'Shut';
 UPDATE loyalty.program SET ref_scope = 'program' WHERE name = 'Once';
+INSERT INTO loyalty.coupon (program_id, name, kind, amount, code_length) VALUES (:shop, 'ten', 'amount', 10, 10);
+SELECT FROM loyalty.coupon_code_create('Shop', 'ten', 'HELLO');
 CALL pg_temp.enroll('Shop', 'ann', 'bob', 'frozen', 'closed', 'merged', 'damaged', 'stray');
 CALL pg_temp.enroll('Cafe', 'zoe');
 CALL pg_temp.enroll('Idle', 'ida');
@@ -528,6 +530,7 @@ INSERT INTO refusal VALUES
 	('LY143', 'hold_already_released'), ('LY144', 'hold_expired'), ('LY145', 'hold_timeout_invalid'), ('LY150', 'transfer_to_self'),
 	('LY160', 'reason_required'), ('LY190', 'ledger_immutable'), ('LY402', 'program_inactive'), ('LY403', 'program_not_found'),
 	('LY420', 'plan_held'), ('LY421', 'plan_not_held'), ('LY422', 'plan_not_higher'), ('LY430', 'unknown_activity'), ('LY431', 'visitor_joined'), ('LY501', 'member_not_found'), ('LY502', 'member_closed'), ('LY503', 'member_frozen'),
+	('LY201', 'not_found'), ('LY205', 'code_malformed'), ('LY240', 'code_space_too_small'), ('LY250', 'code_taken'), ('LY251', 'unknown_coupon'),
 	('LY404', 'unknown_event'), ('LY406', 'unknown_tier'), ('LY408', 'unknown_benefit'), ('LY409', 'unknown_plan'), ('LY410', 'not_entitled'), ('LY411', 'quota_exhausted'), ('LY412', 'not_in_time_window'),
 	('LY413', 'benefit_kind_mismatch'), ('LY414', 'voucher_not_found'), ('LY415', 'already_given'),
 	('LY504', 'member_merged'), ('LY505', 'identifier_malformed'), ('LY506', 'identifier_taken'), ('LY507', 'identifier_not_found'),
@@ -538,6 +541,12 @@ INSERT INTO refusal VALUES
 
 -- Raised by triggers, not by calls; or by calls in every mode, because damage is no answer
 INSERT INTO bad_input (description, call, code) VALUES
+('code: no such code',     $$SELECT (NULL::loyalty.receipt).* FROM loyalty.coupon_disable('Shop', 'nothing')$$, 'LY201'),
+('code: malformed',        $$SELECT (NULL::loyalty.receipt).* FROM loyalty.coupon_code_create('Shop', 'ten', '10 %')$$, 'LY205'),
+('code: easily guessed',   $$SELECT (NULL::loyalty.receipt).* FROM loyalty.coupon_generate('Shop', 'ten', 2000000)$$, 'LY240'),
+('code: taken',            $$SELECT (NULL::loyalty.receipt).* FROM loyalty.coupon_import('Shop', 'ten', '{NEW,HE-11-O}')$$, 'LY250'),
+('code: given twice',      $$SELECT (NULL::loyalty.receipt).* FROM loyalty.coupon_import('Shop', 'ten', '{NEW,new}')$$, 'LY250'),
+('code: no template',      $$SELECT (NULL::loyalty.receipt).* FROM loyalty.coupon_generate('Shop', 'free', 1)$$, 'LY251'),
 ('ledger: update',         'UPDATE loyalty.journal SET reason = ''x''', 'LY190'),
 ('ledger: delete',         'DELETE FROM loyalty.entry', 'LY190'),
 ('ledger: truncate',       'TRUNCATE loyalty.journal', 'LY190'),

@@ -89,6 +89,8 @@ INSERT INTO call (name, roles) VALUES
 	('wallet_debt', 'auditor pii reader'), ('wallet_lots', 'auditor pii reader'),
 	('track', 'admin app'), ('track_visitor', 'admin app'), ('track_batch', 'admin app'), ('visitor_join', 'admin app'), ('path', 'admin app pii'),
 	('coupon_limit', 'admin'), ('report_coupon', 'admin auditor pii reader'), ('report_coupon_cost', 'admin auditor pii reader'),
+	('coupon_generate', 'admin'), ('coupon_import', 'admin'), ('coupon_code_create', 'admin'), ('coupon_disable', 'admin'), ('coupon_enable', 'admin'), ('coupon_disable_batch', 'admin'),
+	('coupon_code_canonical', 'admin app'), ('coupon_code_valid', 'admin app'), ('coupon_attempt_expire', 'admin worker'),
 	('activity_expire', 'admin worker'), ('report_path', 'admin auditor pii reader');
 SELECT set_eq(
 	$$SELECT p.proname::text, string_agg(role, ' ' ORDER BY role COLLATE "C")
@@ -164,6 +166,7 @@ SELECT set_eq(
 		('topup_policy', 'owner', 'r'), ('topup_policy', 'admin', 'rawd'), ('topup_policy', 'readers', 'r'), ('topup_step', 'owner', 'r'), ('topup_step', 'admin', 'rawd'), ('topup_step', 'readers', 'r'),
 		('topup_card', 'owner', 'raw'), ('topup_card', 'readers', 'r'), ('topup', 'owner', 'raw'), ('topup', 'readers', 'r'), ('checkout', 'owner', 'raw'), ('checkout', 'pii', 'r'),
 		('cart_policy', 'owner', 'r'), ('cart_policy', 'admin', 'rawd'), ('cart_policy', 'readers', 'r'), ('cart_unit', 'owner', 'r'), ('cart_unit', 'admin', 'rawd'), ('cart_unit', 'readers', 'r'),
+		('coupon_key', 'owner', 'raw'), ('coupon_code', 'owner', 'raw'), ('coupon_attempt', 'owner', 'rawd'),
 		('report_event', 'readers', 'r'), ('report_daily', 'readers', 'r')) x (relation, whom, may)
 	  CROSS JOIN LATERAL unnest(CASE whom WHEN 'readers' THEN '{reader,pii,auditor}'::text[] ELSE ARRAY[whom] END) role$$,
 	'tables and views: who may do what');
