@@ -8,10 +8,9 @@
  * Cart.rank instead, which sorts lines by what they are.
  *
  * Whether a coupon applies is measured by the cart before any discount
- * (CartLine.gross), so that it never depends on which others are applied, and
- * one more never makes the order dearer.  What it saves is reckoned by
- * CartPolicy.on_initial from the same amounts, or from what those before it
- * have left.
+ * (CartLine.gross), so that it never depends on which others are applied.
+ * What it saves is reckoned by CartPolicy.on_initial from the same amounts, or
+ * from what those before it have left.
  */
 #ifndef LOYALTY_DECIDE_CART_H
 #define LOYALTY_DECIDE_CART_H
