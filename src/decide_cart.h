@@ -145,6 +145,9 @@ extern void decide_cart_match(const Decision *decision, const JournalRow *row,
 							  Facts *facts, const Cart *cart,
 							  Candidate *candidates, int ncandidates);
 
+/* Is it for lines of the order, and not for the whole order? */
+extern bool decide_cart_by_line(const Coupon *coupon);
+
 /* Why a candidate does not apply whatever else is, or COUPON_APPLICABLE. */
 extern CouponReason decide_cart_reason(const Candidate *candidate);
 
