@@ -329,11 +329,17 @@ decide_cart_by_piece(const Coupon *coupon)
 		coupon->kind == COUPON_BUY_GET || coupon->kind == COUPON_EXCHANGE;
 }
 
+bool
+decide_cart_by_line(const Coupon *coupon)
+{
+	return coupon->by_line || coupon->has_target ||
+		decide_cart_by_piece(coupon);
+}
+
 static Stage
 stage_of(const Coupon *coupon)
 {
-	bool		by_line = coupon->by_line || coupon->has_target ||
-		decide_cart_by_piece(coupon);
+	bool		by_line = decide_cart_by_line(coupon);
 
 	if (coupon->kind == COUPON_SHIPPING)
 		return STAGE_SHIPPING;
@@ -348,22 +354,28 @@ compare_numbers(int64 a, int64 b)
 	return (a > b) - (a < b);
 }
 
-/* Of pointers to candidates that were found. */
 static int
-compare_places(const void *a, const void *b)
+compare_coupon_places(const Coupon *x, const Coupon *y)
 {
-	const Candidate *one = *(Candidate *const *) a;
-	const Candidate *other = *(Candidate *const *) b;
-	const Coupon *x = one->coupon;
-	const Coupon *y = other->coupon;
 	int			order = compare_numbers(stage_of(x), stage_of(y));
 
 	if (order == 0)
 		order = compare_numbers(x->category->rank, y->category->rank);
 	if (order == 0)
 		order = compare_numbers(x->priority, y->priority);
-	if (order == 0)
-		order = compare_numbers(x->coupon_id, y->coupon_id);
+	return order != 0 ? order : compare_numbers(x->coupon_id, y->coupon_id);
+}
+
+/* Of pointers to candidates; those that were not found come last. */
+static int
+compare_places(const void *a, const void *b)
+{
+	const Candidate *one = *(Candidate *const *) a;
+	const Candidate *other = *(Candidate *const *) b;
+	int			order = (one->coupon == NULL) - (other->coupon == NULL);
+
+	if (order == 0 && one->coupon != NULL)
+		order = compare_coupon_places(one->coupon, other->coupon);
 	if (order == 0)
 		order = compare_numbers(one->coupon_no, other->coupon_no);
 	if (order == 0 && one->code != NULL && other->code != NULL)
@@ -399,24 +411,24 @@ decide_cart_match(const Decision *decision, const JournalRow *row,
 				  int ncandidates)
 {
 	Matching	matching = {decision, row, facts, cart};
-	Candidate **found = palloc(sizeof(Candidate *) * Max(ncandidates, 1));
-	int			n = 0;
+	Candidate **order = palloc(sizeof(Candidate *) * Max(ncandidates, 1));
 
 	matching.lines = palloc0(sizeof(Jsonb *) * Max(cart->lines.n, 1));
 	for (int i = 0; i < ncandidates; i++)
-		if (candidates[i].coupon != NULL)
-			found[n++] = &candidates[i];
-	qsort(found, n, sizeof(Candidate *), compare_coupons);
-	for (int i = 0; i < n; i++)
+		order[i] = &candidates[i];
+	qsort(order, ncandidates, sizeof(Candidate *), compare_coupons);
+	for (int i = 0; i < ncandidates; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (i > 0 && found[i]->coupon == found[i - 1]->coupon)
-			copy_match(found[i], found[i - 1]);
+		if (order[i]->coupon == NULL)
+			continue;
+		if (i > 0 && order[i]->coupon == order[i - 1]->coupon)
+			copy_match(order[i], order[i - 1]);
 		else
-			found[i]->terms = judge(&matching, found[i]);
+			order[i]->terms = judge(&matching, order[i]);
 	}
-	qsort(found, n, sizeof(Candidate *), compare_places);
-	for (int i = 0; i < n; i++)
-		found[i]->place = i;
-	pfree(found);
+	qsort(order, ncandidates, sizeof(Candidate *), compare_places);
+	for (int i = 0; i < ncandidates; i++)
+		order[i]->place = i;
+	pfree(order);
 }

@@ -8,10 +8,9 @@
  * Cart.rank instead, which sorts lines by what they are.
  *
  * Whether a coupon applies is measured by the cart before any discount
- * (CartLine.gross), so that it never depends on which others are applied, and
- * one more never makes the order dearer.  What it saves is reckoned by
- * CartPolicy.on_initial from the same amounts, or from what those before it
- * have left.
+ * (CartLine.gross), so that it never depends on which others are applied.
+ * What it saves is reckoned by CartPolicy.on_initial from the same amounts, or
+ * from what those before it have left.
  */
 #ifndef LOYALTY_DECIDE_CART_H
 #define LOYALTY_DECIDE_CART_H
@@ -145,6 +144,9 @@ extern void decide_cart_rank(Cart *cart);
 extern void decide_cart_match(const Decision *decision, const JournalRow *row,
 							  Facts *facts, const Cart *cart,
 							  Candidate *candidates, int ncandidates);
+
+/* Is it for lines of the order, and not for the whole order? */
+extern bool decide_cart_by_line(const Coupon *coupon);
 
 /* Why a candidate does not apply whatever else is, or COUPON_APPLICABLE. */
 extern CouponReason decide_cart_reason(const Candidate *candidate);
