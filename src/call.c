@@ -594,8 +594,9 @@ call_replay_same(Call *call, const text *ref)
 	return true;
 }
 
-static bool
-check_member(Call *call)
+/* Is the member, and the programme, in a status that the verb is for? */
+bool
+call_check_member(Call *call)
 {
 	AccountStatus status = call->account.status;
 	VerbFor		members = call->verb->members;
@@ -650,7 +651,7 @@ call_open_loaded(Call *call)
 	if (call_replay(call, call->key, call->ref) ||
 		(call->verb->replays != NULL && call->verb->replays(call)))
 		return false;
-	if (!check_member(call) || !check_time(call))
+	if (!call_check_member(call) || !check_time(call))
 		return false;
 	decide_settle(&call->decision, DT_NOBEGIN);
 	call->before = store_before(&call->decision);
@@ -763,14 +764,19 @@ complete(Call *call)
 	store_judge(decision, call->before, call->row->effective_at);
 }
 
-/* Ends the call: what was decided is stored, or kept by its batch. */
+/*
+ * Ends the call: what was decided is stored, or kept by its batch.  Once is
+ * enough.
+ */
 void
 call_finish(Call *call)
 {
+	if (call->finished)
+		return;
+	call->finished = true;
 	if (call->refusal == REFUSAL_NONE && call->replay == NULL &&
 		!call->nothing_new)
 		complete(call);
-
 	if (call->refusal != REFUSAL_NONE && call->undo != NULL)
 		call->undo(call);
 }

@@ -105,6 +105,7 @@ struct Call
 	JournalRow *row;			/* the row of the call itself */
 	JournalRow *replay;			/* the row of the first time, if known */
 	bool		nothing_new;	/* the answer stands already, store nothing */
+	bool		finished;		/* call_finish() was there */
 	/* what must be stored before the decision, NULL if nothing */
 	void		(*store_first) (Call *call);
 	/* takes back what was written already when the call is refused */
@@ -116,6 +117,7 @@ extern bool call_begin_batch(Call *call, FunctionCallInfo fcinfo,
 							 const Verb *verb, StoreBatch *batch);
 extern bool call_open(Call *call);
 extern bool call_open_loaded(Call *call);
+extern bool call_check_member(Call *call);
 extern bool call_replay(Call *call, const text *key, const text *ref);
 extern bool call_is_request(const Call *call, const bytea *hash);
 extern bool call_replay_same(Call *call, const text *ref);

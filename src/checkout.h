@@ -11,6 +11,7 @@
 
 #include "call.h"
 #include "decide_cart.h"
+#include "event.h"
 #include "store_coupon.h"
 
 #pragma GCC visibility push(hidden)
@@ -19,6 +20,9 @@
 typedef struct Payment
 {
 	const Unit *unit;
+	bool		stored;			/* stored value, which pays last; else points */
+	int64		asked;			/* minor units of the unit; -1: all there is */
+	int64		available;
 	int64		amount;			/* minor units of the unit */
 	int64		money;			/* minor units of the currency */
 	const char *limited;		/* why less than was asked for, or NULL */
@@ -26,19 +30,24 @@ typedef struct Payment
 
 typedef struct Quote
 {
-	Cart		cart;
-	Facts	   *facts;
+	TimestampTz at;				/* when it is bought */
+	bool		read_only;
+	Cart		cart;			/* at the member's prices */
+	const Benefit **price_by;	/* which made the price of each line, or NULL */
+	JournalRow *row;			/* of a purchase, to judge by; never stored */
+	Facts	   *facts;			/* of the cart before discounts */
 	int			ncandidates;
 	Candidate  *candidates;
 	Bitmapset  *use;			/* of the candidates */
 	Pricing		pricing;
 	bool		best;			/* it was searched for */
 	BestCart	found;
+	Loser	   *losers;			/* then, of each candidate; else NULL */
 	int			npayments;
 	Payment    *payments;		/* points first, stored value after them */
 	int64		points_money;	/* what points pay */
 	int64		stored_money;	/* what stored value pays */
-	int64	   *nets;			/* of each line, discounts taken off; points are a
+	CartLines	lines;			/* with nets: discounts taken off; points are a
 								 * payment and stay in */
 	int64		total;			/* of goods and shipping after discounts */
 	int64		payable;		/* total less points and stored value */
@@ -51,16 +60,60 @@ typedef struct QuoteRequest
 	Jsonb	   *use;			/* or NULL */
 	const text *ref;			/* of the order, or NULL */
 	bool		best;
+	bool		read_only;		/* with the caller's snapshot */
 } QuoteRequest;
 
-/* Conditions of a chain: false when the call has been refused. */
+/* checkout_cart.c */
+extern bool checkout_cart(Call *call, const Jsonb *json, Cart *cart);
+extern void checkout_prices(Call *call, Quote *quote);
+extern Jsonb *checkout_lines(const Cart *cart, const Numeric *prices,
+							 const int64 *nets, int scale);
+extern Jsonb *checkout_data(const Call *call, const Quote *quote);
+
+/* checkout_pay.c: what points and stored value pay of a priced cart. */
+extern bool checkout_pay(Call *call, const Jsonb *use, Quote *quote);
+
+/*
+ * checkout_quote.c.  Conditions of a chain: false when the call has been
+ * refused.
+ */
 extern bool checkout_quote(Call *call, const QuoteRequest *request,
 						   Quote *quote);
-/* What quote() returns; earned: of a row that was judged, or NULL. */
+/* Facts, prices and matches of a quote whose cart and candidates are there. */
+extern void checkout_match(Call *call, Quote *quote, const text *ref);
+
+/*
+ * checkout_post.c: spends what pays, as rows of their own, and judges the
+ * purchase, whose row comes after them.
+ */
+extern bool checkout_post(Call *call, const Quote *quote);
+extern bool checkout_purchase(Call *call, const Quote *quote);
+extern void checkout_push_data(JsonbParseState **state, const Facts *facts);
+
+/* checkout.c */
+extern bool checkout_open_reading(Call *call, int program_arg);
+extern bool checkout_expected(Call *call, int arg, const Quote *quote);
+/* taken: which candidate each is of. */
+extern CouponTaking *checkout_takings(const Quote *quote, int **taken,
+									  int *ntakings);
+
+/* checkout_document.c: what quote() returns; earned: NULL, nothing. */
 extern Jsonb *checkout_document(const Call *call, const Quote *quote,
 								const Awards *earned);
-/* Lines with their nets, as the purchase keeps them in event_data. */
-extern Jsonb *checkout_items(const Call *call, const Quote *quote);
+
+/* What becomes of one candidate. */
+typedef struct Verdict
+{
+	const Candidate *candidate;
+	CouponReason reason;
+	int64		saving;			/* of one that lost: by itself */
+	int64		missing;
+	Bitmapset  *beaten_by;		/* of the candidates */
+} Verdict;
+
+extern Verdict checkout_verdict(const Quote *quote, int candidate);
+/* For people; NULL: nothing to say. */
+extern char *checkout_message(const Verdict *verdict, int scale);
 
 #pragma GCC visibility pop
 

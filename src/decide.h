@@ -73,6 +73,13 @@ typedef struct Holdings
 	GivenBenefit *given;		/* by hand, not over */
 } Holdings;
 
+/* A coupon of the order that multiplies what rules earn. */
+typedef struct CouponFactor
+{
+	int32		unit_id;		/* 0: all points */
+	int			factor;			/* thousandths */
+} CouponFactor;
+
 /*
  * What the rules of an event may be judged by, beyond account and programme.
  * Loaded by event_facts(), as much of it as the rules of the event need.
@@ -89,6 +96,8 @@ typedef struct Facts
 	int64		excluded[EXCLUDED_COUNT];
 	const char *invalid;		/* a key of data that is no amount, or NULL */
 	const char *target;			/* data.target, or NULL */
+	int			nfactors;
+	CouponFactor *factors;
 
 	bool		has_member;
 	DateADT		joined_on;

@@ -388,7 +388,22 @@ benefit_factor(const Work *work, const Rule *rule)
 	return factor;
 }
 
-/* What tier and benefits make of the worth of a rule. */
+/* What coupons of the order make of the worth of a rule. */
+static bool
+multiply_by_coupons(const Work *work, const Rule *rule, Fraction *worth)
+{
+	const Facts *facts = work->facts;
+
+	for (int i = 0; i < facts->nfactors; i++)
+		if ((facts->factors[i].unit_id == 0 ||
+			 facts->factors[i].unit_id == rule->unit->unit_id) &&
+			!fraction_multiply(worth, facts->factors[i].factor,
+							   MULTIPLIER_ONE))
+			return false;
+	return true;
+}
+
+/* What tier, benefits and coupons make of the worth of a rule. */
 static bool
 multiply_worth(const Work *work, const Rule *rule, Fraction *worth)
 {
@@ -401,8 +416,9 @@ multiply_worth(const Work *work, const Rule *rule, Fraction *worth)
 		!fraction_multiply(worth, tier->multiplier, MULTIPLIER_ONE))
 		return false;
 	factor = benefit_factor(work, rule);
-	return factor == MULTIPLIER_ONE ||
-		fraction_multiply(worth, factor, MULTIPLIER_ONE);
+	return (factor == MULTIPLIER_ONE ||
+			fraction_multiply(worth, factor, MULTIPLIER_ONE)) &&
+		multiply_by_coupons(work, rule, worth);
 }
 
 /* What a rule that is no multiplier awards for a base, unrounded. */

@@ -198,6 +198,24 @@ extern void decide_cart_best(const Program *program, const Cart *cart,
 							 const Candidate *candidates, int ncandidates,
 							 BestCart *best);
 
+/* Why a candidate is not in a combination. */
+typedef struct Loser
+{
+	CouponReason reason;		/* COUPON_APPLICABLE: it is */
+	int64		missing;		/* if the reason is a minimum; else 0 */
+	int64		saving;			/* by itself */
+	Bitmapset  *beaten_by;		/* those of the combination to blame */
+} Loser;
+
+/*
+ * Why the candidates that are not in the best combination are not: for
+ * themselves; because those of beaten_by exclude them or use up a limit; or
+ * because they would save nothing, or those of beaten_by so much less.
+ */
+extern void decide_cart_losers(const Program *program, const Cart *cart,
+							   const Candidate *candidates, int ncandidates,
+							   const Bitmapset *use, Loser *losers);
+
 #pragma GCC visibility pop
 
 #endif							/* LOYALTY_DECIDE_CART_H */

@@ -76,8 +76,8 @@ decide_cart_part(CartWork *work, int line, int run)
 	return part;
 }
 
-static CartWork *
-work_make(const Cart *cart, int ncandidates)
+CartWork *
+decide_cart_work(const Cart *cart, int ncandidates)
 {
 	CartWork   *work = palloc0(sizeof(CartWork));
 	int			n = Max(cart->lines.n, 1);
@@ -96,8 +96,8 @@ work_make(const Cart *cart, int ncandidates)
 }
 
 /* The cart before any discount. */
-static void
-work_begin(CartWork *work, const Program *program, const Cart *cart)
+void
+decide_cart_begin(CartWork *work, const Program *program, const Cart *cart)
 {
 	int64		goods = 0;
 
@@ -135,6 +135,24 @@ share_down(Part *part, uint64 amount, uint64 total)
 		part->share = product / total;
 		return product % total;
 	}
+}
+
+/* The state of a cart as another stands; what it has come to is its own. */
+void
+decide_cart_copy(CartWork *to, const CartWork *from)
+{
+	if (to->max_runs < from->nruns)
+	{
+		to->max_runs = from->max_runs;
+		to->runs = repalloc_huge(to->runs, sizeof(Run) * to->max_runs);
+	}
+	to->cart = from->cart;
+	to->on_initial = from->on_initial;
+	to->room = from->room;
+	to->shipping = from->shipping;
+	to->nruns = from->nruns;
+	memcpy(to->lines, from->lines, sizeof(WorkLine) * from->cart->lines.n);
+	memcpy(to->runs, from->runs, sizeof(Run) * from->nruns);
 }
 
 /*
@@ -306,8 +324,9 @@ saving_of(CartWork *work, const Candidate *candidate, Applied *applied)
 	return saving;
 }
 
-static void
-apply(CartWork *work, const Candidate *candidate, Applied *applied)
+void
+decide_cart_apply(CartWork *work, const Candidate *candidate,
+				  Applied *applied)
 {
 	CouponKind	kind = candidate->coupon->kind;
 	int64		saving;
@@ -361,12 +380,12 @@ pricing_begin(Pricing *pricing, const Program *program, const Cart *cart,
 {
 	if (pricing->work == NULL)
 	{
-		pricing->work = work_make(cart, ncandidates);
+		pricing->work = decide_cart_work(cart, ncandidates);
 		pricing->nets = palloc(sizeof(int64) * Max(cart->lines.n, 1));
 		pricing->applied = palloc(sizeof(Applied) * Max(ncandidates, 1));
 		pricing->napplied = ncandidates;
 	}
-	work_begin(pricing->work, program, cart);
+	decide_cart_begin(pricing->work, program, cart);
 	memset(pricing->applied, 0, sizeof(Applied) * ncandidates);
 	for (int i = 0; i < ncandidates; i++)
 	{
@@ -412,7 +431,7 @@ decide_cart_price(const Program *program, const Cart *cart,
 
 		CHECK_FOR_INTERRUPTS();
 		if (applied->reason == COUPON_APPLICABLE)
-			apply(work, &candidates[work->order[i]], applied);
+			decide_cart_apply(work, &candidates[work->order[i]], applied);
 	}
 	pricing_end(pricing, cart);
 }

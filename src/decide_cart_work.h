@@ -93,6 +93,17 @@ typedef struct CartWork
 
 /* Does it take something off pieces, and not off lines as they are? */
 extern bool decide_cart_by_piece(const Coupon *coupon);
+/*
+ * decide_cart_price.c, step by step: a cart before any discount; one candidate
+ * more, which has to be one that applies; the cart as another stands.
+ */
+extern CartWork *decide_cart_work(const Cart *cart, int ncandidates);
+extern void decide_cart_begin(CartWork *work, const Program *program,
+							  const Cart *cart);
+extern void decide_cart_apply(CartWork *work, const Candidate *candidate,
+							  Applied *applied);
+extern void decide_cart_copy(CartWork *to, const CartWork *from);
+
 /* A percentage (thousandths of a percent), rounded half up. */
 extern int64 decide_cart_percent(int64 amount, int percent);
 extern Part *decide_cart_part(CartWork *work, int line, int run);

@@ -252,7 +252,8 @@ drawn_on(const Decision *decision, const Budget *budget, bool *whole)
  * for slots in no order, and two calls for each other.
  */
 static void
-claim_budget(Decision *decision, const Budget *budget, bool dry)
+claim_budget(Decision *decision, const Budget *budget, bool dry,
+			 bool read_only)
 {
 	bool		whole;
 	int64		drawn = drawn_on(decision, budget, &whole);
@@ -260,7 +261,7 @@ claim_budget(Decision *decision, const Budget *budget, bool dry)
 
 	if (drawn == 0)
 		return;
-	left = dry ? budget_look(budget->budget_id, drawn, whole, false) :
+	left = dry ? budget_look(budget->budget_id, drawn, whole, read_only) :
 		budget_take(budget->budget_id, drawn, whole);
 	for (int e = 0; e < decision->nawards; e++)
 		for (int i = 0; i < decision->awards[e].nverdicts; i++)
@@ -289,7 +290,15 @@ void
 store_claim_budgets(Decision *decision, bool dry)
 {
 	for (int b = 0; b < decision->program->nbudgets; b++)
-		claim_budget(decision, &decision->program->budgets[b], dry);
+		claim_budget(decision, &decision->program->budgets[b], dry, false);
+}
+
+/* Only looks, with the caller's snapshot. */
+void
+store_look_at_budgets(Decision *decision)
+{
+	for (int b = 0; b < decision->program->nbudgets; b++)
+		claim_budget(decision, &decision->program->budgets[b], true, true);
 }
 
 static Statement upsert_use = {

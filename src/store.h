@@ -23,6 +23,7 @@ extern void store_load_own_tier(Decision *decision, bool read_only);
 extern void store_number(Decision *decision);
 extern bool store_claim(Decision *decision, bool dry);
 extern void store_claim_budgets(Decision *decision, bool dry);
+extern void store_look_at_budgets(Decision *decision);
 extern void store_decision(Decision *decision);
 extern void store_facts(Decision *decision);
 
