@@ -72,6 +72,8 @@ typedef const JournalRow *(*EventRow) (void *context, int64 journal_id);
 extern void event_refund_again(Call *call, JournalRow *row, int64 journal_id,
 							   Jsonb *data, EventRow event_row,
 							   void *context);
+extern bool event_hold_end(Call *call, const Interval *ttl,
+						   TimestampTz *end);
 extern bool items_parse(Call *call, const Jsonb *json, CartLines *list);
 extern bool item_quantity(Call *call, const JsonbValue *value, int line,
 						  int64 *qty);

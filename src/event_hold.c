@@ -3,7 +3,7 @@
  *
  * Value set aside, and what becomes of it.
  */
-#include "call.h"
+#include "event.h"
 
 #include "amount.h"
 #include "store.h"
@@ -86,12 +86,13 @@ static const Verb release_verb = {
 	}
 };
 
-/* The moment at which the hold times out; a ttl of months has no length. */
-static bool
-hold_end(Call *call, TimestampTz *end)
+/*
+ * The moment at which what is held for so long times out; a ttl of months
+ * has no length.
+ */
+bool
+event_hold_end(Call *call, const Interval *ttl, TimestampTz *end)
 {
-	Interval   *ttl = DatumGetIntervalP(call->fcinfo->args[HOLD_TTL].value);
-
 	if (ttl->month != 0 || ttl->day < 0 || ttl->day > MAX_TTL_DAYS ||
 		ttl->time < -USECS_PER_DAY * MAX_TTL_DAYS ||
 		ttl->time > USECS_PER_DAY * MAX_TTL_DAYS ||
@@ -117,7 +118,9 @@ loyalty_hold(PG_FUNCTION_ARGS)
 		call_open(&call) &&
 		call_spendable_unit(&call, HOLD_UNIT, &unit) &&
 		call_amount(&call, HOLD_AMOUNT, unit->scale, &amount) &&
-		hold_end(&call, &end) &&
+		event_hold_end(&call,
+					   DatumGetIntervalP(fcinfo->args[HOLD_TTL].value),
+					   &end) &&
 		call_available(&call, unit, amount))
 	{
 		decide_hold(&call.decision, call_row(&call, call.now), unit, amount,

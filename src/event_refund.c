@@ -281,6 +281,7 @@ add_this_refund(Order *order)
 	refund->in_units = !order->has_event;
 	if (order->lines.n > 0)
 		refund->line_net = order->now_net;
+	order->whole = order->before + order->now >= order->amount;
 }
 
 /* Do the data of a refund, an object, say that the order comes anew? */
@@ -422,13 +423,6 @@ event_refund_again(Call *call, JournalRow *row, int64 journal_id,
 	refund_take_awards(call, &order, row);
 }
 
-/* Is the order taken back wholly by this refund, and not made anew? */
-static bool
-is_whole(const Order *order)
-{
-	return order->before + order->now >= order->amount && !order->replaced;
-}
-
 Datum
 loyalty_event_refund(PG_FUNCTION_ARGS)
 {
@@ -456,8 +450,10 @@ loyalty_event_refund(PG_FUNCTION_ARGS)
 			/* in this order, or what returns could be forgiven first */
 			refund_return_spends(&call, &order, row);
 			refund_take_awards(&call, &order, row);
-			if (is_whole(&order))
+			if (order.whole && !order.replaced)
 				event_benefit_return_order(&call, row, order.ref);
+			refund_return_coupons(&call, &order, row);
+			refund_tell_payable(&order, row);
 			event_tier_lowered(&call, row);
 		}
 	}

@@ -26,6 +26,7 @@ typedef struct OrderRow
 	int32		unit_id;
 	int64		hold_id;
 	bool		is_purchase;
+	int64		payable;		/* of a checkout, what remained to be paid; -1 */
 	Jsonb	   *items;
 	Jsonb	   *awards;			/* what the rules came to, NULL if not kept */
 	int			first_award;
@@ -71,6 +72,7 @@ typedef struct Order
 	int64		now;
 	int64	   *now_qty;
 	int64	   *now_net;
+	bool		whole;			/* nothing of the order is left after it */
 
 	int64		until;			/* only rows before this one */
 	EventRow	event_row;		/* NULL: what was posted */
@@ -88,6 +90,11 @@ extern void refund_take_awards(Call *call, const Order *order,
 							   JournalRow *journal_row);
 extern void refund_return_spends(Call *call, const Order *order,
 								 JournalRow *journal_row);
+extern void refund_tell_payable(const Order *order, JournalRow *journal_row);
+
+/* event_refund_coupon.c: the coupons of the order give their shares back. */
+extern void refund_return_coupons(Call *call, const Order *order,
+								  JournalRow *journal_row);
 
 #pragma GCC visibility pop
 

@@ -13,7 +13,8 @@
 
 static Statement select_order = {
 	"SELECT j.journal_id, j.kind, j.amount, j.unit_id, j.hold_id,"
-	" j.event = 'purchase', d.data -> 'items', d.data -> 'awards'"
+	" j.event = 'purchase', d.data -> 'items', d.data -> 'awards',"
+	" (d.data #> '{checkout,payable}')::numeric"
 	" FROM loyalty.journal j"
 	" LEFT JOIN loyalty.event_data d USING (member_id, journal_id)"
 	" WHERE j.member_id = $1 AND j.ref = $2"
@@ -38,6 +39,22 @@ static Statement select_entries = {
 	" ORDER BY line",
 	2, {INT8OID, INT8OID}
 };
+
+/* What was to be paid for a checkout; -1 for what was none. */
+static int64
+read_payable(uint64 row, int scale)
+{
+	bool		isnull;
+	Datum		value = statement_value(row, 9, &isnull);
+	int64		payable;
+
+	if (isnull)
+		return -1;
+	if (amount_parse(DatumGetNumeric(value), scale,
+					 &payable) != REFUSAL_NONE)
+		elog(ERROR, "event_data is damaged");
+	return payable;
+}
 
 static void
 load_rows(const Call *call, Order *order)
@@ -65,6 +82,7 @@ load_rows(const Call *call, Order *order)
 		row->is_purchase = !isnull && DatumGetBool(value);
 		row->items = (Jsonb *) statement_varlena(i, 7);
 		row->awards = (Jsonb *) statement_varlena(i, 8);
+		row->payable = read_payable(i, call->decision.program->currency_scale);
 	}
 }
 

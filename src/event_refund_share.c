@@ -195,14 +195,14 @@ add_returned_parts(const Order *order, const OrderRow *row, LotList *part)
 
 	wallet_init(&spent);
 	add_between(&row->spent, 0, row->amount, &spent);
-	for (int origin = ORIGIN_EARNED; origin < ORIGIN_DEBT; origin++)
+	for (int principal = 0; principal < 2; principal++)
 	{
 		LotList		lots;
 		int64		amount = 0;
 
 		wallet_init(&lots);
 		for (int i = 0; i < spent.n; i++)
-			if (spent.lots[i].origin == origin)
+			if ((spent.lots[i].origin == ORIGIN_PRINCIPAL) == principal)
 			{
 				wallet_post(&lots, &spent.lots[i]);
 				amount = amount_add(amount, spent.lots[i].amount);
@@ -231,5 +231,31 @@ refund_return_spends(Call *call, const Order *order, JournalRow *journal_row)
 		store_load_cards_of(&call->decision, &part, false);
 		decide_give_back(&call->decision, journal_row, &part,
 						 call->decision.today);
+	}
+}
+
+/*
+ * Tells how much of what the customer paid beside points and stored value is
+ * to be paid back for this refund.
+ */
+void
+refund_tell_payable(const Order *order, JournalRow *journal_row)
+{
+	for (int i = 0; i < order->nrows && !order->replaced; i++)
+	{
+		const OrderRow *row = &order->rows[i];
+		int64		before;
+		int64		after;
+
+		if (!row->is_purchase || row->payable < 0)
+			continue;
+		before = refund_taken_back(order, row, row->payable, false,
+								   order->nrefunds);
+		after = refund_taken_back(order, row, row->payable, false,
+								  order->nrefunds + 1);
+		appendStringInfo(journal_row_begin_message(journal_row,
+												   "payable_refund"),
+						 ",\"amount\":%s}",
+						 amount_text(after - before, order->scale));
 	}
 }
