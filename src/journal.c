@@ -642,6 +642,13 @@ journal_batch_store(const JournalBatch *batch)
 	insert_many(&insert_data_rows, &batch->data);
 }
 
+/* What a reference is unique for: an event, or a kind, as no event is named. */
+static const char *
+ref_event(const JournalRow *row)
+{
+	return row->event != NULL ? row->event : psprintf(":%s", row->kind);
+}
+
 /* Does the reference of an event belong to a member of the programme? */
 bool
 journal_ref_taken(const JournalRow *row, const Program *program)
@@ -649,7 +656,7 @@ journal_ref_taken(const JournalRow *row, const Program *program)
 	NullableDatum args[] = {
 		ARG(Int32GetDatum(program->program_id)),
 		POINTER_ARG(row->ref),
-		ARG(CStringGetTextDatum(row->event))
+		ARG(CStringGetTextDatum(ref_event(row)))
 	};
 
 	return statement_run(&select_ref, args, false) > 0;
@@ -665,7 +672,7 @@ journal_claim_ref(const JournalRow *row, const Program *program)
 	NullableDatum args[] = {
 		ARG(Int32GetDatum(program->program_id)),
 		POINTER_ARG(row->ref),
-		ARG(CStringGetTextDatum(row->event)),
+		ARG(CStringGetTextDatum(ref_event(row))),
 		ARG(Int64GetDatum(row->member_id)),
 		ARG(Int64GetDatum(row->journal_id))
 	};

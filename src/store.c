@@ -182,7 +182,7 @@ store_number(Decision *decision)
 
 /*
  * Takes what the decision needs beyond its own account: the references of
- * its events, where they belong to the whole programme.  False, with nothing
+ * its events and top-ups, where they belong to the whole programme.  False, with nothing
  * written, if another member has one.  dry: only looks.
  */
 bool
@@ -196,7 +196,8 @@ store_claim(Decision *decision, bool dry)
 	{
 		const JournalRow *row = decision->rows[i];
 
-		if (strcmp(row->kind, "event") != 0 || row->ref == NULL)
+		if (row->ref == NULL || (strcmp(row->kind, "event") != 0 &&
+								 strcmp(row->kind, "topup") != 0))
 			continue;
 		if (dry ? journal_ref_taken(row, decision->program) :
 			!journal_claim_ref(row, decision->program))

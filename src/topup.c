@@ -67,23 +67,6 @@ static Statement update_topup = {
 	INT8OID}
 };
 
-static Statement select_lots = {
-	"SELECT unit_id, amount, vests_on, expires_on, origin"
-	" FROM loyalty.entry WHERE member_id = $1 AND journal_id = $2"
-	" AND amount > 0 ORDER BY line",
-	2, {INT8OID, INT8OID}
-};
-
-static Statement select_newer_bonus = {
-	"SELECT coalesce(sum(t.bonus - t.bonus_taken), 0)::bigint"
-	" FROM loyalty.topup t JOIN loyalty.entry e"
-	" ON e.member_id = t.member_id AND e.journal_id = t.done_by"
-	" AND e.unit_id = t.unit_id AND e.origin = 'b'"
-	" AND e.expires_on IS NOT DISTINCT FROM $4"
-	" WHERE t.member_id = $1 AND t.unit_id = $2 AND t.done_by > $3",
-	4, {INT8OID, INT4OID, INT8OID, DATEOID}
-};
-
 static const char *const order_names[] = {
 	[SPEND_PROPORTIONAL] = "proportional",
 	[SPEND_BONUS_FIRST] = "bonus_first",
@@ -311,48 +294,4 @@ topup_update(int64 member_id, const Topup *topup)
 	};
 
 	statement_run(&update_topup, args, false);
-}
-
-LotList
-topup_lots(int64 member_id, const Topup *topup)
-{
-	NullableDatum args[] = {
-		ARG(Int64GetDatum(member_id)),
-		ARG(Int64GetDatum(topup->done_by))
-	};
-	uint64		n = statement_run(&select_lots, args, false);
-	LotList		lots;
-
-	wallet_init(&lots);
-	for (uint64 i = 0; i < n; i++)
-	{
-		Lot			lot = {0};
-
-		lot.unit_id = DatumGetInt32(statement_notnull(i, 1));
-		lot.amount = DatumGetInt64(statement_notnull(i, 2));
-		lot.vests_on = statement_date_or(i, 3, DATEVAL_NOBEGIN);
-		lot.expires_on = statement_date_or(i, 4, DATEVAL_NOEND);
-		if (!origin_from_letter(DatumGetChar(statement_notnull(i, 5)),
-								&lot.origin))
-			elog(ERROR, "unknown origin of an entry");
-		/* what repaid a debt is in no lot */
-		if (lot.origin != ORIGIN_DEBT)
-			wallet_post(&lots, &lot);
-	}
-	return lots;
-}
-
-int64
-topup_newer_bonus(int64 member_id, const Topup *topup, const Lot *bonus)
-{
-	NullableDatum args[] = {
-		ARG(Int64GetDatum(member_id)),
-		ARG(Int32GetDatum(topup->unit_id)),
-		ARG(Int64GetDatum(topup->done_by)),
-		ARG_OR_NULL(DateADTGetDatum(bonus->expires_on),
-					bonus->expires_on != DATEVAL_NOEND)
-	};
-
-	statement_run(&select_newer_bonus, args, false);
-	return DatumGetInt64(statement_notnull(0, 1));
 }

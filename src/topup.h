@@ -102,15 +102,6 @@ extern void topup_insert(int64 member_id, int32 program_id,
 						 const Topup *topup);
 extern void topup_update(int64 member_id, const Topup *topup);
 
-/* What a top-up put on the card and elsewhere. */
-extern LotList topup_lots(int64 member_id, const Topup *topup);
-/*
- * How much bonus of this lot newer top-ups brought, less what was taken back
- * of it.
- */
-extern int64 topup_newer_bonus(int64 member_id, const Topup *topup,
-							   const Lot *bonus);
-
 #pragma GCC visibility pop
 
 #endif							/* LOYALTY_TOPUP_H */

@@ -693,7 +693,7 @@ BEGIN ATOMIC
 	AND NOT EXISTS (
 		SELECT FROM loyalty.journal j
 		WHERE j.member_id = x.member_id AND j.journal_id = x.journal_id
-		AND j.ref = x.ref AND j.event = x.event)
+		AND j.ref = x.ref AND coalesce(j.event, ':' || j.kind) = x.event)
 	UNION ALL
 	SELECT 'journal_without_account', p.member_id, NULL
 	FROM past p

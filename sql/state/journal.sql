@@ -76,6 +76,7 @@ CREATE TABLE loyalty.entry (
 CREATE TABLE loyalty.journal_ref (
 	program_id int    NOT NULL,
 	ref        text   NOT NULL,
+	-- or ':' and the kind of the row, which no event is named
 	event      text   NOT NULL,
 	member_id  bigint NOT NULL,
 	journal_id bigint NOT NULL,

@@ -76,6 +76,7 @@ INSERT INTO call (name, roles) VALUES
 	('account_settle', 'admin worker'), ('verify', 'admin auditor worker'),
 	('has_benefit', 'admin app auditor pii reader'), ('benefits', 'admin app auditor pii reader'), ('benefit_price', 'admin app auditor pii reader'),
 	('tier_current', 'admin app auditor pii reader'), ('tier_at', 'admin app auditor pii reader'), ('tier_progress', 'admin app auditor pii reader'),
+	('topup', 'admin app'), ('topup_confirm', 'admin app'), ('topup_cancel', 'admin app'), ('topup_refund', 'admin app'), ('topup_balance', 'admin app auditor pii reader'), ('topup_freeze', 'admin'), ('topup_unfreeze', 'admin'), ('topup_name', 'admin'),
 	('plan_buy', 'admin app'), ('plan_renew', 'admin app'), ('plan_upgrade', 'admin app'), ('plan_cancel', 'admin app'), ('plan_refund', 'admin app'),
 	('plan_current', 'admin app auditor pii reader'), ('plan_due', 'admin app worker'),
 	('tier_review', 'admin worker'), ('tier_grant', 'admin'), ('explain', 'admin app'),
