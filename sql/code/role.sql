@@ -123,7 +123,7 @@ BEGIN
 			WHERE e.extname = 'loyalty') f
 		JOIN (VALUES
 			('owner', NULL::text[]),
-			('admin', '{coupon_limit,report_coupon,report_coupon_cost,benefit_give,benefit_withdraw,benefit_void,benefit_hold,adjust,program_create,rule_limit,budget_set,tier_ask,campaign_start,campaign_pause,campaign_end,tier_review,tier_grant,member_freeze,member_thaw,member_close,member_reopen,identity_remove,account_settle,tag_refresh,tag_check,rebuild,verify,unit_amount,attach,attach_order,attach_check,attach_mapping,attach_option,attach_set,attach_tables,attach_query,attach_booked,attach_ledger,attach_count,attach_catch_up,detach,reconcile,ingest,ingest_open,ingest_position,ingest_close,import_member,import_batch,import_members,import_total,simulate,simulate_postings,simulate_tiers,segment_drop,segment_members,activity_expire,report_path}'),
+			('admin', '{coupon_limit,report_coupon,report_coupon_cost}'),
 			('admin', '{coupon_generate,coupon_import,coupon_code_create,coupon_disable,coupon_enable,coupon_disable_batch,coupon_code_canonical,coupon_code_valid,coupon_attempt_expire}'),
 			('app', '{coupon_code_canonical,coupon_code_valid}'),
 			('worker', '{coupon_attempt_expire}'),
