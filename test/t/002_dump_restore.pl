@@ -70,6 +70,9 @@ BEGIN
     INSERT INTO loyalty.rule (program_id, event, unit_id, kind, award, campaign_id) VALUES (shop, 'share', unit, 'fixed', 1, campaign);
     UPDATE loyalty.rule SET award = 2 WHERE program_id = shop;
     PERFORM loyalty.budget_set('third', 'more', 10, campaign => 'new');
+    INSERT INTO loyalty.coupon (program_id, name, kind, amount) VALUES (shop, 'five', 'amount', 5);
+    UPDATE loyalty.coupon SET amount = 6 WHERE program_id = shop;
+    PERFORM loyalty.coupon_limit('third', 'five', 'used', 10);
 END
 $$
 SQL

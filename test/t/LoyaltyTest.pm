@@ -144,6 +144,49 @@ SELECT loyalty.benefit_hold('shop', h.benefit, h.source, h.name, h.quantity) FRO
     ('off', 'tier', 'gold', NULL), ('trade', 'tag', 'vip', NULL), ('twice', 'everyone', '', NULL), ('express', 'plan', 'plus', NULL), ('express', 'segment', 'press', NULL),
     ('members_day', 'stage', 'regular', NULL), ('delivery', 'everyone', '', NULL), ('delivery', 'tier', 'silver', 6), ('lounge', 'plan', 'prime', NULL),
     ('late', 'campaign', 'spring', NULL), ('birthday', 'everyone', '', NULL), ('welcome', 'everyone', '', NULL), ('stamp', 'everyone', '', NULL)) h (benefit, source, name, quantity);
+-- coupons that name all that coupons can name, some changed since, and offers
+INSERT INTO loyalty.coupon_category (program_id, name, stacking, max_per_order, rank)
+    SELECT program_id, c.name, c.stacking, c.n, c.rank
+    FROM loyalty.program, (VALUES ('vouchers', 'never', 1, 50), ('thanks', 'always', NULL, 200)) c (name, stacking, n, rank) WHERE program.name = 'shop';
+INSERT INTO loyalty.coupon (program_id, name, title, kind, amount, percent, max_discount, min_amount, step_from, step_off, campaign_id, category, unit_id, factor,
+        item_filter, target_filter, excluded_collection, condition, calendar, tags, segments, time_from, time_until, valid_days, claimable, claims, transferable,
+        price, price_unit_id, cost_shares)
+    SELECT p.program_id, c.name, c.title, c.kind, c.amount, c.percent, c.max_discount, c.min_amount, c.step_from, c.step_off,
+        (SELECT campaign_id FROM loyalty.campaign k WHERE k.program_id = p.program_id AND k.name = c.campaign), c.category,
+        (SELECT unit_id FROM loyalty.unit u WHERE u.program_id = p.program_id AND u.code = c.unit), c.factor,
+        c.item_filter::jsonpath, c.target_filter::jsonpath, c.excluded_collection, c.condition::jsonpath, c.calendar, c.tags, c.segments, c.time_from, c.time_until, c.valid_days,
+        coalesce(c.claimable, false), c.claims, coalesce(c.transferable, false), c.price,
+        (SELECT unit_id FROM loyalty.unit u WHERE u.program_id = p.program_id AND u.code = c.price_unit), c.cost_shares
+    FROM loyalty.program p, jsonb_to_recordset('[
+        {"name": "five", "title": "5 off", "kind": "amount", "amount": 5, "min_amount": 20, "valid_days": 30, "claimable": true, "claims": 3, "transferable": true,
+            "cost_shares": {"Acme": 60, "shop": 40}},
+        {"name": "tenth", "kind": "percent", "percent": 12.5, "max_discount": 30, "category": "vouchers", "item_filter": "$.sku == \"A\"", "excluded_collection": "toys",
+            "condition": "$.order.amount > 10", "price": 50, "price_unit": "points"},
+        {"name": "steps", "kind": "ladder", "step_from": "{50,100}", "step_off": "{5,12.50}", "category": "thanks", "campaign": "summer", "tags": "{vip}", "segments": "{press}",
+            "calendar": "days", "time_from": "08:00", "time_until": "20:00"},
+        {"name": "double", "kind": "multiplier", "factor": 2, "unit": "stars", "target_filter": null},
+        {"name": "ship", "kind": "shipping"}]')
+        AS c (name text, title text, kind text, amount numeric, percent numeric, max_discount numeric, min_amount numeric, step_from numeric[], step_off numeric[], campaign text,
+            category text, unit text, factor numeric, item_filter text, target_filter text, excluded_collection text, condition text, calendar text, tags text[], segments text[],
+            time_from time, time_until time, valid_days int, claimable boolean, claims int, transferable boolean, price numeric, price_unit text, cost_shares jsonb)
+    WHERE p.name = 'shop';
+UPDATE loyalty.coupon SET max_discount = max_discount + 1 WHERE name = 'tenth';
+INSERT INTO loyalty.offer (program_id, name, kind, percent, buy, get, collection)
+    SELECT program_id, 'two_for_one', 'buy_get', 100, 1, 1, 'toys' FROM loyalty.program WHERE name = 'shop';
+INSERT INTO loyalty.coupon_pack (program_id, name, coupon_id, quantity)
+    SELECT program_id, 'welcome', coupon_id, 2 FROM loyalty.coupon WHERE name IN ('five', 'ship');
+SELECT count(loyalty.coupon_limit('shop', c.coupon, c.counts, c.amount, 4))
+    FROM (VALUES ('five', 'issued', 500), ('five', 'used', 400), ('two_for_one', 'discount', 900.50)) c (coupon, counts, amount);
+INSERT INTO loyalty.cart_policy (program_id, max_coupons, min_payable) SELECT program_id, 5, 1 FROM loyalty.program WHERE name = 'shop';
+INSERT INTO loyalty.cart_unit (program_id, unit_id, minimum, step, max_share)
+    SELECT program_id, unit_id, 10, 5, 50 FROM loyalty.unit JOIN loyalty.program USING (program_id) WHERE code = 'points' AND program.name = 'shop';
+INSERT INTO loyalty.unit (program_id, code, kind, scale) SELECT program_id, 'card', 'money', currency_scale FROM loyalty.program WHERE name = 'shop';
+INSERT INTO loyalty.topup_policy (program_id, unit_id, spend_order, limit_named, bonus_days)
+    SELECT program_id, unit_id, 'bonus_first', 5000, 365 FROM loyalty.unit WHERE code = 'card';
+INSERT INTO loyalty.topup_step (program_id, unit_id, step_from, bonus, points, points_unit_id, pack, benefit_id)
+    SELECT c.program_id, c.unit_id, 100, 10, 50, p.unit_id, 'welcome', b.benefit_id
+    FROM loyalty.unit c JOIN loyalty.unit p USING (program_id) JOIN loyalty.benefit b USING (program_id)
+    WHERE c.code = 'card' AND p.code = 'points' AND b.name = 'late';
 CREATE TABLE web_order (no text PRIMARY KEY, customer text, price numeric(12,2), paid_at timestamptz);
 SELECT loyalty.attach('web_order', 'shop', member => 'customer', amount => 'price', ref => 'no', at => 'paid_at', identity => 'customer_no');
 
@@ -324,6 +367,7 @@ sub shop_writes
         q{loyalty.campaign_pause('shop', 'spring')},
         q{loyalty.budget_set('shop', 'stars', 950, campaign => 'summer')},
         q{loyalty.benefit_hold('shop', 'express', 'everyone')},
+        q{loyalty.coupon_limit('shop', 'tenth', 'discount', 100)},
         q{loyalty.rule_limit((SELECT rule_id FROM loyalty.rule WHERE name = 'referral'), 'day', 10)},
         q{loyalty.ingest_batch('shop', ARRAY[('1', m(1), NULL, NULL, 5, 'batch-1', NULL, NULL, NULL, NULL, NULL)]::loyalty.ingest_row[], 'file')},
         q{loyalty.import_batch('shop', ARRAY[('1', '{"card": "old-8"}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::loyalty.import_row[], 'file')},
@@ -368,6 +412,8 @@ sub shop_reads
         q{loyalty.statement(m(1))},
         q{loyalty.path(m(11))},
         q{loyalty.report_path('shop', '2025-06-01')},
+        q{loyalty.report_coupon('shop')},
+        q{loyalty.report_coupon_cost('shop')},
         q{loyalty.statement(m(9), '2026-01-01', '2026-12-31', 'points')},
         q{loyalty.simulate('shop', 'double', '2025-06-01', '2025-07-01')},
         q{loyalty.simulate_postings('shop', 'double', '2025-06-01', '2025-07-01')},
