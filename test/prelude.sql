@@ -135,6 +135,27 @@ BEGIN
 END
 $$;
 
+-- A coupon of the newest programme, or of the one named: '{"kind": "amount", "amount": 5, ...}', columns and
+-- their values; "price_unit" and "unit" by their codes. An offer with "automatic": true.
+CREATE FUNCTION pg_temp.coupon(settings jsonb) RETURNS int
+LANGUAGE plpgsql AS $$
+DECLARE
+	program int := coalesce((SELECT program_id FROM loyalty.program p WHERE p.name = settings ->> 'program'),
+		(SELECT max(program_id) FROM loyalty.program));
+	coupon jsonb := settings - '{program,unit,price_unit}'::text[] || jsonb_build_object('program_id', program)
+		|| coalesce((SELECT jsonb_object_agg(k.key || '_id', u.unit_id)
+			FROM (VALUES ('unit'), ('price_unit')) k (key)
+			JOIN loyalty.unit u ON u.program_id = program AND u.code = settings ->> k.key), '{}');
+	id int;
+BEGIN
+	EXECUTE (SELECT format('INSERT INTO loyalty.coupon (%s) VALUES (%s) RETURNING coupon_id',
+			string_agg(format('%I', key), ', '), string_agg(format('%L', value), ', '))
+		FROM jsonb_each_text(coupon))
+	INTO id;
+	RETURN id;
+END
+$$;
+
 -- 'base 100, double 50 of 100, gift tier_mismatch': what was recorded of the rules of an event, in their order.
 CREATE FUNCTION pg_temp.awards(name text, ref text) RETURNS text
 LANGUAGE sql STABLE AS $$
