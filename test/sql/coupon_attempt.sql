@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(55);
+SELECT plan(56);
 
 SELECT loyalty.program_create('shop', 'EUR', 'UTC') AS shop \gset
 SELECT loyalty.program_create('cafe', 'EUR', 'UTC') AS cafe \gset
@@ -21,7 +21,7 @@ $$;
 -- 'member 10 until 12:15': what is counted, the highest counts first.
 CREATE FUNCTION pg_temp.counted() RETURNS text LANGUAGE sql AS $$
 	SELECT coalesce(string_agg(concat_ws(' ', scope, failures, 'until ' || to_char(blocked_until AT TIME ZONE 'UTC', 'HH24:MI')), ', '
-		ORDER BY failures DESC, scope), 'nothing')
+		ORDER BY failures DESC, blocked_until, scope), 'nothing')
 	FROM loyalty.coupon_attempt
 $$;
 
