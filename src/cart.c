@@ -14,7 +14,8 @@
 /* A programme that says nothing has the defaults of the columns. */
 static Statement select_policy = {
 	"SELECT discount_on = 'initial', max_coupons, min_payable, search_limit,"
-	" reserve_ttl, max_attempts, attempt_window, attempt_block"
+	" reserve_ttl, max_attempts, attempt_window, attempt_block,"
+	" max_store_attempts"
 	" FROM loyalty.cart_policy WHERE program_id = $1",
 	1, {INT4OID}
 };
@@ -89,6 +90,7 @@ cart_load(int32 program_id, int currency_scale, const Unit *units, int nunits,
 		.search_limit = 20000,
 		.reserve_ttl = {.time = 30 * USECS_PER_MINUTE},
 		.max_attempts = 10,
+		.max_store_attempts = 100,
 		.attempt_window = {.time = USECS_PER_HOUR},
 		.attempt_block = {.time = 15 * USECS_PER_MINUTE}
 	};
@@ -103,6 +105,8 @@ cart_load(int32 program_id, int currency_scale, const Unit *units, int nunits,
 		policy->max_attempts = DatumGetInt32(statement_notnull(0, 6));
 		policy->attempt_window = *DatumGetIntervalP(statement_notnull(0, 7));
 		policy->attempt_block = *DatumGetIntervalP(statement_notnull(0, 8));
+		policy->max_store_attempts =
+			DatumGetInt32(statement_notnull(0, 9));
 	}
 	load_units(program_id, units, nunits, policy);
 }
