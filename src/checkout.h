@@ -79,7 +79,9 @@ extern bool checkout_pay(Call *call, const Jsonb *use, Quote *quote);
  */
 extern bool checkout_quote(Call *call, const QuoteRequest *request,
 						   Quote *quote);
-/* Facts, prices and matches of a quote whose cart and candidates are there. */
+/* Parts of it: a quote whose cart was read, and candidates that were named. */
+extern void checkout_offers(Call *call, const text *ref, Quote *quote);
+extern void checkout_facts(Call *call, Quote *quote, const text *ref);
 extern void checkout_match(Call *call, Quote *quote, const text *ref);
 
 /*
@@ -114,6 +116,8 @@ typedef struct Verdict
 extern Verdict checkout_verdict(const Quote *quote, int candidate);
 /* For people; NULL: nothing to say. */
 extern char *checkout_message(const Verdict *verdict, int scale);
+/* Of amount, or of pieces. */
+extern Numeric checkout_missing(const Verdict *verdict, int scale);
 
 #pragma GCC visibility pop
 

@@ -60,6 +60,17 @@ add_candidates(Quote *quote, const Candidate *candidates, int n)
 	}
 }
 
+/* Adds the offers to what was named. */
+void
+checkout_offers(Call *call, const text *ref, Quote *quote)
+{
+	int			n;
+	Candidate  *offers = store_coupon_offers(&call->decision, ref,
+											 quote->read_only, &n);
+
+	add_candidates(quote, offers, n);
+}
+
 static bool
 find_candidates(Call *call, const QuoteRequest *request, Quote *quote)
 {
@@ -68,9 +79,7 @@ find_candidates(Call *call, const QuoteRequest *request, Quote *quote)
 
 	if (!find_codes(call, request, quote))
 		return false;
-	found = store_coupon_offers(&call->decision, request->ref,
-								request->read_only, &n);
-	add_candidates(quote, found, n);
+	checkout_offers(call, request->ref, quote);
 	if (request->best && call->member_id != 0)
 	{
 		found = store_coupon_wallet(&call->decision, request->ref,
@@ -101,11 +110,11 @@ make_row(Call *call, Quote *quote, const text *ref)
 }
 
 /*
- * Loads the facts that offers, coupons and prices are judged by, puts the
- * member's prices into the cart, and matches the candidates with it.
+ * Loads the facts that offers, coupons and prices are judged by.  The cart
+ * may be empty.
  */
 void
-checkout_match(Call *call, Quote *quote, const text *ref)
+checkout_facts(Call *call, Quote *quote, const text *ref)
 {
 	const Program *program = call->decision.program;
 	Cart	   *cart = &quote->cart;
@@ -115,8 +124,21 @@ checkout_match(Call *call, Quote *quote, const text *ref)
 		needs |= store_price_needs(program);
 	make_row(call, quote, ref);
 	quote->facts = event_facts_needed(&call->decision, quote->row,
+									  cart->items == NULL ? NULL :
 									  &cart->lines, cart->items, cart->data,
 									  needs, quote->read_only);
+}
+
+/*
+ * The same, puts the member's prices into the cart, and matches the
+ * candidates with it.
+ */
+void
+checkout_match(Call *call, Quote *quote, const text *ref)
+{
+	Cart	   *cart = &quote->cart;
+
+	checkout_facts(call, quote, ref);
 	checkout_prices(call, quote);
 	/* at the prices that count */
 	quote->facts->items = cart->items;
