@@ -83,6 +83,9 @@ extern bool checkout_quote(Call *call, const QuoteRequest *request,
 extern void checkout_offers(Call *call, const text *ref, Quote *quote);
 extern void checkout_facts(Call *call, Quote *quote, const text *ref);
 extern void checkout_match(Call *call, Quote *quote, const text *ref);
+/* The uses of what was applied; taken: which candidate each is of. */
+extern CouponTaking *checkout_takings(const Quote *quote, int **taken,
+									  int *ntakings);
 
 /*
  * checkout_post.c: spends what pays, as rows of their own, and judges the
@@ -94,10 +97,8 @@ extern void checkout_push_data(JsonbParseState **state, const Facts *facts);
 
 /* checkout.c */
 extern bool checkout_open_reading(Call *call, int program_arg);
+extern bool checkout_codes_apply(Call *call, const Quote *quote);
 extern bool checkout_expected(Call *call, int arg, const Quote *quote);
-/* taken: which candidate each is of. */
-extern CouponTaking *checkout_takings(const Quote *quote, int **taken,
-									  int *ntakings);
 
 /* checkout_document.c: what quote() returns; earned: NULL, nothing. */
 extern Jsonb *checkout_document(const Call *call, const Quote *quote,

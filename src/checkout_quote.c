@@ -150,10 +150,11 @@ checkout_match(Call *call, Quote *quote, const text *ref)
 
 /* Chooses what is applied, and prices the cart with it. */
 static void
-price(Call *call, const QuoteRequest *request, Quote *quote)
+choose(Call *call, const QuoteRequest *request, Quote *quote)
 {
 	const Program *program = call->decision.program;
 
+	memset(&quote->pricing, 0, sizeof(Pricing));
 	if (!request->best)
 	{
 		quote->use = decide_cart_choose(program, &quote->cart,
@@ -170,6 +171,61 @@ price(Call *call, const QuoteRequest *request, Quote *quote)
 					   quote->ncandidates, quote->use, quote->losers);
 	decide_cart_price(program, &quote->cart, quote->candidates,
 					  quote->ncandidates, quote->use, &quote->pricing);
+}
+
+/* The uses of what was applied, in the order of the candidates. */
+CouponTaking *
+checkout_takings(const Quote *quote, int **taken, int *ntakings)
+{
+	CouponTaking *takings = palloc(sizeof(CouponTaking) *
+								   Max(quote->ncandidates, 1));
+	int			nlines = quote->cart.lines.n + 1;
+	int64	   *nothing = palloc0(sizeof(int64) * nlines);
+
+	*taken = palloc(sizeof(int) * Max(quote->ncandidates, 1));
+	*ntakings = 0;
+	for (int i = 0; i < quote->ncandidates; i++)
+	{
+		const Applied *applied = &quote->pricing.applied[i];
+
+		if (!bms_is_member(i, quote->use) ||
+			applied->reason != COUPON_APPLICABLE)
+			continue;
+		(*taken)[*ntakings] = i;
+		takings[(*ntakings)++] = (CouponTaking) {
+			.candidate = &quote->candidates[i],
+			.discount = applied->saving,
+			.line_discounts = applied->line_saving ? applied->line_saving :
+				nothing,
+			.nlines = nlines
+		};
+	}
+	return takings;
+}
+
+/*
+ * The same, until there is enough left of all that is applied together: two
+ * coupons of one template may be one too many.
+ */
+static void
+price(Call *call, const QuoteRequest *request, Quote *quote)
+{
+	CouponReason reason;
+
+	do
+	{
+		int		   *taken;
+		int			n;
+		int			failed;
+		CouponTaking *takings;
+
+		choose(call, request, quote);
+		takings = checkout_takings(quote, &taken, &n);
+		reason = store_coupon_look(&call->decision, request->ref, takings, n,
+								   request->read_only, &failed);
+		if (reason != COUPON_APPLICABLE)
+			quote->candidates[taken[failed]].state = reason;
+	} while (reason != COUPON_APPLICABLE);
 }
 
 /* The lines with what each comes to. */
