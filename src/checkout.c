@@ -163,8 +163,8 @@ loyalty_checkout_quote(PG_FUNCTION_ARGS)
 }
 
 /* The first code that does not apply refuses the whole order. */
-static bool
-check_codes(Call *call, const Quote *quote)
+bool
+checkout_codes_apply(Call *call, const Quote *quote)
 {
 	for (int i = 0; i < quote->ncandidates; i++)
 	{
@@ -213,36 +213,6 @@ checkout_expected(Call *call, int arg, const Quote *quote)
 					   "expected=%s payable=%s",
 					   numeric_normalize(DatumGetNumeric(expected)),
 					   numeric_normalize(payable));
-}
-
-/* The uses of what was applied, in the order of the candidates. */
-CouponTaking *
-checkout_takings(const Quote *quote, int **taken, int *ntakings)
-{
-	CouponTaking *takings = palloc(sizeof(CouponTaking) *
-								   Max(quote->ncandidates, 1));
-	int			nlines = quote->lines.n + 1;
-	int64	   *nothing = palloc0(sizeof(int64) * nlines);
-
-	*taken = palloc(sizeof(int) * Max(quote->ncandidates, 1));
-	*ntakings = 0;
-	for (int i = 0; i < quote->ncandidates; i++)
-	{
-		const Applied *applied = &quote->pricing.applied[i];
-
-		if (!bms_is_member(i, quote->use) ||
-			applied->reason != COUPON_APPLICABLE)
-			continue;
-		(*taken)[*ntakings] = i;
-		takings[(*ntakings)++] = (CouponTaking) {
-			.candidate = &quote->candidates[i],
-			.discount = applied->saving,
-			.line_discounts = applied->line_saving ? applied->line_saving :
-				nothing,
-			.nlines = nlines
-		};
-	}
-	return takings;
 }
 
 /* Somebody else was faster. */
@@ -315,7 +285,7 @@ check_out(Checkout *checkout)
 		return;
 	}
 	if (!checkout_quote(call, &request, quote) ||
-		!check_codes(call, quote) ||
+		!checkout_codes_apply(call, quote) ||
 		!checkout_expected(call, CHECKOUT_EXPECT, quote) ||
 		!checkout_post(call, quote) ||
 		!checkout_purchase(call, quote) ||

@@ -79,8 +79,13 @@ extern bool checkout_pay(Call *call, const Jsonb *use, Quote *quote);
  */
 extern bool checkout_quote(Call *call, const QuoteRequest *request,
 						   Quote *quote);
-/* Facts, prices and matches of a quote whose cart and candidates are there. */
+/* Parts of it: a quote whose cart was read, and candidates that were named. */
+extern void checkout_offers(Call *call, const text *ref, Quote *quote);
+extern void checkout_facts(Call *call, Quote *quote, const text *ref);
 extern void checkout_match(Call *call, Quote *quote, const text *ref);
+/* The uses of what was applied; taken: which candidate each is of. */
+extern CouponTaking *checkout_takings(const Quote *quote, int **taken,
+									  int *ntakings);
 
 /*
  * checkout_post.c: spends what pays, as rows of their own, and judges the
@@ -92,10 +97,8 @@ extern void checkout_push_data(JsonbParseState **state, const Facts *facts);
 
 /* checkout.c */
 extern bool checkout_open_reading(Call *call, int program_arg);
+extern bool checkout_codes_apply(Call *call, const Quote *quote);
 extern bool checkout_expected(Call *call, int arg, const Quote *quote);
-/* taken: which candidate each is of. */
-extern CouponTaking *checkout_takings(const Quote *quote, int **taken,
-									  int *ntakings);
 
 /* checkout_document.c: what quote() returns; earned: NULL, nothing. */
 extern Jsonb *checkout_document(const Call *call, const Quote *quote,
@@ -114,6 +117,8 @@ typedef struct Verdict
 extern Verdict checkout_verdict(const Quote *quote, int candidate);
 /* For people; NULL: nothing to say. */
 extern char *checkout_message(const Verdict *verdict, int scale);
+/* Of amount, or of pieces. */
+extern Numeric checkout_missing(const Verdict *verdict, int scale);
 
 #pragma GCC visibility pop
 

@@ -367,19 +367,35 @@ checkout_verdict(const Quote *quote, int i)
 	return verdict;
 }
 
+Numeric
+checkout_missing(const Verdict *verdict, int scale)
+{
+	Numeric		missing =
+		amount_numeric(verdict->missing,
+					   verdict->reason == COUPON_REASON_MIN_AMOUNT ? scale :
+					   QTY_SCALE);
+
+	return DatumGetNumeric(DirectFunctionCall1(numeric_trim_scale,
+											   NumericGetDatum(missing)));
+}
+
 /* '12.50 more', '1 more piece', or what the refusal would say. */
 char *
 checkout_message(const Verdict *verdict, int scale)
 {
 	char	   *pieces;
 
-	if (verdict->reason == COUPON_APPLICABLE)
+	if (verdict->reason == COUPON_APPLICABLE ||
+		verdict->candidate->coupon == NULL)
 		return NULL;
 	if (verdict->missing == 0)
 		return pstrdup(refusal_text(coupon_reason_refusal(verdict->reason))->message);
 	if (verdict->reason == COUPON_REASON_MIN_AMOUNT)
-		return psprintf("%s more", amount_text(verdict->missing, scale));
-	pieces = numeric_normalize(amount_numeric(verdict->missing, QTY_SCALE));
+		return psprintf("%s more",
+						DatumGetCString(DirectFunctionCall1(numeric_out,
+															NumericGetDatum(amount_numeric(verdict->missing,
+																						   scale)))));
+	pieces = numeric_normalize(checkout_missing(verdict, scale));
 	return psprintf("%s more %s", pieces,
 					strcmp(pieces, "1") == 0 ? "piece" : "pieces");
 }

@@ -236,7 +236,17 @@ checkout_pay(Call *call, const Jsonb *use, Quote *quote)
 		return call_refuse(call, REFUSAL_MEMBER_FROZEN,
 						   "member_id=" INT64_FORMAT, call->member_id);
 	for (int i = 0; i < quote->npayments; i++)
-		pay(call, quote, &quote->payments[i]);
+	{
+		Payment    *payment = &quote->payments[i];
+
+		if (payment->stored)
+		{
+			store_load_cards(&call->decision, quote->read_only);
+			if (!call_card_open(call, &call->decision, payment->unit))
+				return false;
+		}
+		pay(call, quote, payment);
+	}
 	quote->payable = quote->total - quote->points_money -
 		quote->stored_money;
 	return true;

@@ -60,6 +60,17 @@ add_candidates(Quote *quote, const Candidate *candidates, int n)
 	}
 }
 
+/* Adds the offers to what was named. */
+void
+checkout_offers(Call *call, const text *ref, Quote *quote)
+{
+	int			n;
+	Candidate  *offers = store_coupon_offers(&call->decision, ref,
+											 quote->read_only, &n);
+
+	add_candidates(quote, offers, n);
+}
+
 static bool
 find_candidates(Call *call, const QuoteRequest *request, Quote *quote)
 {
@@ -68,9 +79,7 @@ find_candidates(Call *call, const QuoteRequest *request, Quote *quote)
 
 	if (!find_codes(call, request, quote))
 		return false;
-	found = store_coupon_offers(&call->decision, request->ref,
-								request->read_only, &n);
-	add_candidates(quote, found, n);
+	checkout_offers(call, request->ref, quote);
 	if (request->best && call->member_id != 0)
 	{
 		found = store_coupon_wallet(&call->decision, request->ref,
@@ -101,11 +110,11 @@ make_row(Call *call, Quote *quote, const text *ref)
 }
 
 /*
- * Loads the facts that offers, coupons and prices are judged by, puts the
- * member's prices into the cart, and matches the candidates with it.
+ * Loads the facts that offers, coupons and prices are judged by.  The cart
+ * may be empty.
  */
 void
-checkout_match(Call *call, Quote *quote, const text *ref)
+checkout_facts(Call *call, Quote *quote, const text *ref)
 {
 	const Program *program = call->decision.program;
 	Cart	   *cart = &quote->cart;
@@ -115,8 +124,21 @@ checkout_match(Call *call, Quote *quote, const text *ref)
 		needs |= store_price_needs(program);
 	make_row(call, quote, ref);
 	quote->facts = event_facts_needed(&call->decision, quote->row,
+									  cart->items == NULL ? NULL :
 									  &cart->lines, cart->items, cart->data,
 									  needs, quote->read_only);
+}
+
+/*
+ * The same, puts the member's prices into the cart, and matches the
+ * candidates with it.
+ */
+void
+checkout_match(Call *call, Quote *quote, const text *ref)
+{
+	Cart	   *cart = &quote->cart;
+
+	checkout_facts(call, quote, ref);
 	checkout_prices(call, quote);
 	/* at the prices that count */
 	quote->facts->items = cart->items;
@@ -128,10 +150,11 @@ checkout_match(Call *call, Quote *quote, const text *ref)
 
 /* Chooses what is applied, and prices the cart with it. */
 static void
-price(Call *call, const QuoteRequest *request, Quote *quote)
+choose(Call *call, const QuoteRequest *request, Quote *quote)
 {
 	const Program *program = call->decision.program;
 
+	memset(&quote->pricing, 0, sizeof(Pricing));
 	if (!request->best)
 	{
 		quote->use = decide_cart_choose(program, &quote->cart,
@@ -148,6 +171,61 @@ price(Call *call, const QuoteRequest *request, Quote *quote)
 					   quote->ncandidates, quote->use, quote->losers);
 	decide_cart_price(program, &quote->cart, quote->candidates,
 					  quote->ncandidates, quote->use, &quote->pricing);
+}
+
+/* The uses of what was applied, in the order of the candidates. */
+CouponTaking *
+checkout_takings(const Quote *quote, int **taken, int *ntakings)
+{
+	CouponTaking *takings = palloc(sizeof(CouponTaking) *
+								   Max(quote->ncandidates, 1));
+	int			nlines = quote->cart.lines.n + 1;
+	int64	   *nothing = palloc0(sizeof(int64) * nlines);
+
+	*taken = palloc(sizeof(int) * Max(quote->ncandidates, 1));
+	*ntakings = 0;
+	for (int i = 0; i < quote->ncandidates; i++)
+	{
+		const Applied *applied = &quote->pricing.applied[i];
+
+		if (!bms_is_member(i, quote->use) ||
+			applied->reason != COUPON_APPLICABLE)
+			continue;
+		(*taken)[*ntakings] = i;
+		takings[(*ntakings)++] = (CouponTaking) {
+			.candidate = &quote->candidates[i],
+			.discount = applied->saving,
+			.line_discounts = applied->line_saving ? applied->line_saving :
+				nothing,
+			.nlines = nlines
+		};
+	}
+	return takings;
+}
+
+/*
+ * The same, until there is enough left of all that is applied together: two
+ * coupons of one template may be one too many.
+ */
+static void
+price(Call *call, const QuoteRequest *request, Quote *quote)
+{
+	CouponReason reason;
+
+	do
+	{
+		int		   *taken;
+		int			n;
+		int			failed;
+		CouponTaking *takings;
+
+		choose(call, request, quote);
+		takings = checkout_takings(quote, &taken, &n);
+		reason = store_coupon_look(&call->decision, request->ref, takings, n,
+								   request->read_only, &failed);
+		if (reason != COUPON_APPLICABLE)
+			quote->candidates[taken[failed]].state = reason;
+	} while (reason != COUPON_APPLICABLE);
 }
 
 /* The lines with what each comes to. */

@@ -432,3 +432,27 @@ decide_cart_match(const Decision *decision, const JournalRow *row,
 		order[i]->place = i;
 	pfree(order);
 }
+
+/*
+ * Without a cart: what says nothing about a channel, a store, lines or their
+ * amounts.
+ */
+CouponReason
+decide_cart_member(const Decision *decision, const JournalRow *row,
+				   Facts *facts, const Candidate *candidate)
+{
+	Terms		terms;
+	const char *reason;
+
+	if (candidate->coupon == NULL)
+		return candidate->state;
+	terms = candidate->coupon->terms;
+	terms.channels = NULL;
+	terms.stores = NULL;
+	terms.store_collection_name = NULL;
+	reason = decide_terms(decision, row, facts, &terms);
+	if (reason == NULL)
+		return candidate->state;
+	return candidate->state == COUPON_APPLICABLE ? reason_named(reason) :
+		Min(candidate->state, reason_named(reason));
+}

@@ -148,6 +148,11 @@ extern void decide_cart_match(const Decision *decision, const JournalRow *row,
 /* Is it for lines of the order, and not for the whole order? */
 extern bool decide_cart_by_line(const Coupon *coupon);
 
+/* Why one does not apply whatever the cart, or COUPON_APPLICABLE. */
+extern CouponReason decide_cart_member(const Decision *decision,
+									   const JournalRow *row, Facts *facts,
+									   const Candidate *candidate);
+
 /* Why a candidate does not apply whatever else is, or COUPON_APPLICABLE. */
 extern CouponReason decide_cart_reason(const Candidate *candidate);
 

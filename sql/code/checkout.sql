@@ -17,3 +17,27 @@ SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_checkout';
 COMMENT ON FUNCTION loyalty.checkout(bigint, jsonb, text, text[], jsonb, numeric, timestamptz, text, text) IS
 'Buys a cart as quote() prices it: uses coupons, spends points and stored value, and records the purchase; expect is the payable that the customer saw';
+
+CREATE OR REPLACE FUNCTION loyalty.coupon_check(member_id bigint, code text, cart jsonb DEFAULT NULL,
+	at timestamptz DEFAULT NULL)
+RETURNS SETOF loyalty.verdict LANGUAGE C STABLE SECURITY DEFINER ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_checkout_coupon_check';
+COMMENT ON FUNCTION loyalty.coupon_check(bigint, text, jsonb, timestamptz) IS
+'Whether a code, or # and the number of a coupon, can be used by the member; for a cart, or as far as it depends on none';
+
+CREATE OR REPLACE FUNCTION loyalty.coupon_wallet(member_id bigint, cart jsonb DEFAULT NULL,
+	at timestamptz DEFAULT NULL)
+RETURNS SETOF loyalty.verdict LANGUAGE C STABLE SECURITY DEFINER ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_checkout_coupon_wallet';
+COMMENT ON FUNCTION loyalty.coupon_wallet(bigint, jsonb, timestamptz) IS
+'The coupons that a member holds, those that can be used first: for a cart, or as far as it depends on none';
+
+CREATE OR REPLACE FUNCTION loyalty.coupon_try(member_id bigint, code text, data jsonb DEFAULT NULL,
+	cart jsonb DEFAULT NULL)
+RETURNS SETOF loyalty.verdict LANGUAGE C VOLATILE SECURITY DEFINER ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_checkout_coupon_try';
+COMMENT ON FUNCTION loyalty.coupon_try(bigint, text, jsonb, jsonb) IS
+'coupon_check() for a code that somebody types in: wrong ones are counted by member, device and store, and after too many none is looked at for a while';
