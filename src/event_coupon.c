@@ -678,7 +678,7 @@ loyalty_coupon_buy(PG_FUNCTION_ARGS)
 {
 	Call		call;
 	const Coupon *coupon;
-	const Unit *unit;
+	const Unit *unit = NULL;
 	int64		quantity;
 
 	if (call_begin(&call, fcinfo, &buy_verb) &&

@@ -136,7 +136,7 @@ receive(Call *call, Receiver *receiver, const HeldCoupon *held)
 	if (held->code != NULL && call->mode != MODE_DRY)
 		store_coupon_own_code(call->decision.program, held->code,
 							  receiver->member_id, news.coupon_no);
-	store_coupon_tell(&receiver->decision, row, &news);
+	store_coupon_tell(&call->decision, row, &news);
 	event_receive(call, receiver, row);
 }
 
