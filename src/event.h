@@ -81,6 +81,18 @@ extern bool item_gross(Numeric price, int64 qty, int scale, int64 *gross);
 extern JsonbValue *item_field(const JsonbValue *item, const char *name,
 							  JsonbValue *buffer);
 
+/* event_spend.c: the other side of a transfer. */
+typedef struct Receiver
+{
+	int64		member_id;
+	Account		account;
+	Decision	decision;
+	Account    *before;			/* as it was loaded, to judge by, or NULL */
+} Receiver;
+
+extern bool event_open_both(Call *call, int to_arg, Receiver *receiver);
+extern void event_receive(Call *call, Receiver *receiver, JournalRow *row);
+
 #pragma GCC visibility pop
 
 #endif							/* LOYALTY_EVENT_H */

@@ -136,15 +136,6 @@ loyalty_event_redeem(PG_FUNCTION_ARGS)
 	return call_close(&call);
 }
 
-/* The other side of a transfer. */
-typedef struct Receiver
-{
-	int64		member_id;
-	Account		account;
-	Decision	decision;
-	Account    *before;			/* as it was loaded, to judge by, or NULL */
-} Receiver;
-
 static bool
 member_not_found(Call *call, int64 member_id)
 {
@@ -156,15 +147,14 @@ member_not_found(Call *call, int64 member_id)
  * Loads both accounts, in ascending order of id.  The receiver is judged
  * only after the sender's key, so that a replay still answers.
  */
-static bool
-open_both(Call *call, Receiver *receiver)
+bool
+event_open_both(Call *call, int to_arg, Receiver *receiver)
 {
 	AccountLock lock = call->mode == MODE_DRY ? ACCOUNT_READ : ACCOUNT_LOCK;
 	bool		sender_found = false;
 	bool		receiver_found = false;
 
-	receiver->member_id =
-		DatumGetInt64(call->fcinfo->args[TRANSFER_TO_MEMBER_ID].value);
+	receiver->member_id = DatumGetInt64(call->fcinfo->args[to_arg].value);
 	if (receiver->member_id == call->member_id)
 		return call_refuse(call, REFUSAL_TRANSFER_TO_SELF,
 						   "member_id=" INT64_FORMAT, call->member_id);
@@ -227,19 +217,13 @@ received_lot(const Decision *decision, Lot lot)
 	return lot;
 }
 
-/* The receiver's half: the same lots, as transferred ones. */
-static void
-receive(Call *call, Receiver *receiver, const LotList *taken)
+/* Stores the receiver's half, whose reference derives from the sender's. */
+void
+event_receive(Call *call, Receiver *receiver, JournalRow *row)
 {
-	JournalRow *row = decide_row(&receiver->decision, "receive", call->now);
-
-	row->unit_id = call->row->unit_id;
 	row->has_amount = true;
 	row->amount = call->row->amount;
 	row->other_member_id = call->member_id;
-	for (int i = 0; i < taken->n; i++)
-		decide_post(&receiver->decision, row,
-					received_lot(&receiver->decision, taken->lots[i]), 0);
 	decide_due(&receiver->decision, false);
 	if (call->mode == MODE_DRY)
 		return;
@@ -248,6 +232,19 @@ receive(Call *call, Receiver *receiver, const LotList *taken)
 										call->row->journal_id));
 	store_decision(&receiver->decision);
 	store_judge(&receiver->decision, receiver->before, call->now);
+}
+
+/* The receiver's half: the same lots, as transferred ones. */
+static void
+receive(Call *call, Receiver *receiver, const LotList *taken)
+{
+	JournalRow *row = decide_row(&receiver->decision, "receive", call->now);
+
+	row->unit_id = call->row->unit_id;
+	for (int i = 0; i < taken->n; i++)
+		decide_post(&receiver->decision, row,
+					received_lot(&receiver->decision, taken->lots[i]), 0);
+	event_receive(call, receiver, row);
 }
 
 Datum
@@ -259,7 +256,7 @@ loyalty_event_transfer(PG_FUNCTION_ARGS)
 	int64		amount;
 
 	if (call_begin(&call, fcinfo, &transfer_verb) &&
-		open_both(&call, &receiver) &&
+		event_open_both(&call, TRANSFER_TO_MEMBER_ID, &receiver) &&
 		call_spendable_unit(&call, TRANSFER_UNIT, &unit) &&
 		call_amount(&call, TRANSFER_AMOUNT, unit->scale, &amount) &&
 		call_available(&call, unit, amount) &&

@@ -462,9 +462,8 @@ load_coupon(const Search *search, int64 coupon_no, Candidate *candidate)
 		read_coupon(search, 0, candidate);
 }
 
-/* Reads '#' and the number of a coupon. */
-static bool
-parse_coupon_no(const char *given, int64 *coupon_no)
+bool
+store_coupon_number(const char *given, int64 *coupon_no)
 {
 	size_t		digits = strspn(given + 1, "0123456789");
 
@@ -479,7 +478,7 @@ find_own(const Search *search, Candidate *candidate)
 {
 	int64		coupon_no;
 
-	if (!parse_coupon_no(candidate->given, &coupon_no) ||
+	if (!store_coupon_number(candidate->given, &coupon_no) ||
 		!load_coupon(search, coupon_no, candidate))
 		return false;
 	judge(search, candidate, 1, 0);

@@ -28,6 +28,8 @@
 extern void store_coupon_find(const Decision *decision, const text *code,
 							  const text *ref, bool read_only,
 							  Candidate *candidate);
+/* Reads '#' and the number of a coupon; false if it is none. */
+extern bool store_coupon_number(const char *given, int64 *coupon_no);
 /* Coupons that the member holds, unused ones that are not over. */
 extern Candidate *store_coupon_wallet(const Decision *decision,
 									  const text *ref, bool read_only,
@@ -152,6 +154,70 @@ extern void store_coupon_release_due(Decision *decision);
 /* The same for up to so many members; returns how many were ended. */
 extern int	store_coupon_release_batch(const Program *program,
 									   TimestampTz now, int batch);
+
+/*
+ * store_coupon_issue.c: coupons that members hold.
+ */
+
+/* A coupon to be issued to the member of a decision. */
+typedef struct CouponIssue
+{
+	const Coupon *coupon;		/* in its version */
+	const char *source;
+	DateADT		valid_from;
+	DateADT		valid_until;	/* DATEVAL_NOEND: no end */
+	int			uses;
+	int			max_uses;
+	const char *code;			/* or NULL */
+	int64		other_member_id;	/* who gave it; 0: nobody */
+} CouponIssue;
+
+/* First and last day of what is issued on a day; false if it would be over. */
+extern bool store_coupon_dates(const Coupon *coupon, DateADT on,
+							   DateADT *valid_from, DateADT *valid_until);
+/* Writes one and returns its number.  Numbers the rows of the decision. */
+extern int64 store_coupon_issue(Decision *decision, const JournalRow *row,
+								const CouponIssue *issue);
+/* How often a member has claimed or bought coupons of a template. */
+extern int64 store_coupon_claims(const Decision *decision,
+								 const Coupon *coupon);
+/*
+ * Makes those issued to some members (accounts locked, ascending) by rows of
+ * a batch, which are of the same members in the same order.
+ */
+extern void store_coupon_issue_many(const CouponIssue *issue,
+									const Program *program,
+									JournalRow *const *rows, int n,
+									TimestampTz now);
+
+/* A coupon as it is held. */
+typedef struct HeldCoupon
+{
+	int64		coupon_no;
+	const Coupon *coupon;		/* in its version */
+	const char *status;
+	const char *source;
+	DateADT		valid_from;
+	DateADT		valid_until;	/* DATEVAL_NOEND: no end */
+	int			uses;			/* without reservations that have timed out */
+	int			reserved;		/* of these */
+	int			max_uses;
+	const char *code;			/* or NULL */
+	int64		journal_id;		/* of the row that issued it */
+	int64		ended_by;		/* 0: none */
+} HeldCoupon;
+
+extern bool store_coupon_load(const Decision *decision, int64 coupon_no,
+							  HeldCoupon *held);
+/* Why it can be neither given away nor made void; COUPON_APPLICABLE: it can. */
+extern CouponReason store_coupon_movable(const Decision *decision,
+										 const HeldCoupon *held);
+/* Ends it; other_member_id: to whom it was given, 0: it is void. */
+extern void store_coupon_end(Decision *decision, const JournalRow *row,
+							 const HeldCoupon *held, int64 other_member_id);
+/* A code is from now on that of a member's coupon. */
+extern void store_coupon_own_code(const Program *program, const char *code,
+								  int64 member_id, int64 coupon_no);
 
 #pragma GCC visibility pop
 
