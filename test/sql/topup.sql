@@ -77,7 +77,7 @@ SELECT is(pg_temp.raised(format('INSERT INTO loyalty.topup_step (program_id, uni
 FROM (VALUES
 	('a step with too many decimals', 'bonus', '9.999, 1', 'LY801 step_from=9.999: has at most 2 decimals'),
 	('a bonus with too many decimals', 'bonus', '9, 0.001', 'LY801 bonus=0.001: has at most 2 decimals'),
-	('points with decimals', 'points, points_unit_id', '9, 1.5, pg_temp.unit(''points'')', 'LY801 points=1.5: has at most 0 decimals'),
+	('points with decimals', 'points, points_unit_id', '9, 1.5, pg_temp.unit(''points'')', 'LY801 points=1.5: must be a whole number'),
 	('points of a metric', 'points, points_unit_id', '9, 1, pg_temp.unit(''orders'')', 'LY801 points_unit_id=' || pg_temp.unit('orders') || ': points are of kind points'),
 	('a benefit of which no voucher is issued', 'benefit_id', '9, (SELECT benefit_id FROM loyalty.benefit WHERE name = ''lane'')',
 		'LY801 benefit_id=' || (SELECT benefit_id FROM loyalty.benefit WHERE name = 'lane') || ': a benefit of kind voucher is issued')
