@@ -271,6 +271,41 @@ BEGIN ATOMIC
 		LEFT JOIN loyalty.journal i ON i.member_id = v.member_id AND i.journal_id = v.issued_journal_id
 		LEFT JOIN loyalty.journal c ON c.member_id = v.member_id AND c.journal_id = v.journal_id
 		WHERE verify.program IS NULL OR v.program_id = (SELECT s.program_id FROM scope s)
+	), topped AS MATERIALIZED (
+		-- every top-up, the rows that made it, gave it and took it back, and what these moved
+		SELECT t.*, m.kind AS made_by, m.ref AS made_ref, m.amount AS made_amount, m.program_id AS made_program,
+			d.kind AS given_by, d.ref AS given_ref, g.value, g.points AS given_points, r.paid, r.principal, r.bonus AS forfeited,
+			EXISTS (
+				SELECT FROM loyalty.journal c
+				WHERE c.member_id = t.member_id AND c.ref = t.ref AND c.kind = 'topup_cancel') AS was_cancelled
+		FROM loyalty.topup t
+		LEFT JOIN loyalty.journal m ON m.member_id = t.member_id AND m.journal_id = t.journal_id
+		LEFT JOIN loyalty.journal d ON d.member_id = t.member_id AND d.journal_id = t.done_by
+		LEFT JOIN LATERAL (
+			SELECT coalesce(sum(e.amount) FILTER (WHERE e.unit_id = t.unit_id), 0) AS value,
+				coalesce(sum(e.amount) FILTER (WHERE e.unit_id = t.points_unit_id), 0) AS points
+			FROM loyalty.entry e
+			WHERE e.member_id = t.member_id AND e.journal_id = t.done_by) g ON true
+		LEFT JOIN LATERAL (
+			SELECT coalesce(sum(x.amount), 0) AS paid, coalesce(sum(y.principal), 0) AS principal,
+				coalesce(sum(y.bonus), 0) AS bonus
+			FROM loyalty.journal x
+			CROSS JOIN LATERAL (
+				SELECT -sum(e.amount) FILTER (WHERE e.origin = 'p') AS principal,
+					-sum(e.amount) FILTER (WHERE e.origin <> 'p') AS bonus
+				FROM loyalty.entry e
+				WHERE e.member_id = x.member_id AND e.journal_id = x.journal_id AND e.unit_id = t.unit_id) y
+			WHERE x.member_id = t.member_id AND x.reverses = t.ref AND x.kind = 'topup_refund') r ON true
+		WHERE verify.program IS NULL OR t.program_id = (SELECT s.program_id FROM scope s)
+	), card AS MATERIALIZED (
+		-- what the journal says of cards
+		SELECT j.member_id, j.unit_id, j.program_id, max(j.journal_id) AS journal_id,
+			(array_agg(j.kind ORDER BY j.journal_id DESC) FILTER (WHERE j.kind <> 'topup_name'))[1] AS frozen,
+			(array_agg(j.event ORDER BY j.journal_id DESC) FILTER (WHERE j.kind = 'topup_name'))[1] AS named
+		FROM loyalty.journal j
+		WHERE j.kind IN ('topup_freeze', 'topup_unfreeze', 'topup_name')
+		AND (verify.program IS NULL OR j.program_id = (SELECT s.program_id FROM scope s))
+		GROUP BY j.member_id, j.unit_id, j.program_id
 	), id AS (
 		-- what the sequences must be above
 		SELECT 'id_seq' AS sequence,
@@ -631,7 +666,7 @@ BEGIN ATOMIC
 	UNION ALL
 	SELECT 'voucher_without_journal', v.member_id, format('voucher_id=%s', v.voucher_id)
 	FROM voucher v
-	WHERE v.issued_by IS NULL OR v.issued_by NOT IN ('benefit_issue', 'benefit_claim', 'event', 'refund', 'adjust')
+	WHERE v.issued_by IS NULL OR v.issued_by NOT IN ('benefit_issue', 'benefit_claim', 'event', 'refund', 'adjust', 'topup', 'topup_confirm')
 	UNION ALL
 	SELECT 'voucher_state', v.member_id, format('voucher_id=%s status=%s journal=%s', v.voucher_id, v.status, v.changed_by)
 	FROM voucher v
@@ -639,7 +674,7 @@ BEGIN ATOMIC
 		WHEN 'issued' THEN v.journal_id IS NOT NULL OR v.ref IS NOT NULL
 		WHEN 'used' THEN v.changed_by IS DISTINCT FROM 'benefit_use' OR v.ref IS DISTINCT FROM v.changed_ref
 		ELSE v.ref IS NOT NULL OR v.changed_by IS NULL
-			OR v.changed_by NOT IN ('benefit_void', 'benefit_return', 'event', 'refund', 'adjust') END
+			OR v.changed_by NOT IN ('benefit_void', 'benefit_return', 'event', 'refund', 'adjust', 'topup_refund') END
 	UNION ALL
 	-- what came back too late stays used
 	SELECT 'voucher_uses', b.member_id, format('journal_id=%s used=%s returned=%s vouchers=%s',
@@ -672,6 +707,54 @@ BEGIN ATOMIC
 	AND NOT EXISTS (
 		SELECT FROM loyalty.journal j
 		WHERE j.member_id = g.member_id AND j.journal_id = g.journal_id AND j.kind = 'benefit_give')
+
+	-- Stored value.
+	UNION ALL
+	SELECT 'topup_without_journal', t.member_id, format('unit_id=%s journal_id=%s', t.unit_id, t.journal_id)
+	FROM topped t
+	WHERE t.made_by IS DISTINCT FROM 'topup' OR t.made_ref IS DISTINCT FROM t.ref
+	OR t.made_amount IS DISTINCT FROM t.amount OR t.made_program IS DISTINCT FROM t.program_id
+	UNION ALL
+	SELECT 'journal_without_topup', j.member_id, format('journal_id=%s', j.journal_id)
+	FROM loyalty.journal j
+	WHERE j.kind = 'topup' AND (verify.program IS NULL OR j.program_id = (SELECT s.program_id FROM scope s))
+	AND NOT EXISTS (
+		SELECT FROM loyalty.topup t WHERE t.member_id = j.member_id AND t.journal_id = j.journal_id)
+	UNION ALL
+	SELECT 'topup_state', t.member_id, format('journal_id=%s status=%s', t.journal_id, t.status)
+	FROM topped t
+	WHERE CASE WHEN t.status IN ('done', 'refunded') THEN t.given_by IS NULL
+			OR t.given_by NOT IN ('topup', 'topup_confirm') OR t.given_ref IS DISTINCT FROM t.ref
+		ELSE t.done_by IS NOT NULL END
+	OR (t.status = 'cancelled') <> t.was_cancelled
+	OR (t.status = 'refunded') <> (t.refunded > 0)
+	UNION ALL
+	SELECT 'topup_value', t.member_id, format('journal_id=%s amount=%s bonus=%s points=%s posted=%s posted_points=%s',
+		t.journal_id, t.amount, t.bonus, t.points, t.value, t.given_points)
+	FROM topped t
+	WHERE t.done_by IS NOT NULL AND (t.value <> t.amount + t.bonus OR t.given_points <> t.points)
+	UNION ALL
+	SELECT 'topup_refunded', t.member_id, format('journal_id=%s refunded=%s deducted=%s bonus_taken=%s paid=%s principal=%s bonus=%s',
+		t.journal_id, t.refunded, t.deducted, t.bonus_taken, t.paid, t.principal, t.forfeited)
+	FROM topped t
+	WHERE t.refunded <> t.paid OR t.refunded + t.deducted <> t.principal OR t.bonus_taken - t.deducted <> t.forfeited
+	UNION ALL
+	SELECT 'card_state', coalesce(k.member_id, c.member_id), format('unit_id=%s', coalesce(k.unit_id, c.unit_id))
+	FROM (
+		SELECT x.* FROM loyalty.topup_card x
+		WHERE verify.program IS NULL OR x.program_id = (SELECT s.program_id FROM scope s)) k
+	FULL JOIN card c ON c.member_id = k.member_id AND c.unit_id = k.unit_id
+	WHERE k.member_id IS NULL OR c.member_id IS NULL
+	OR k.journal_id <> c.journal_id OR k.program_id <> c.program_id
+	OR (k.frozen_at IS NOT NULL) <> (coalesce(c.frozen, '') = 'topup_freeze')
+	OR k.named <> (coalesce(c.named, '') = 'named')
+	UNION ALL
+	SELECT 'named_principal_lapses', k.member_id, format('unit_id=%s expires_on=%s', k.unit_id, w.expires_on)
+	FROM loyalty.topup_card k
+	JOIN loyalty.account a ON a.member_id = k.member_id
+	CROSS JOIN LATERAL loyalty.wallet_lots(a.wallet) w
+	WHERE k.named AND w.unit_id = k.unit_id AND w.origin = 'p' AND w.expires_on IS NOT NULL
+	AND (verify.program IS NULL OR k.program_id = (SELECT s.program_id FROM scope s))
 
 	-- Rows that belong to others: what foreign keys would see to.
 	UNION ALL

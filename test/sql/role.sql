@@ -165,7 +165,7 @@ SELECT set_eq(
 		('coupon_limit_status', 'admin', 'r'), ('coupon_limit_status', 'readers', 'r'), ('coupon_key', 'owner', 'raw'), ('coupon_code', 'owner', 'raw'), ('coupon_attempt', 'owner', 'rawd'),
 		('member_coupon', 'owner', 'raw'), ('member_coupon', 'readers', 'r*'), ('coupon_use', 'owner', 'raw'), ('coupon_use', 'readers', 'r*'),
 		('topup_policy', 'owner', 'r'), ('topup_policy', 'admin', 'rawd'), ('topup_policy', 'readers', 'r'), ('topup_step', 'owner', 'r'), ('topup_step', 'admin', 'rawd'), ('topup_step', 'readers', 'r'),
-		('topup_card', 'owner', 'raw'), ('topup_card', 'readers', 'r'), ('topup', 'owner', 'raw'), ('topup', 'readers', 'r'), ('checkout', 'owner', 'raw'), ('checkout', 'pii', 'r'),
+		('topup_card', 'owner', 'raw'), ('topup_card', 'readers', 'r'), ('topup', 'owner', 'raw'), ('topup', 'readers', 'r'), ('report_topup', 'readers', 'r'), ('report_topup_quarter', 'readers', 'r'), ('checkout', 'owner', 'raw'), ('checkout', 'pii', 'r'),
 		('cart_policy', 'owner', 'r'), ('cart_policy', 'admin', 'rawd'), ('cart_policy', 'readers', 'r'), ('cart_unit', 'owner', 'r'), ('cart_unit', 'admin', 'rawd'), ('cart_unit', 'readers', 'r'),
 		('coupon_key', 'owner', 'raw'), ('coupon_code', 'owner', 'raw'), ('coupon_attempt', 'owner', 'rawd'),
 		('report_event', 'readers', 'r'), ('report_daily', 'readers', 'r')) x (relation, whom, may)
