@@ -16,7 +16,7 @@
 #include "amount.h"
 #include "amount_check.h"
 
-PG_FUNCTION_INFO_V1(loyalty_coupon_check);
+PG_FUNCTION_INFO_V1(loyalty_coupon_terms_check);
 PG_FUNCTION_INFO_V1(loyalty_coupon_keep);
 PG_FUNCTION_INFO_V1(loyalty_coupon_pack_check);
 
@@ -339,7 +339,7 @@ set_version(TriggerData *trigger, const CheckedRow *row)
 
 /* Trigger of coupon. */
 Datum
-loyalty_coupon_check(PG_FUNCTION_ARGS)
+loyalty_coupon_terms_check(PG_FUNCTION_ARGS)
 {
 	CheckedRow	row = check_row(fcinfo);
 	NullableDatum args[] = {check_column(&row, "program_id")};
