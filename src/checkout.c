@@ -3,7 +3,7 @@
  *
  * quote and checkout: what a cart costs, and the order itself.
  */
-#include "checkout.h"
+#include "checkout_reserve.h"
 
 #include "executor/spi.h"
 #include "utils/builtins.h"
@@ -74,9 +74,9 @@ typedef struct Checkout
 {
 	Call		call;
 	Quote		quote;
-	int			ntakings;
-	CouponTaking *takings;
-	int		   *taken;			/* which candidate each is of */
+	CheckoutTakings takings;
+	Reservation reservation;	/* of the order, which this replaces */
+	bool		replaces;
 } Checkout;
 
 /*
@@ -217,17 +217,30 @@ checkout_expected(Call *call, int arg, const Quote *quote)
 
 /* Somebody else was faster. */
 static bool
-refuse_taken(Checkout *checkout, CouponReason reason, int failed)
+refuse_taken(Call *call, const CheckoutTakings *takings, int failed,
+			 CouponReason reason)
 {
-	const Candidate *candidate = checkout->takings[failed].candidate;
-
+	const Candidate *candidate = takings->takings[failed].candidate;
 	Refusal		refusal = coupon_reason_refusal(reason);
 
 	return candidate->chosen ?
-		call_refuse(&checkout->call, refusal, "code=%d coupon=%s",
-					checkout->taken[failed] + 1, candidate->coupon->name) :
-		call_refuse(&checkout->call, refusal, "offer=%s",
-					candidate->coupon->name);
+		call_refuse(call, refusal, "code=%d coupon=%s",
+					takings->candidates[failed] + 1,
+					candidate->coupon->name) :
+		call_refuse(call, refusal, "offer=%s", candidate->coupon->name);
+}
+
+bool
+checkout_take(Call *call, const text *ref, TimestampTz reserved_until,
+			  const CheckoutTakings *takings)
+{
+	int			failed = 0;
+	CouponReason reason = store_coupon_take(&call->decision, call->row, ref,
+											reserved_until, takings->takings,
+											takings->n, &failed);
+
+	return reason == COUPON_APPLICABLE ||
+		refuse_taken(call, takings, failed, reason);
 }
 
 /* Uses the coupons, and ends the call; what cannot be had refuses it. */
@@ -236,17 +249,10 @@ take(void *argument)
 {
 	Checkout   *checkout = argument;
 	Call	   *call = &checkout->call;
-	int			failed;
-	CouponReason reason;
 
-	if (checkout->ntakings > 0)
-	{
-		reason = store_coupon_take(&call->decision, call->row, call->ref,
-								   DT_NOEND, checkout->takings,
-								   checkout->ntakings, &failed);
-		if (reason != COUPON_APPLICABLE)
-			return refuse_taken(checkout, reason, failed);
-	}
+	if ((checkout->takings.n > 0 || checkout->replaces) &&
+		!checkout_take(call, call->ref, DT_NOEND, &checkout->takings))
+		return false;
 	call_finish(call);
 	return call->refusal == REFUSAL_NONE;
 }
@@ -264,6 +270,9 @@ keep_document(Call *call)
 			  checkout_document(call, &checkout->quote,
 								&call->decision.awards[0]));
 	call->row->data = end_object(&state);
+	if (checkout->replaces)
+		reservation_close(call, &checkout->reservation,
+						  RESERVATION_CANCELLED);
 }
 
 static void
@@ -284,6 +293,8 @@ check_out(Checkout *checkout)
 					"a purchase needs the reference of its order");
 		return;
 	}
+	checkout->replaces = reservation_replace(call, call->ref,
+											 &checkout->reservation);
 	if (!checkout_quote(call, &request, quote) ||
 		!checkout_codes_apply(call, quote) ||
 		!checkout_expected(call, CHECKOUT_EXPECT, quote) ||
@@ -292,8 +303,9 @@ check_out(Checkout *checkout)
 		call->mode == MODE_DRY)
 		return;
 	call->store_first = keep_document;
-	checkout->takings = checkout_takings(quote, &checkout->taken,
-										 &checkout->ntakings);
+	checkout->takings.takings = checkout_takings(quote,
+												 &checkout->takings.candidates,
+												 &checkout->takings.n);
 	/* a refusal leaves no trace; in mode 'do' it raises */
 	if (call->mode == MODE_TRY)
 		statement_attempt(take, checkout);

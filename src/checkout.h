@@ -92,6 +92,8 @@ extern CouponTaking *checkout_takings(const Quote *quote, int **taken,
  * purchase, whose row comes after them.
  */
 extern bool checkout_post(Call *call, const Quote *quote);
+extern Facts *checkout_make(const Call *call, const Quote *quote,
+							JournalRow *row);
 extern bool checkout_purchase(Call *call, const Quote *quote);
 extern void checkout_push_data(JsonbParseState **state, const Facts *facts);
 
@@ -99,6 +101,18 @@ extern void checkout_push_data(JsonbParseState **state, const Facts *facts);
 extern bool checkout_open_reading(Call *call, int program_arg);
 extern bool checkout_codes_apply(Call *call, const Quote *quote);
 extern bool checkout_expected(Call *call, int arg, const Quote *quote);
+/* Uses of coupons and offers. */
+typedef struct CheckoutTakings
+{
+	int			n;
+	CouponTaking *takings;
+	int		   *candidates;		/* of which each is */
+} CheckoutTakings;
+
+/* Takes them, for the call's row; what cannot be had refuses the call. */
+extern bool checkout_take(Call *call, const text *ref,
+						  TimestampTz reserved_until,
+						  const CheckoutTakings *takings);
 
 /* checkout_document.c: what quote() returns; earned: NULL, nothing. */
 extern Jsonb *checkout_document(const Call *call, const Quote *quote,

@@ -120,14 +120,13 @@ checkout_push_data(JsonbParseState **state, const Facts *facts)
 }
 
 /*
- * Judges the purchase of a priced cart, as a row of the call: amount, lines
- * and data are what purchase() would be told.
+ * Makes a row the purchase of a priced cart: amount, lines and data are what
+ * purchase() would be told.
  */
-bool
-checkout_purchase(Call *call, const Quote *quote)
+Facts *
+checkout_make(const Call *call, const Quote *quote, JournalRow *row)
 {
 	int			scale = call->decision.program->currency_scale;
-	JournalRow *row = call_row(call, quote->at);
 	Facts	   *facts = palloc(sizeof(Facts));
 
 	row->has_amount = true;
@@ -149,5 +148,14 @@ checkout_purchase(Call *call, const Quote *quote)
 		if (quote->payments[i].amount > 0)
 			tell_payment(call, row, &quote->payments[i]);
 	tell_coupons(call, quote, row);
-	return event_judge(call, row, facts);
+	return facts;
+}
+
+/* Judges it, as a row of the call. */
+bool
+checkout_purchase(Call *call, const Quote *quote)
+{
+	JournalRow *row = call_row(call, quote->at);
+
+	return event_judge(call, row, checkout_make(call, quote, row));
 }
