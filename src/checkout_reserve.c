@@ -40,7 +40,7 @@ static bool reserve_replays(Call *call);
 
 /* The ref is no ARG_REF: reserving an order anew replaces its reservation. */
 static const Verb reserve_verb = {
-	"checkout_reserve", "checkout_reserve", NULL, FOR_ACTIVE, false,
+	"checkout_reserve", "checkout_reserve", NULL, FOR_OPEN, false,
 	RESERVE_NARGS, {
 		[RESERVE_MEMBER_ID] = {"member_id", ARG_MEMBER, true},
 		[RESERVE_CART] = {"cart", ARG_JSONB, true},
@@ -179,6 +179,19 @@ find_reserved(Reserve *reserve, int ref_arg)
 	return refuse_closed(call, reservation);
 }
 
+/* In a programme where an order earns once in all. */
+static bool
+is_nobodys(Call *call, const text *ref)
+{
+	JournalRow *row = journal_row_make(call->member_id, "event", call->now);
+
+	row->event = "purchase";
+	row->ref = unconstify(text *, ref);
+	return !journal_ref_taken(row, call->decision.program) ||
+		call_refuse(call, REFUSAL_REF_DUPLICATE,
+					"ref belongs to another member of the programme");
+}
+
 /* Can the order still be reserved?  It cannot once it was bought. */
 static bool
 find_unsold(Reserve *reserve)
@@ -195,7 +208,8 @@ find_unsold(Reserve *reserve)
 					  "purchase", &match))
 		return call_refuse(call, REFUSAL_REF_DUPLICATE,
 						   "journal_id=" INT64_FORMAT, match.journal_id);
-	return true;
+	return !call->decision.program->ref_in_program ||
+		is_nobodys(call, reservation->ref);
 }
 
 /* By the argument, or by the programme's policy. */

@@ -124,6 +124,9 @@ BEGIN
 		JOIN (VALUES
 			('owner', NULL::text[]),
 			('admin', '{coupon_limit,report_coupon,report_coupon_cost}'),
+			('app', '{checkout_reserve,checkout_confirm,checkout_cancel,checkout_status}'),
+			('admin', '{checkout_expire}'),
+			('worker', '{checkout_expire}'),
 			('admin', '{coupon_generate,coupon_import,coupon_code_create,coupon_disable,coupon_enable,coupon_disable_batch,coupon_code_canonical,coupon_code_valid,coupon_attempt_expire}'),
 			('app', '{coupon_code_canonical,coupon_code_valid}'),
 			('worker', '{coupon_attempt_expire}'),
