@@ -232,6 +232,11 @@ SELECT is(pg_temp.priced('2 x 100 A', '{"kind": "percent", "percent": 10, "autom
 SELECT is(pg_temp.priced('2 x 100 A', '{"kind": "price", "amount": 50, "max_times": 1}', '{"kind": "price", "amount": 50, "max_times": 1}'), '100.00; c1 50.00; c2 50.00', 'remaining: the other piece has its whole price still');
 -- pieces of 100 and 0 are left, then 90 and 0
 SELECT is(pg_temp.priced('2 x 100 A', '{"kind": "exchange", "automatic": true}', '{"kind": "percent", "percent": 10, "automatic": true}', '{"kind": "exchange"}'), '0.00; c1 100.00; c2 10.00; c3 90.00', 'remaining: what is off the line is off what is left of its pieces');
+-- pieces of 50 and 100; 15 off them: 45 and 90
+SELECT is(pg_temp.priced('2 x 100 A', '{"kind": "price", "amount": 50, "max_times": 1, "automatic": true}', '{"kind": "percent", "percent": 10, "automatic": true}', '{"kind": "exchange", "pick": "dearest"}'),
+	'45.00; c1 50.00; c2 15.00; c3 90.00', 'remaining: in proportion to what is left of them');
+SELECT is(pg_temp.priced('25 x 10 A', VARIADIC array_fill('{"kind": "exchange"}'::jsonb, ARRAY[20])), '50.00; ' || string_agg('c' || n || ' 10.00', '; ' ORDER BY 'c' || n), 'remaining: 20 pieces by 20 coupons')
+FROM generate_series(1, 20) n;
 UPDATE loyalty.cart_policy SET discount_on = 'initial' WHERE program_id = :shop;
 SELECT is(pg_temp.priced('100 A', '{"kind": "percent", "percent": 10}', '{"kind": "percent", "percent": 20}'), '70.00; c1 10.00; c2 20.00', 'initial: 30');
 SELECT is(pg_temp.priced('100 A', '{"kind": "percent", "percent": 60}', '{"kind": "percent", "percent": 60}'), '0.00; c1 60.00; c2 40.00 amount_left', 'initial: no more than is left');
@@ -239,6 +244,7 @@ SELECT is(pg_temp.priced('100 A', '{"kind": "percent", "percent": 60}', '{"kind"
 SELECT is(pg_temp.priced('100 A, 20 B', '{"kind": "percent", "percent": 25, "item_filter": "$.sku == \"A\""}', '{"kind": "percent", "percent": 10}'), '65.53 17.47; c1 25.00; c2 12.00', 'initial: of all, off what is left');
 SELECT is(pg_temp.priced('2 x 100 A', '{"kind": "percent", "percent": 10, "automatic": true}', '{"kind": "buy_get", "buy": 1, "get": 1, "percent": 50}'), '130.00; c1 20.00; c2 50.00', 'initial: half of a piece as it was');
 SELECT is(pg_temp.priced('3 x 10 A', '{"kind": "exchange"}', '{"kind": "exchange"}'), '10.00; c1 10.00; c2 10.00', 'initial: each another piece');
+SELECT is(pg_temp.priced('2 x 100 A', '{"kind": "percent", "percent": 60, "automatic": true}', '{"kind": "exchange"}'), '40.00; c1 120.00; c2 40.00 amount_left', 'initial: no more of a piece than is left of it');
 UPDATE loyalty.cart_policy SET discount_on = 'remaining' WHERE program_id = :shop;
 
 -- Order of application: offers by line, offers on the order, coupons by line, coupons on the order, shipping.
