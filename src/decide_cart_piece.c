@@ -355,15 +355,17 @@ part_left(const CartWork *work, const Part *part)
 		part->basis;
 }
 
-void
+int64
 decide_cart_pieces(CartWork *work, const Candidate *candidate)
 {
 	const Coupon *coupon = candidate->coupon;
+	int64		saving = 0;
 	/* all pieces of a cart that gets some for others are grouped alike */
 	bool		dearest = coupon->dearest ||
 		(coupon->kind == COUPON_BUY_GET && !coupon->has_target);
 	int			line = -1;
 
+	work->npieces = 0;
 	while ((line = bms_next_member(candidate->target, line)) >= 0)
 		list_line(work, candidate, line);
 	sort_pieces(work->pieces, work->npieces, &dearest);
@@ -376,39 +378,71 @@ decide_cart_pieces(CartWork *work, const Candidate *candidate)
 		part->count += pieces->picked;
 		part->basis += pieces->picked * pieces->price;
 		part->weight += pieces->saving;
+		saving += pieces->saving;
 	}
 	for (int i = 0; i < work->nparts; i++)
 	{
 		Part	   *part = &work->parts[i];
 
-		part->weight = Min(part->weight, part_left(work, part));
+		part->left = part_left(work, part);
+		part->weight = Min(part->weight, part->left);
 	}
+	return saving;
 }
 
-/* Takes a share off the pieces of a part, which become a run of their own. */
+/* The run of a line to which pieces go; NULL: there is no room for one. */
+static Run *
+run_for(CartWork *work, int line, const Run *pieces)
+{
+	Run		   *run;
+
+	for (int i = work->lines[line].first_run; i >= 0; i = run->next)
+	{
+		run = &work->runs[i];
+		/* of one price each, and of the same */
+		if (run->count > 0 &&
+			run->initial % run->count == 0 &&
+			run->left % run->count == 0 &&
+			run->initial / run->count * pieces->count == pieces->initial &&
+			run->left / run->count * pieces->count == pieces->left)
+			return run;
+	}
+	if (work->lines[line].nruns >= MAX_LINE_RUNS)
+		return NULL;
+	run = add_run(work, line);
+	run->count = 0;
+	run->initial = 0;
+	run->left = 0;
+	return run;
+}
+
+/* Takes a share off the pieces of a part, which leave their run. */
 void
 decide_cart_take_pieces(CartWork *work, const Part *part)
 {
-	int			i = part->run;
-	int64		left = part_left(work, part);
+	Run		   *run = &work->runs[part->run];
+	Run			reduced;
+	Run		   *to;
 
 	work->lines[part->line].left -= part->share;
-	if (part->count < work->runs[i].count &&
-		work->lines[part->line].nruns < MAX_LINE_RUNS)
-	{
-		Run		   *reduced = add_run(work, part->line);
-		Run		   *run = &work->runs[i];
-
-		reduced->count = part->count;
-		reduced->initial = work->on_initial ? part->basis :
-			amount_share(run->initial, part->count, run->count);
-		reduced->left = left - part->share;
-		run->count -= part->count;
-		run->initial -= reduced->initial;
-		run->left -= left;
-	}
-	else
-		work->runs[i].left -= part->share;
+	run->left -= part->share;
+	if (part->count == run->count)
+		return;
+	reduced.count = part->count;
+	reduced.initial = work->on_initial ? part->basis :
+		amount_share(run->initial, part->count, run->count);
+	reduced.left = part->left - part->share;
+	to = run_for(work, part->line, &reduced);
+	if (to == NULL)
+		return;
+	/* it may have moved */
+	run = &work->runs[part->run];
+	run->count -= reduced.count;
+	run->initial -= reduced.initial;
+	run->left -= reduced.left;
+	to->count += reduced.count;
+	to->initial += reduced.initial;
+	to->left += reduced.left;
 }
 
 /* Takes an amount off a line, off its runs in proportion to what is left. */

@@ -71,6 +71,7 @@ decide_cart_part(CartWork *work, int line, int run)
 	part->run = run;
 	part->count = 0;
 	part->basis = 0;
+	part->left = 0;
 	part->weight = 0;
 	part->share = 0;
 	return part;
@@ -288,12 +289,12 @@ lines_saving(CartWork *work, const Candidate *candidate, int64 *left)
 static int64
 pieces_saving(CartWork *work, const Candidate *candidate, int64 *left)
 {
+	int64		saving = decide_cart_pieces(work, candidate);
+
 	*left = 0;
-	work->npieces = 0;
-	decide_cart_pieces(work, candidate);
 	for (int i = 0; i < work->nparts; i++)
 		*left += work->parts[i].weight;
-	return *left;
+	return saving;
 }
 
 /* What is to be taken off, within all limits but that of the budget. */

@@ -38,8 +38,9 @@ typedef struct Part
 {
 	int			line;
 	int			run;			/* -1: the line as a whole */
-	int64		count;			/* of the pieces, what they come to */
-	int64		basis;
+	int64		count;			/* of the pieces */
+	int64		basis;			/* what they come to, by which they were picked */
+	int64		left;			/* what is left of them */
 	int64		weight;			/* the saving is spread by it, and never above */
 	int64		share;
 } Part;
@@ -109,10 +110,11 @@ extern int64 decide_cart_percent(int64 amount, int percent);
 extern Part *decide_cart_part(CartWork *work, int line, int run);
 
 /*
- * decide_cart_piece.c: makes parts of the pieces that a coupon reduces, the
- * saving of each as its weight; and takes a share off a part's pieces.
+ * decide_cart_piece.c: makes parts of the pieces that a coupon reduces, each
+ * with what can be saved of it as its weight, and returns what it would save
+ * if enough were left; and takes a share off a part's pieces.
  */
-extern void decide_cart_pieces(CartWork *work, const Candidate *candidate);
+extern int64 decide_cart_pieces(CartWork *work, const Candidate *candidate);
 extern void decide_cart_take_pieces(CartWork *work, const Part *part);
 extern void decide_cart_take_line(CartWork *work, int line, int64 amount);
 

@@ -46,7 +46,7 @@ BEGIN
 		RAISE 'sums of %', quote;
 	END IF;
 	RETURN (SELECT string_agg(l ->> 'net', ' ' ORDER BY (l ->> 'line')::int) FROM jsonb_array_elements(quote -> 'lines') l)
-		|| coalesce(' + ' || nullif(quote ->> 'shipping', '0.00'), '')
+		|| CASE WHEN (quote ->> 'shipping')::numeric > 0 THEN ' + ' || (quote ->> 'shipping') ELSE '' END
 		|| coalesce('; ' || (SELECT string_agg(concat_ws(' ', coalesce(v ->> 'coupon', v ->> 'offer'), v ->> 'saving', v ->> 'reason', v ->> 'missing',
 				(SELECT s ->> 'limited' FROM jsonb_array_elements(quote -> 'steps') s
 				WHERE (s -> 'coupon', s -> 'offer') IS NOT DISTINCT FROM (v -> 'coupon', v -> 'offer'))),
@@ -160,7 +160,7 @@ SELECT is(pg_temp.priced('50 A, 2 x 40 B, 30 C', '{"kind": "bundle", "buy": 3, "
 SELECT is(pg_temp.priced('90 A, 70 B, 60 C, 50 D', '{"kind": "bundle", "buy": 2, "amount": 120, "pick": "dearest"}'), '67.50 52.50 60.00 50.00; c1 40.00', 'bundle: what would be dearer is left alone');
 SELECT is(pg_temp.priced('3 x 30 A', '{"kind": "bundle", "buy": 3, "amount": 100}'), '90.00; c1 no_effect', 'bundle: all would be dearer');
 SELECT is(pg_temp.priced('2 x 30 A', '{"kind": "bundle", "buy": 3, "amount": 10}'), '60.00; c1 no_effect', 'bundle: too few');
-SELECT is(pg_temp.priced('2.9 x 10 A, 1.9 x 10 B', '{"kind": "bundle", "buy": 3, "amount": 21}'), '23.00 17.00; c1 9.00', 'bundle: of whole pieces');
+SELECT is(pg_temp.priced('2.9 x 10 A, 1.9 x 10 B', '{"kind": "bundle", "buy": 3, "amount": 21}'), '23.00 16.00; c1 9.00', 'bundle: of whole pieces');
 
 -- For some, others
 SELECT is(pg_temp.priced('2 x 100 A', '{"kind": "buy_get", "buy": 1, "get": 1, "percent": 50}'), '150.00; c1 50.00', 'buy and get: the second at half the price');
@@ -210,19 +210,18 @@ SELECT is(pg_temp.priced('100 A:sale, 50 B, 10 S1', pg_temp.tenth('{"excluded_co
 SELECT is(pg_temp.priced('100 A:sale', pg_temp.tenth('{"excluded_collection": "sale"}')), '100.00; c1 excluded_items', 'all lines are excluded');
 SELECT is(pg_temp.priced('100 A:red, 100 S1:red, 100 B', pg_temp.tenth('{"collection": "wine", "excluded_collection": "sale"}')), '90.00 100.00 100.00; c1 10.00', 'a collection less another');
 SELECT is(pg_temp.priced('100 A', pg_temp.tenth('{"collection": "wine"}')), '100.00; c1 no_matching_items', 'no line in a collection');
-SELECT is(pg_temp.priced('100 A', pg_temp.tenth('{"collection": "gone"}')), '100.00; c1 no_matching_items', 'a collection that is not there has no lines');
 SELECT is(pg_temp.priced('100 A:red, 20 B:red, 50 C', pg_temp.tenth('{"item_filter": "$.category == \"red\" && $.price > 50"}')), '90.00 20.00 50.00; c1 10.00', 'a filter by line');
 SELECT is(pg_temp.priced('100 A:red, 50 B', pg_temp.tenth('{"target_filter": "$.category == \"red\"", "min_amount": 150}')), '90.00 50.00; c1 10.00', 'judged by all lines, off some');
 SELECT is(pg_temp.priced('100 A:sale, 50 B', pg_temp.tenth('{"target_filter": "$.category == \"sale\"", "excluded_collection": "sale"}')), '100.00 50.00; c1 excluded_items', 'what it would reduce is excluded');
 
 -- Amounts and quantities, of the lines that count
-SELECT is(pg_temp.priced('80 A:red, 50 B', pg_temp.tenth('{"min_amount": 100, "item_filter": "$.category == \"red\""}')), '80.00 50.00; c1 min_amount 20.00', 'minimum: 20 more of what counts');
+SELECT is(pg_temp.priced('80 A:red, 50 B', pg_temp.tenth('{"min_amount": 100, "item_filter": "$.category == \"red\""}')), '80.00 50.00; c1 min_amount 20', 'minimum: 20 more of what counts');
 SELECT is(pg_temp.priced('50 B', pg_temp.tenth('{"min_amount": 100, "item_filter": "$.category == \"red\""}')), '50.00; c1 no_matching_items', 'minimum: not near if nothing counts');
 SELECT is(pg_temp.priced('100 A', pg_temp.tenth('{"min_amount": 100, "max_amount": 100}')), '90.00; c1 10.00', 'minimum and maximum: as much');
 SELECT is(pg_temp.priced('100.01 A', pg_temp.tenth('{"max_amount": 100}')), '100.01; c1 max_amount', 'maximum: a cent more');
 SELECT is(pg_temp.priced('1.5 x 10 A', pg_temp.tenth('{"min_quantity": 2}')), '15.00; c1 min_quantity 0.5', 'minimum of pieces: half a piece');
 SELECT is(pg_temp.priced('3 x 10 A', pg_temp.tenth('{"max_quantity": 2}')), '30.00; c1 max_quantity', 'maximum of pieces');
-SELECT is(pg_temp.priced('50 A', pg_temp.tenth('{"min_amount": 100, "min_quantity": 2, "payment_methods": "{card}"}')), '50.00; c1 min_amount 50.00', 'the first reason is told');
+SELECT is(pg_temp.priced('50 A', pg_temp.tenth('{"min_amount": 100, "min_quantity": 2, "payment_methods": "{card}"}')), '50.00; c1 min_amount 50', 'the first reason is told');
 -- measured before discounts: 105 is over 100 for both
 SELECT is(pg_temp.priced('105 A', '{"kind": "amount", "amount": 10, "min_amount": 100}', '{"kind": "amount", "amount": 20, "min_amount": 100}'), '75.00; c1 10.00; c2 20.00', 'minimum: of what the cart is without discounts');
 
@@ -232,7 +231,12 @@ SELECT is(pg_temp.priced('100 A, 20 B', '{"kind": "percent", "percent": 25, "ite
 SELECT is(pg_temp.priced('2 x 100 A', '{"kind": "percent", "percent": 10, "automatic": true}', '{"kind": "exchange"}'), '90.00; c1 20.00; c2 90.00', 'remaining: a piece is worth what is left of it');
 SELECT is(pg_temp.priced('2 x 100 A', '{"kind": "price", "amount": 50, "max_times": 1}', '{"kind": "price", "amount": 50, "max_times": 1}'), '100.00; c1 50.00; c2 50.00', 'remaining: the other piece has its whole price still');
 -- pieces of 100 and 0 are left, then 90 and 0
-SELECT is(pg_temp.priced('2 x 100 A', '{"kind": "exchange", "automatic": true}', '{"kind": "percent", "percent": 10, "category": "early"}', '{"kind": "exchange"}'), '0.00; c1 100.00; c2 10.00; c3 90.00', 'remaining: what is off the line is off what is left of its pieces');
+SELECT is(pg_temp.priced('2 x 100 A', '{"kind": "exchange", "automatic": true}', '{"kind": "percent", "percent": 10, "automatic": true}', '{"kind": "exchange"}'), '0.00; c1 100.00; c2 10.00; c3 90.00', 'remaining: what is off the line is off what is left of its pieces');
+-- pieces of 50 and 100; 15 off them: 45 and 90
+SELECT is(pg_temp.priced('2 x 100 A', '{"kind": "price", "amount": 50, "max_times": 1, "automatic": true}', '{"kind": "percent", "percent": 10, "automatic": true}', '{"kind": "exchange", "pick": "dearest"}'),
+	'45.00; c1 50.00; c2 15.00; c3 90.00', 'remaining: in proportion to what is left of them');
+SELECT is(pg_temp.priced('25 x 10 A', VARIADIC array_fill('{"kind": "exchange"}'::jsonb, ARRAY[20])), '50.00; ' || string_agg('c' || n || ' 10.00', '; ' ORDER BY 'c' || n), 'remaining: 20 pieces by 20 coupons')
+FROM generate_series(1, 20) n;
 UPDATE loyalty.cart_policy SET discount_on = 'initial' WHERE program_id = :shop;
 SELECT is(pg_temp.priced('100 A', '{"kind": "percent", "percent": 10}', '{"kind": "percent", "percent": 20}'), '70.00; c1 10.00; c2 20.00', 'initial: 30');
 SELECT is(pg_temp.priced('100 A', '{"kind": "percent", "percent": 60}', '{"kind": "percent", "percent": 60}'), '0.00; c1 60.00; c2 40.00 amount_left', 'initial: no more than is left');
@@ -240,6 +244,7 @@ SELECT is(pg_temp.priced('100 A', '{"kind": "percent", "percent": 60}', '{"kind"
 SELECT is(pg_temp.priced('100 A, 20 B', '{"kind": "percent", "percent": 25, "item_filter": "$.sku == \"A\""}', '{"kind": "percent", "percent": 10}'), '65.53 17.47; c1 25.00; c2 12.00', 'initial: of all, off what is left');
 SELECT is(pg_temp.priced('2 x 100 A', '{"kind": "percent", "percent": 10, "automatic": true}', '{"kind": "buy_get", "buy": 1, "get": 1, "percent": 50}'), '130.00; c1 20.00; c2 50.00', 'initial: half of a piece as it was');
 SELECT is(pg_temp.priced('3 x 10 A', '{"kind": "exchange"}', '{"kind": "exchange"}'), '10.00; c1 10.00; c2 10.00', 'initial: each another piece');
+SELECT is(pg_temp.priced('2 x 100 A', '{"kind": "percent", "percent": 60, "automatic": true}', '{"kind": "exchange"}'), '40.00; c1 120.00; c2 40.00 amount_left', 'initial: no more of a piece than is left of it');
 UPDATE loyalty.cart_policy SET discount_on = 'remaining' WHERE program_id = :shop;
 
 -- Order of application: offers by line, offers on the order, coupons by line, coupons on the order, shipping.
@@ -311,7 +316,7 @@ SELECT is(pg_temp.priced('90071992547409.92 A', '{"kind": "percent", "percent": 
 -- Other currencies: none and three decimals
 SELECT is(pg_temp.priced_for('yuki', pg_temp.cart('100 A, 33 B'), '{"kind": "percent", "percent": 12.5}'), '87 29; c1 17', 'yen: 16.625, of which 12.8 and 4.2');
 SELECT is(pg_temp.priced_for('yuki', pg_temp.cart('3 x 100 A'), '{"kind": "bundle", "buy": 3, "amount": 200}'), '200; c1 100', 'yen: a bundle');
-SELECT is(pg_temp.priced_for('dana', pg_temp.cart('1.001 A'), '{"kind": "percent", "percent": 50}'), '0.500 + 0.000; c1 0.501', 'dinar: half a fils is rounded up');
+SELECT is(pg_temp.priced_for('dana', pg_temp.cart('1.001 A'), '{"kind": "percent", "percent": 50}'), '0.500; c1 0.501', 'dinar: half a fils is rounded up');
 SELECT is(pg_temp.priced_for('dana', pg_temp.cart('1 A, 1 B, 1 C, + 2.500'), '{"kind": "amount", "amount": 1}', '{"kind": "shipping", "amount": 0.125}'), '0.666 0.667 0.667 + 2.375; c1 1.000; c2 0.125', 'dinar: a third');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'verify() finds nothing');
