@@ -8,11 +8,11 @@ COMMENT ON TABLE loyalty.member_coupon IS 'Coupons that members hold, used up or
 COMMENT ON TABLE loyalty.coupon_use IS 'Which coupon, code or offer was used, or is reserved, for which order, and what it took off';
 COMMENT ON TYPE loyalty.verdict IS 'What becomes of one coupon or offer in a cart: what it saves, or why it does not apply';
 
-CREATE OR REPLACE FUNCTION loyalty.coupon_check()
+CREATE OR REPLACE FUNCTION loyalty.coupon_template_check()
 RETURNS trigger LANGUAGE C SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_coupon_check';
-COMMENT ON FUNCTION loyalty.coupon_check() IS
+COMMENT ON FUNCTION loyalty.coupon_template_check() IS
 'Trigger: refuses a coupon or offer that could not be carried out or whose conditions could cost too much; counts its version up';
 
 CREATE OR REPLACE FUNCTION loyalty.coupon_keep()
@@ -30,7 +30,7 @@ COMMENT ON FUNCTION loyalty.coupon_pack_check() IS
 'Trigger: refuses an offer in a pack, because it is not issued';
 
 CREATE OR REPLACE TRIGGER coupon_check BEFORE INSERT OR UPDATE ON loyalty.coupon
-	FOR EACH ROW EXECUTE FUNCTION loyalty.coupon_check();
+	FOR EACH ROW EXECUTE FUNCTION loyalty.coupon_template_check();
 CREATE OR REPLACE TRIGGER coupon_replaced AFTER UPDATE ON loyalty.coupon
 	REFERENCING OLD TABLE AS old_coupons
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.coupon_keep();

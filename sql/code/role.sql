@@ -123,6 +123,7 @@ BEGIN
 			WHERE e.extname = 'loyalty') f
 		JOIN (VALUES
 			('owner', NULL::text[]),
+			('app', '{quote,checkout,coupon_check,coupon_wallet,coupon_try}'),
 			('admin', '{coupon_limit,report_coupon,report_coupon_cost}'),
 			('admin', '{coupon_generate,coupon_import,coupon_code_create,coupon_disable,coupon_enable,coupon_disable_batch,coupon_code_canonical,coupon_code_valid,coupon_attempt_expire}'),
 			('app', '{coupon_code_canonical,coupon_code_valid}'),
