@@ -325,9 +325,6 @@ budget_return(int32 budget_id, int64 amount)
 		add_used(budget_id, slot.slot, -slot.amount);
 		amount -= slot.amount;
 	}
-	if (amount > 0)
-		elog(ERROR, "more was returned to budget %d than was taken",
-			 budget_id);
 }
 
 int64

@@ -41,8 +41,9 @@ extern int64 budget_take(int32 budget_id, int64 amount, bool whole);
 /* Puts back what this transaction took. */
 extern void budget_give_back(int32 budget_id, int64 amount);
 /*
- * Puts back what was taken at any time.  Like budget_take() it waits for
- * slots that others have locked only when no other can take it.
+ * Puts back what was taken at any time, but no more: who began before there
+ * was a limit has taken nothing.  Like budget_take() it waits for slots that
+ * others have locked only when no other can take it.
  */
 extern void budget_return(int32 budget_id, int64 amount);
 /* The same answer as budget_take(), without taking. */

@@ -35,8 +35,8 @@ static Statement upsert_limit = {
 
 /* Whoever counts has taken from a slot or given back before he commits. */
 static Statement count_issued = {
-	"SELECT count(*) FROM loyalty.member_coupon"
-	" WHERE coupon_id = $1 AND source <> 'transfer'",
+	"SELECT count(*) FROM loyalty.member_coupon WHERE coupon_id = $1"
+	" AND status <> 'void' AND source NOT IN ('transfer', 'code')",
 	1, {INT4OID}
 };
 

@@ -102,11 +102,11 @@ static Statement insert_use = {
 };
 
 static Statement rewrite_use = {
-	"UPDATE loyalty.coupon_use SET status = $3, used_at = $4,"
-	" reserved_until = $5, discount = $6, line_discounts = $7,"
-	" journal_id = $8 WHERE member_id = $1 AND use_id = $2",
-	8, {INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID,
-	INT8ARRAYOID, INT8OID}
+	"UPDATE loyalty.coupon_use SET status = $3, reserved_until = $4,"
+	" discount = $5, line_discounts = $6, journal_id = $7"
+	" WHERE member_id = $1 AND use_id = $2",
+	7, {INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID, INT8OID, INT8ARRAYOID,
+	INT8OID}
 };
 
 static Statement confirm_use = {
@@ -773,7 +773,7 @@ write_taking(Work *work, const text *ref, TimestampTz reserved_until,
 	statement_run(&insert_use, args, false);
 }
 
-/* The reservation is now this. */
+/* The reservation is now this; it counts on the day on which it was made. */
 static void
 rewrite(const Work *work, const UseRow *use, TimestampTz reserved_until,
 		const CouponTaking *taking)
@@ -783,7 +783,6 @@ rewrite(const Work *work, const UseRow *use, TimestampTz reserved_until,
 		ARG(Int64GetDatum(use->member_id)),
 		ARG(Int64GetDatum(use->use_id)),
 		ARG(CStringGetTextDatum(reserved ? "reserved" : "used")),
-		ARG(TimestampTzGetDatum(work->now)),
 		ARG_OR_NULL(TimestampTzGetDatum(reserved_until), reserved),
 		ARG(Int64GetDatum(taking->discount)),
 		taking->nlines == 0 ? NULL_ARG :

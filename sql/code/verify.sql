@@ -873,7 +873,8 @@ BEGIN ATOMIC
 		FROM (
 			SELECT count(*) AS n
 			FROM loyalty.member_coupon m
-			WHERE b.counts = 'issued' AND m.coupon_id = b.coupon_id AND m.source <> 'transfer'
+			WHERE b.counts = 'issued' AND m.coupon_id = b.coupon_id
+			AND m.status <> 'void' AND m.source NOT IN ('transfer', 'code')
 			UNION ALL
 			SELECT CASE WHEN b.counts = 'used' THEN count(*) ELSE coalesce(sum(y.discount - y.returned), 0) END
 			FROM loyalty.coupon_use y
