@@ -255,6 +255,7 @@ make_void(Call *call, const HeldCoupon *held)
 		for (int i = 0; i < paid.n; i++)
 			row->amount += paid.lots[i].amount;
 	}
+	store_load_cards_of(&call->decision, &paid, false);
 	decide_give_back(&call->decision, row, &paid, call->decision.today);
 	event_coupon_tell(call, "coupon_void", held->coupon, held->coupon_no, 0,
 					  DATEVAL_NOEND);

@@ -192,6 +192,15 @@ make_topup(const TopupCall *topups, int64 amount)
 	return topup;
 }
 
+/* The row of the call has given what it was worth; now come the coupons. */
+static void
+set_done(Call *call, Topup *topup)
+{
+	topup->done_by = call->row->journal_id;
+	if (topup->pack != NULL)
+		event_topup_give_pack((TopupCall *) call, call->row);
+}
+
 /* Writes the top-up before the decision, whose rows get their ids now. */
 static void
 store_new(Call *call)
@@ -201,7 +210,7 @@ store_new(Call *call)
 	store_number(&call->decision);
 	topup->journal_id = call->row->journal_id;
 	if (topup->status == TOPUP_DONE)
-		topup->done_by = call->row->journal_id;
+		set_done(call, topup);
 	topup_insert(call->member_id, call->decision.program->program_id, topup);
 }
 
@@ -212,7 +221,7 @@ store_changed(Call *call)
 
 	store_number(&call->decision);
 	if (topup->status == TOPUP_DONE)
-		topup->done_by = call->row->journal_id;
+		set_done(call, topup);
 	topup_update(call->member_id, topup);
 }
 
@@ -292,6 +301,9 @@ event_topup_give(TopupCall *topups, JournalRow *row)
 		give_points(topups, row, on);
 	if (topup->benefit_id != 0)
 		give_voucher(topups, row);
+	/* else they are written when nothing can be refused any more */
+	if (topup->pack != NULL && topups->call.mode == MODE_DRY)
+		event_topup_give_pack(topups, row);
 }
 
 /* Puts the value on the card, unless the payment is still to be confirmed. */

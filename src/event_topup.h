@@ -28,6 +28,9 @@ extern bool event_topup_find(TopupCall *topups, const text *ref);
 extern bool event_topup_is_pending(TopupCall *topups);
 /* Gives what the top-up is worth, by the row of the call. */
 extern void event_topup_give(TopupCall *topups, JournalRow *row);
+/* event_topup_gift.c: coupons; they are written, so nothing may fail after. */
+extern void event_topup_give_pack(TopupCall *topups, JournalRow *row);
+extern void event_topup_take_pack(TopupCall *topups, JournalRow *row);
 /* The row of a call that moves an amount of the unit. */
 extern JournalRow *event_topup_row(TopupCall *topups, TimestampTz at,
 								   int64 amount);

@@ -356,9 +356,20 @@ take_voucher(Refund *refund, JournalRow *row)
 }
 
 static void
+take_coupons(Refund *refund, JournalRow *row)
+{
+	if (refund->whole && refund->topups.topup->pack != NULL)
+		event_topup_take_pack(&refund->topups, row);
+}
+
+static void
 store_refunded(Call *call)
 {
-	topup_update(call->member_id, ((TopupCall *) call)->topup);
+	Refund	   *refund = (Refund *) call;
+
+	store_number(&call->decision);
+	take_coupons(refund, call->row);
+	topup_update(call->member_id, refund->topups.topup);
 }
 
 /* Gifts that cannot be taken back in part are, when all is paid out. */
@@ -385,6 +396,8 @@ apply(Refund *refund)
 		journal_row_message(row, "bonus_deducted", refund->topups.unit,
 							deducted);
 	journal_row_message(row, "pay_out", refund->topups.unit, refund->amount);
+	if (call->mode == MODE_DRY)
+		take_coupons(refund, row);
 	call->store_first = store_refunded;
 }
 
