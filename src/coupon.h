@@ -184,8 +184,9 @@ typedef struct CouponAttempt
 
 /*
  * Has the member, the device or the store typed in so many wrong codes that
- * all are refused for now?  To be asked before any code is looked up; locks
- * nothing.
+ * all are refused for now?  To be asked before any code is looked up.  Locks
+ * the rows of a member and a device that have typed in wrong ones already, so
+ * that they cannot try many at once.
  */
 extern bool coupon_attempt_blocked(const CouponAttempt *attempt);
 /*

@@ -41,9 +41,16 @@ typedef struct Counter
 } Counter;
 
 static Statement select_blocked = {
-	"SELECT FROM loyalty.coupon_attempt"
+	"SELECT coalesce(blocked_until > $4, false) FROM loyalty.coupon_attempt"
+	" WHERE value = $1 AND scope = $2 AND program_id = $3",
+	4, {BYTEAOID, TEXTOID, INT4OID, TIMESTAMPTZOID}
+};
+
+/* Nobody may try another code before it is known what this one was. */
+static Statement lock_blocked = {
+	"SELECT coalesce(blocked_until > $4, false) FROM loyalty.coupon_attempt"
 	" WHERE value = $1 AND scope = $2 AND program_id = $3"
-	" AND blocked_until > $4",
+	" FOR NO KEY UPDATE",
 	4, {BYTEAOID, TEXTOID, INT4OID, TIMESTAMPTZOID}
 };
 
@@ -85,12 +92,16 @@ add_counter(Counter *counters, int *n, const CouponHash *hash, Scope scope,
 	counters[(*n)++] = (Counter) {scope, max_attempts, value};
 }
 
-/* The order in which everybody locks counters. */
+/* The order in which everybody locks counters: that of the store last. */
 static int
 compare_counters(const void *a, const void *b)
 {
-	return memcmp(VARDATA(((const Counter *) a)->value),
-				  VARDATA(((const Counter *) b)->value),
+	const Counter *one = a;
+	const Counter *other = b;
+
+	if ((one->scope == SCOPE_STORE) != (other->scope == SCOPE_STORE))
+		return one->scope == SCOPE_STORE ? 1 : -1;
+	return memcmp(VARDATA(one->value), VARDATA(other->value),
 				  PG_SHA256_DIGEST_LENGTH);
 }
 
@@ -141,7 +152,10 @@ coupon_attempt_blocked(const CouponAttempt *attempt)
 			ARG(TimestampTzGetDatum(attempt->now))
 		};
 
-		if (statement_run(&select_blocked, args, false) > 0)
+		/* the members of a store do not wait for each other */
+		if (statement_run(counters[i].scope == SCOPE_STORE ?
+						  &select_blocked : &lock_blocked, args, false) > 0 &&
+			DatumGetBool(statement_notnull(0, 1)))
 			return true;
 	}
 	return false;
