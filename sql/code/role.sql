@@ -123,6 +123,7 @@ BEGIN
 			WHERE e.extname = 'loyalty') f
 		JOIN (VALUES
 			('owner', NULL::text[]),
+			('app', '{quote,checkout,coupon_check,coupon_wallet,coupon_try}'),
 			('admin', '{coupon_limit,report_coupon,report_coupon_cost}'),
 			('app', '{checkout_reserve,checkout_confirm,checkout_cancel,checkout_status}'),
 			('admin', '{checkout_expire}'),

@@ -89,6 +89,7 @@ INSERT INTO call (name, roles) VALUES
 	('unit_amount', 'admin auditor pii reader'), ('wallet_balance', 'auditor pii reader'), ('wallet_pending', 'auditor pii reader'),
 	('wallet_debt', 'auditor pii reader'), ('wallet_lots', 'auditor pii reader'),
 	('track', 'admin app'), ('track_visitor', 'admin app'), ('track_batch', 'admin app'), ('visitor_join', 'admin app'), ('path', 'admin app pii'),
+	('quote', 'admin app'), ('checkout', 'admin app'), ('coupon_check', 'admin app'), ('coupon_wallet', 'admin app'), ('coupon_try', 'admin app'),
 	('coupon_limit', 'admin'), ('report_coupon', 'admin auditor pii reader'), ('report_coupon_cost', 'admin auditor pii reader'),
 	('coupon_generate', 'admin'), ('coupon_import', 'admin'), ('coupon_code_create', 'admin'), ('coupon_disable', 'admin'), ('coupon_enable', 'admin'), ('coupon_disable_batch', 'admin'),
 	('coupon_code_canonical', 'admin app'), ('coupon_code_valid', 'admin app'), ('coupon_attempt_expire', 'admin worker'),
