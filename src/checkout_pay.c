@@ -33,10 +33,6 @@ read_payment(Call *call, const JsonbValue *key, const JsonbValue *value,
 		program_cart_unit(program, payment->unit->unit_id) == NULL)
 		return call_refuse(call, REFUSAL_UNIT_MISMATCH,
 						   "unit=%s does not pay for carts", code);
-	if (payment->stored && payment->unit->scale != program->currency_scale)
-		return call_refuse(call, REFUSAL_UNIT_MISMATCH,
-						   "unit=%s has %d decimals, the currency %d", code,
-						   payment->unit->scale, program->currency_scale);
 	payment->asked = -1;
 	if (value->type == jbvString && value->val.string.len == 3 &&
 		memcmp(value->val.string.val, "max", 3) == 0)
@@ -178,7 +174,7 @@ pay_points(Call *call, Quote *quote, Payment *payment)
 		return;
 	}
 	limit(payment, payment->available, "available");
-	limit(payment, points_for(room, &anchor), reason);
+	limit(payment, room == 0 ? 0 : points_for(room, &anchor), reason);
 	limit(payment, round_down(payment->amount, unit->step), "step");
 	if (payment->amount < unit->minimum)
 		limit(payment, 0, "minimum");
