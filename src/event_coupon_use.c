@@ -225,6 +225,14 @@ check_terms(Call *call, const Coupon *coupon)
 		event_coupon_refuse(call, COUPON_REASON_PAYMENT_METHOD, coupon);
 }
 
+/* What has no category has one without a name. */
+static bool
+is_of_category(const Coupon *coupon, const CouponCategory *category)
+{
+	return category->name != NULL && coupon->category->name != NULL &&
+		strcmp(coupon->category->name, category->name) == 0;
+}
+
 /* May it be beside what was used for the order already? */
 static bool
 check_stack(Call *call, const Coupon *coupon, const text *ref)
@@ -244,8 +252,7 @@ check_stack(Call *call, const Coupon *coupon, const text *ref)
 									   coupon);
 		coupons += !other->automatic;
 		of_template += other->coupon_id == coupon->coupon_id;
-		of_category += strcmp(other->category->name,
-							  coupon->category->name) == 0;
+		of_category += is_of_category(other, coupon->category);
 	}
 	if (of_template > coupon->max_per_order ||
 		(coupon->category->max_per_order > 0 &&
