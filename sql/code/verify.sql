@@ -229,6 +229,49 @@ BEGIN ATOMIC
 		AND e.unit_id IN (SELECT b.unit_id FROM budget b)
 		AND EXISTS (SELECT FROM budget b)
 		GROUP BY e.program_id, e.unit_id, e.rule_id
+	), reservation AS MATERIALIZED (
+		-- every order that was reserved, by which row, and which one ended it
+		SELECT c.member_id, c.ref, c.status, c.expires_at, c.document, c.ended_by,
+			c.status = 'reserved' AND c.expires_at > loyalty.now() AS stands,
+			j.kind IS DISTINCT FROM 'checkout_reserve' OR j.program_id <> c.program_id
+				OR coalesce(j.ref, j.reverses) IS DISTINCT FROM c.ref AS no_journal,
+			CASE WHEN e.kind = 'checkout_cancel' AND e.reverses = c.ref THEN 'cancelled'
+				WHEN e.kind = 'event' AND e.event = 'purchase' AND e.ref = c.ref THEN 'bought' END AS ended
+		FROM loyalty.checkout c
+		LEFT JOIN loyalty.journal j ON j.member_id = c.member_id AND j.journal_id = c.journal_id
+		LEFT JOIN loyalty.journal e ON e.member_id = c.member_id AND e.journal_id = c.ended_by
+		WHERE verify.program IS NULL OR c.program_id = (SELECT s.program_id FROM scope s)
+	), set_aside AS MATERIALIZED (
+		-- what orders that are reserved hold, and what those that were confirmed have captured
+		SELECT r.member_id, r.ref, r.stands, (h.value ->> 'unit')::int AS unit_id, (h.value ->> 'amount')::bigint AS amount,
+			CASE WHEN r.stands THEN r.expires_at END AS expires_at
+		FROM reservation r
+		CROSS JOIN LATERAL jsonb_array_elements(r.document -> 'holds') h
+		WHERE r.stands OR r.status = 'confirmed'
+	), held_aside AS MATERIALIZED (
+		SELECT h.member_id, h.ref, true AS stands, h.unit_id, h.amount, h.expires_at
+		FROM loyalty.hold h
+		WHERE h.of_order AND h.status = 'held' AND h.expires_at > loyalty.now()
+		AND (verify.program IS NULL OR h.program_id = (SELECT s.program_id FROM scope s))
+		UNION ALL
+		SELECT h.member_id, h.ref, false, h.unit_id, h.captured, NULL
+		FROM loyalty.hold h
+		JOIN loyalty.journal c ON c.member_id = h.member_id AND c.hold_id = h.hold_id AND c.kind = 'capture'
+			AND c.ref = h.ref AND c.amount = h.captured
+		WHERE h.of_order AND h.status = 'captured'
+		AND (verify.program IS NULL OR h.program_id = (SELECT s.program_id FROM scope s))
+	), repaid AS (
+		-- what refunds said is to be paid back, of what was to be paid
+		SELECT j.member_id, j.ref, (d.data #>> '{checkout,payable}')::numeric AS payable,
+			(SELECT sum((m.value ->> 'amount')::numeric)
+				FROM loyalty.journal x
+				CROSS JOIN LATERAL jsonb_array_elements(x.outcome) m
+				WHERE x.member_id = j.member_id AND x.reverses = j.ref AND x.kind = 'refund'
+				AND m.value ->> 'code' = 'payable_refund') AS amount
+		FROM refund b
+		JOIN loyalty.journal j ON j.member_id = b.member_id AND j.ref = b.ref AND j.kind = 'event' AND j.event = 'purchase'
+		JOIN loyalty.event_data d ON d.member_id = j.member_id AND d.journal_id = j.journal_id
+		WHERE d.data ? 'checkout'
 	), tier_past AS MATERIALIZED (
 		-- every row of the tiers' history, beside the one before
 		SELECT h.member_id, h.journal_id, h.line, h.program_id, h.action, h.tier_before, h.tier_after,
@@ -756,6 +799,65 @@ BEGIN ATOMIC
 	WHERE k.named AND w.unit_id = k.unit_id AND w.origin = 'p' AND w.expires_on IS NOT NULL
 	AND (verify.program IS NULL OR k.program_id = (SELECT s.program_id FROM scope s))
 
+	-- A reserved order has what it needs, neither more nor less.
+	UNION ALL
+	SELECT 'checkout_without_journal', r.member_id, format('expires_at=%s', r.expires_at)
+	FROM reservation r
+	WHERE r.no_journal
+	UNION ALL
+	SELECT 'journal_without_checkout', j.member_id, format('journal_id=%s', j.journal_id)
+	FROM loyalty.journal j
+	WHERE j.kind IN ('checkout_reserve', 'checkout_cancel')
+	AND (verify.program IS NULL OR j.program_id = (SELECT s.program_id FROM scope s))
+	AND NOT EXISTS (
+		SELECT FROM loyalty.checkout c WHERE c.member_id = j.member_id AND c.ref = coalesce(j.ref, j.reverses))
+	UNION ALL
+	SELECT 'checkout_state', r.member_id, format('status=%s ended_by=%s', r.status, r.ended_by)
+	FROM reservation r
+	WHERE CASE r.status WHEN 'confirmed' THEN r.ended IS DISTINCT FROM 'bought'
+		WHEN 'cancelled' THEN r.ended IS NULL
+		ELSE r.ended_by IS NOT NULL END
+	UNION ALL
+	SELECT 'checkout_holds', coalesce(r.member_id, h.member_id), format('unit=%s reserved=%s held=%s',
+		coalesce(r.unit_id, h.unit_id), r.amount, h.amount)
+	FROM set_aside r
+	FULL JOIN held_aside h ON h.member_id = r.member_id AND h.ref = r.ref AND h.stands = r.stands
+		AND h.unit_id = r.unit_id AND h.amount = r.amount AND h.expires_at IS NOT DISTINCT FROM r.expires_at
+	WHERE r.member_id IS NULL OR h.member_id IS NULL
+	UNION ALL
+	SELECT 'checkout_coupons', r.member_id, format('status=%s reserved=%s uses=%s', r.status, r.document ->> 'uses', y.n)
+	FROM reservation r
+	CROSS JOIN LATERAL (
+		SELECT count(*) AS n
+		FROM loyalty.coupon_use x
+		WHERE x.member_id = r.member_id AND x.ref = r.ref
+		AND CASE WHEN r.stands THEN x.status = 'reserved' AND x.reserved_until = r.expires_at
+			ELSE x.status IN ('used', 'returned') AND x.journal_id = r.ended_by END) y
+	WHERE (r.stands OR r.status = 'confirmed') AND y.n <> (r.document ->> 'uses')::bigint
+	UNION ALL
+	SELECT 'checkout_coupons', y.member_id, format('use_id=%s reserved_until=%s', y.use_id, y.reserved_until)
+	FROM loyalty.coupon_use y
+	WHERE y.status = 'reserved' AND y.reserved_until > loyalty.now()
+	AND (verify.program IS NULL OR y.program_id = (SELECT s.program_id FROM scope s))
+	AND NOT EXISTS (
+		SELECT FROM loyalty.checkout c
+		WHERE c.member_id = y.member_id AND c.ref = y.ref AND c.status = 'reserved' AND c.expires_at = y.reserved_until)
+
+	-- Refunds of what was checked out.
+	UNION ALL
+	SELECT 'refund_payable', p.member_id, format('payable=%s repaid=%s', p.payable, p.amount)
+	FROM repaid p
+	WHERE p.amount > p.payable
+	UNION ALL
+	SELECT 'refund_coupon', y.member_id, format('use_id=%s status=%s returned=%s', y.use_id, y.status, y.returned)
+	FROM loyalty.coupon_use y
+	WHERE (y.returned > 0 OR y.status = 'returned') AND y.line_discounts IS NOT NULL
+	AND (verify.program IS NULL OR y.program_id = (SELECT s.program_id FROM scope s))
+	AND NOT EXISTS (
+		SELECT FROM loyalty.journal j
+		WHERE j.member_id = y.member_id AND j.reverses = y.ref AND j.kind = 'refund'
+		AND (y.status <> 'returned' OR j.journal_id = y.ended_by))
+
 	-- Rows that belong to others: what foreign keys would see to.
 	UNION ALL
 	SELECT 'entry_without_journal', e.member_id, format('journal_id=%s line=%s', e.journal_id, e.line)
@@ -1123,8 +1225,13 @@ BEGIN ATOMIC
 				JOIN loyalty.account a ON a.member_id = b.member_id
 				WHERE b.member_id = rebuild.member_id AND b.tier_id IS NOT NULL
 				AND b.starts_on > a.settled_on AND b.ends_on >= b.starts_on), 'infinity'::date)) AS due_on,
-			(SELECT min(h.expires_at) FROM loyalty.hold h
-				WHERE h.member_id = rebuild.member_id AND h.status = 'held') AS hold_until
+			-- until when something is held, or a coupon reserved
+			(SELECT min(x.at) FROM (
+				SELECT h.expires_at AS at FROM loyalty.hold h
+				WHERE h.member_id = rebuild.member_id AND h.status = 'held'
+				UNION ALL
+				SELECT y.reserved_until FROM loyalty.coupon_use y
+				WHERE y.member_id = rebuild.member_id AND y.status = 'reserved') x) AS hold_until
 		FROM folded f
 	), written AS (
 		UPDATE loyalty.account a
