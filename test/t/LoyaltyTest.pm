@@ -48,6 +48,10 @@ CREATE FUNCTION voucher_of(id bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT min(voucher_id) FROM loyalty.voucher JOIN loyalty.benefit USING (benefit_id)
     WHERE member_id = id AND kind = 'voucher' AND voucher.status = 'issued'
 $$;
+CREATE FUNCTION coupon_of(id bigint, name text) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT min(h.coupon_no) FROM loyalty.member_coupon h JOIN loyalty.coupon c USING (coupon_id)
+    WHERE h.member_id = id AND c.name = coupon_of.name AND h.status = 'issued' AND h.uses < h.max_uses
+$$;
 CREATE FUNCTION hold_of(hold_ref text) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT hold_id FROM loyalty.hold WHERE ref = hold_ref
 $$;
@@ -298,6 +302,32 @@ INSERT INTO loyalty.activity_kind (program_id, kind, retain_days) SELECT program
 SELECT loyalty.track(m(11), 'view', 'sku', 'A', 's1', 12, 'web', '{"from": "search"}', key => 'a1');
 SELECT count(loyalty.track_visitor('shop', 'cookie-' || v, 'search', 'words', 'toys', at => loyalty.now() - v * interval '20 days')) FROM generate_series(1, 3) v;
 SELECT loyalty.visitor_join(m(11), 'cookie-1');
+-- stored value, paid in, pending and partly given back; a card by name, one that is frozen
+SELECT count(r) FROM loyalty.topup(m(13), 200, 'top-1') r;
+SELECT count(r) FROM loyalty.topup(m(13), 50, 'top-2', pending => true) r;
+SELECT count(r) FROM loyalty.topup(m(14), 120.50, 'top-1') r;
+SELECT count(r) FROM loyalty.topup_refund(m(14), 'top-1', 20, 'top-back') r;
+SELECT count(r) FROM loyalty.topup_name(m(13), 'card', true, 'passport shown') r;
+SELECT count(r) FROM loyalty.topup_freeze(m(14), 'card', 'reported lost') r;
+-- coupons, made, claimed, bought, given and void; used for orders and at the till, one given back; wrong codes
+SELECT count(c) FROM loyalty.coupon_generate('shop', 'tenth', 5, 'letter') c;
+SELECT loyalty.coupon_import('shop', 'five', '{IMPORT-1,IMPORT-2,IMPORT-3}', 'agency');
+SELECT loyalty.coupon_code_create('shop', 'ship', 'FREE-SHIP', 100);
+SELECT loyalty.coupon_disable('shop', 'IMPORT-3');
+SELECT count(r) FROM generate_series(11, 16) no, loyalty.coupon_claim(m(no), 'five', 'c1') r;
+SELECT count(r) FROM generate_series(15, 16) no, loyalty.coupon_issue(m(no), 'tenth', 'i1', quantity => 2) r;
+SELECT count(r) FROM loyalty.coupon_issue_pack(m(12), 'welcome', 'w1') r;
+SELECT count(r) FROM loyalty.coupon_issue_segment('shop', 'ship', 'press', 'mailing') r;
+SELECT count(r) FROM loyalty.coupon_buy(m(15), 'tenth', 'b1') r;
+SELECT count(r) FROM loyalty.coupon_transfer(m(11), m(10), coupon_of(m(11), 'five'), 'present') r;
+SELECT count(r) FROM loyalty.coupon_void(m(16), coupon_of(m(16), 'tenth'), 'issued by mistake') r;
+SELECT count(r) FROM generate_series(13, 15) no, loyalty.checkout(m(no), '{"items": [{"sku": "A", "qty": 4, "price": 10}, {"sku": "B", "price": 25}], "shipping": 4.90, "channel": "web"}', 'co-1',
+    ARRAY['free-ship', '#' || coupon_of(m(no), 'five')], '{"points": 20}') r;
+SELECT count(r) FROM loyalty.refund(m(14), 'co-1', items => '[{"sku": "B", "qty": 1}]', refund_ref => 'co-1-b') r;
+SELECT count(r) FROM loyalty.refund(m(15), 'co-1', refund_ref => 'co-1-all') r;
+SELECT count(r) FROM generate_series(12, 16, 4) no, loyalty.coupon_use(m(no), '#' || coupon_of(m(no), 'five'), 'till-1', 5) r;
+SELECT count(r) FROM loyalty.coupon_undo(m(16), 'till-1') r;
+SELECT count(r) FROM generate_series(1, 3) n, loyalty.coupon_try(m(16), 'WRONG-' || n, '{"store": "S1", "device": "till"}') r;
 SELECT count(r) FROM loyalty.member_freeze(m(3), 'card reported stolen') r;
 SELECT count(r) FROM loyalty.member_close(m(4), 'on request') r;
 SQL
@@ -337,6 +367,23 @@ sub shop_verbs
         plan_upgrade => q{loyalty.plan_upgrade(m(1), 'pro', 'new')},
         plan_cancel => q{loyalty.plan_cancel(m(1))},
         plan_refund => q{loyalty.plan_refund(m(1), 'pay-1')},
+        coupon_claim => q{loyalty.coupon_claim(m(2), 'five', 'new')},
+        coupon_claim_code => q{loyalty.coupon_claim_code(m(2), 'import-1')},
+        coupon_issue => q{loyalty.coupon_issue(m(2), 'tenth', 'new')},
+        coupon_issue_pack => q{loyalty.coupon_issue_pack(m(2), 'welcome', 'new')},
+        coupon_buy => q{loyalty.coupon_buy(m(15), 'tenth', 'new')},
+        coupon_transfer => q{loyalty.coupon_transfer(m(12), m(2), coupon_of(m(12), 'five'), 'new')},
+        coupon_void => q{loyalty.coupon_void(m(12), coupon_of(m(12), 'five'), 'test')},
+        coupon_use => q{loyalty.coupon_use(m(12), 'import-2', 'new', 5)},
+        coupon_undo => q{loyalty.coupon_undo(m(12), 'till-1')},
+        checkout => q{loyalty.checkout(m(12), '{"items": [{"sku": "A", "price": 30}], "shipping": 5}', 'new', ARRAY['free-ship', '#' || coupon_of(m(12), 'five')], '{"points": 10}')},
+        topup => q{loyalty.topup(m(2), 100, 'new')},
+        topup_confirm => q{loyalty.topup_confirm(m(13), 'top-2')},
+        topup_cancel => q{loyalty.topup_cancel(m(13), 'top-2')},
+        topup_refund => q{loyalty.topup_refund(m(13), 'top-1', 10, 'new')},
+        topup_freeze => q{loyalty.topup_freeze(m(13), 'card', 'test')},
+        topup_unfreeze => q{loyalty.topup_unfreeze(m(14), 'card', 'test')},
+        topup_name => q{loyalty.topup_name(m(13), 'card', false, 'test')},
         member_freeze => q{loyalty.member_freeze(m(1), 'test')},
         member_thaw => q{loyalty.member_thaw(m(3), 'test')},
         member_close => q{loyalty.member_close(m(1), 'test')},
@@ -368,6 +415,14 @@ sub shop_writes
         q{loyalty.budget_set('shop', 'stars', 950, campaign => 'summer')},
         q{loyalty.benefit_hold('shop', 'express', 'everyone')},
         q{loyalty.coupon_limit('shop', 'tenth', 'discount', 100)},
+        q{loyalty.coupon_generate('shop', 'tenth', 2)},
+        q{loyalty.coupon_import('shop', 'five', '{IMPORT-9}')},
+        q{loyalty.coupon_code_create('shop', 'ship', 'NO-SHIPPING')},
+        q{loyalty.coupon_disable('shop', 'IMPORT-1')},
+        q{loyalty.coupon_enable('shop', 'IMPORT-3')},
+        q{loyalty.coupon_issue_segment('shop', 'five', 'press', 'new')},
+        q{loyalty.coupon_try(m(16), 'WRONG-4')},
+        q{loyalty.coupon_release('shop')},
         q{loyalty.rule_limit((SELECT rule_id FROM loyalty.rule WHERE name = 'referral'), 'day', 10)},
         q{loyalty.ingest_batch('shop', ARRAY[('1', m(1), NULL, NULL, 5, 'batch-1', NULL, NULL, NULL, NULL, NULL)]::loyalty.ingest_row[], 'file')},
         q{loyalty.import_batch('shop', ARRAY[('1', '{"card": "old-8"}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::loyalty.import_row[], 'file')},
@@ -412,6 +467,11 @@ sub shop_reads
         q{loyalty.statement(m(1))},
         q{loyalty.path(m(11))},
         q{loyalty.report_path('shop', '2025-06-01')},
+        q{loyalty.coupon_check(m(15), 'free-ship', '{"items": [{"sku": "A", "price": 30}], "shipping": 5}')},
+        q{loyalty.coupon_wallet(m(15), '{"items": [{"sku": "A", "qty": 2, "price": 30}]}')},
+        q{loyalty.quote(m(15), '{"items": [{"sku": "A", "qty": 2, "price": 30}], "shipping": 5}', '{free-ship}', '{"points": "max"}')},
+        q{loyalty.quote(NULL, '{"items": [{"sku": "A", "qty": 2, "price": 30}]}', program => 'shop')},
+        q{loyalty.topup_balance(m(14))},
         q{loyalty.report_coupon('shop')},
         q{loyalty.report_coupon_cost('shop')},
         q{loyalty.statement(m(9), '2026-01-01', '2026-12-31', 'points')},
