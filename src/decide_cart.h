@@ -175,16 +175,10 @@ extern bool decide_cart_compatible(const Coupon *one, const Coupon *other);
 extern bool decide_cart_same(const Candidate *one, const Candidate *other);
 
 /*
- * The candidates that stand beside each other: those that were chosen first,
- * as they are given, then offers, by priority.  What neither was chosen nor
- * is an offer is left out.  reasons, of each candidate: why not.
- */
-extern Bitmapset *decide_cart_stack(const Program *program,
-									const Candidate *candidates,
-									int ncandidates, CouponReason *reasons);
-/*
- * The same, priced: what turns out to save nothing keeps nothing else out.
- * The reasons are those of pricing->applied.
+ * Prices a cart with the candidates that stand beside each other: those that
+ * were chosen first, as they are given, then offers, by priority.  Others are
+ * left out; so is what turns out to save nothing, which keeps nothing else
+ * out.  Returns them; the reasons of the others are those of pricing->applied.
  */
 extern Bitmapset *decide_cart_choose(const Program *program,
 									 const Cart *cart,

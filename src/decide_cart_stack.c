@@ -33,6 +33,7 @@ stack_reason(const Program *program, const Candidate *candidates,
 			 const Bitmapset *beside, int added)
 {
 	const Coupon *coupon = candidates[added].coupon;
+	int			max_of_template = coupon->max_per_order;
 	int			of_template = 1;
 	int			of_category = 1;
 	int			coupons = 1;
@@ -42,15 +43,18 @@ stack_reason(const Program *program, const Candidate *candidates,
 	{
 		const Coupon *other = candidates[i].coupon;
 
-		if (decide_cart_same(&candidates[i], &candidates[added]))
-			return COUPON_REASON_ALREADY_USED;
 		if (!decide_cart_compatible(coupon, other))
 			return COUPON_REASON_STACK_EXCLUSIVE;
-		of_template += other->coupon_id == coupon->coupon_id;
+		/* it may be of another version */
+		if (other->coupon_id == coupon->coupon_id)
+		{
+			max_of_template = Min(max_of_template, other->max_per_order);
+			of_template++;
+		}
 		of_category += other->category == coupon->category;
 		coupons += !other->automatic;
 	}
-	if (of_template > coupon->max_per_order ||
+	if (of_template > max_of_template ||
 		(coupon->category->max_per_order > 0 &&
 		 of_category > coupon->category->max_per_order))
 		return COUPON_REASON_STACK_CATEGORY_LIMIT;
@@ -115,15 +119,6 @@ stack(const Program *program, const Candidate *candidates, int ncandidates,
 	}
 	pfree(asked);
 	return stacked;
-}
-
-Bitmapset *
-decide_cart_stack(const Program *program, const Candidate *candidates,
-				  int ncandidates, CouponReason *reasons)
-{
-	for (int i = 0; i < ncandidates; i++)
-		reasons[i] = decide_cart_reason(&candidates[i]);
-	return stack(program, candidates, ncandidates, reasons);
 }
 
 Bitmapset *
