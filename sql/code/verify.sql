@@ -69,7 +69,7 @@ BEGIN ATOMIC
 		CROSS JOIN LATERAL (SELECT (loyalty.now() AT TIME ZONE p.time_zone)::date AS today) c
 		WHERE verify.program IS NULL OR a.program_id = (SELECT s.program_id FROM scope s)
 	), lot AS MATERIALIZED (
-		-- every account's lots, and its open holds
+		-- every account's lots, its open holds and reserved coupons
 		SELECT a.member_id, a.settled_on, a.due_on, a.hold_until, w.*, h.first_end,
 			CASE WHEN a.tier_until IS NOT NULL THEN greatest(a.tier_until, a.tier_locked_until) + 1 END AS review_on
 		FROM loyalty.account a
@@ -83,8 +83,11 @@ BEGIN ATOMIC
 			FROM loyalty.wallet_lots(a.wallet) l
 			LEFT JOIN loyalty.unit u ON u.unit_id = l.unit_id) w
 		LEFT JOIN (
-			SELECT o.member_id, min(o.expires_at) AS first_end
-			FROM loyalty.hold o WHERE o.status = 'held'
+			SELECT o.member_id, min(o.ends_at) AS first_end
+			FROM (
+				SELECT x.member_id, x.expires_at AS ends_at FROM loyalty.hold x WHERE x.status = 'held'
+				UNION ALL
+				SELECT y.member_id, y.reserved_until FROM loyalty.coupon_use y WHERE y.status = 'reserved') o
 			GROUP BY o.member_id) h ON h.member_id = a.member_id
 		WHERE verify.program IS NULL OR a.program_id = (SELECT s.program_id FROM scope s)
 	), used AS MATERIALIZED (
@@ -212,9 +215,26 @@ BEGIN ATOMIC
 		GROUP BY o.budget_id, o.program_id, o.coupon_id, o.counts, o.code, o.minor
 	), coupon_terms AS MATERIALIZED (
 		-- the terms of coupons that there are, and those that something refers to
-		SELECT c.coupon_id, c.program_id, c.version FROM loyalty.coupon c
+		SELECT c.coupon_id, c.program_id, c.version, c.limit_member, c.limit_period, c.period FROM loyalty.coupon c
 		UNION ALL
-		SELECT v.coupon_id, v.program_id, v.version FROM loyalty.coupon_version v
+		SELECT v.coupon_id, v.program_id, v.version, (v.definition ->> 'limit_member')::int,
+			(v.definition ->> 'limit_period')::int, v.definition ->> 'period'
+		FROM loyalty.coupon_version v
+	), coupon_used AS MATERIALIZED (
+		SELECT y.*
+		FROM loyalty.coupon_use y
+		WHERE verify.program IS NULL OR y.program_id = (SELECT s.program_id FROM scope s)
+	), held_coupon AS MATERIALIZED (
+		-- every coupon that is or was held, how often it was used, and the rows that issued and ended it
+		SELECT m.*, i.kind AS issued_kind, i.ref AS issued_ref, e.kind AS ended_kind, coalesce(n.counted, 0) AS counted
+		FROM loyalty.member_coupon m
+		LEFT JOIN loyalty.journal i ON i.member_id = m.member_id AND i.journal_id = m.journal_id
+		LEFT JOIN loyalty.journal e ON e.member_id = m.member_id AND e.journal_id = m.ended_by
+		LEFT JOIN (
+			SELECT y.member_id, y.coupon_no, count(*) AS counted
+			FROM coupon_used y WHERE y.status IN ('reserved', 'used')
+			GROUP BY y.member_id, y.coupon_no) n ON n.member_id = m.member_id AND n.coupon_no = m.coupon_no
+		WHERE verify.program IS NULL OR m.program_id = (SELECT s.program_id FROM scope s)
 	), coupon_ref AS MATERIALIZED (
 		SELECT m.program_id, m.coupon_id, m.version, 'held ones' AS what FROM loyalty.member_coupon m
 		UNION
@@ -858,6 +878,105 @@ BEGIN ATOMIC
 		WHERE j.member_id = y.member_id AND j.reverses = y.ref AND j.kind = 'refund'
 		AND (y.status <> 'returned' OR j.journal_id = y.ended_by))
 
+	-- Coupons that are held, and what became of them.
+	UNION ALL
+	SELECT 'coupon_state', h.member_id, format('coupon_no=%s status=%s source=%s issued_by=%s ended_by=%s',
+		h.coupon_no, h.status, h.source, coalesce(h.issued_kind, '-'), coalesce(h.ended_kind, '-'))
+	FROM held_coupon h
+	WHERE h.issued_kind IS NULL
+	OR (h.source = 'transfer') <> (h.issued_kind = 'coupon_receive')
+	OR h.ended_kind IS DISTINCT FROM
+		CASE h.status WHEN 'void' THEN 'coupon_void' WHEN 'given' THEN 'coupon_transfer' END
+	OR (h.ended_by IS NULL) <> (h.status = 'issued')
+	UNION ALL
+	SELECT 'coupon_uses', h.member_id, format('coupon_no=%s status=%s uses=%s counted=%s', h.coupon_no, h.status, h.uses, h.counted)
+	FROM held_coupon h
+	WHERE h.uses <> h.counted OR (h.status <> 'issued' AND h.uses > 0)
+	UNION ALL
+	-- the other half: the same coupon, in the hands of the other member
+	SELECT 'coupon_transfer_half', h.member_id, format('coupon_no=%s other_member_id=%s', h.coupon_no, h.other_member_id)
+	FROM held_coupon h
+	WHERE (h.status = 'given' OR h.source = 'transfer')
+	AND NOT EXISTS (
+		SELECT FROM held_coupon x
+		WHERE x.coupon_id = h.coupon_id AND x.version = h.version AND x.max_uses = h.max_uses
+		AND x.valid_from = h.valid_from AND x.code IS NOT DISTINCT FROM h.code
+		AND CASE h.status WHEN 'given' THEN x.member_id = h.other_member_id
+				AND x.source = 'transfer' AND x.issued_ref = 'transfer:' || h.ended_by
+			ELSE 'transfer:' || x.ended_by = h.issued_ref END)
+	UNION ALL
+	-- of a code that is good once, a reservation that timed out may have been taken over
+	SELECT 'code_uses', k.member_id, format('coupon_id=%s uses=%s counted=%s', k.coupon_id, k.uses, n.used + n.reserved)
+	FROM loyalty.coupon_code k
+	CROSS JOIN LATERAL (
+		SELECT count(*) FILTER (WHERE y.status = 'used') AS used,
+			CASE WHEN k.max_uses > 1 THEN count(*) FILTER (WHERE y.status = 'reserved')
+				ELSE count(*) FILTER (WHERE y.status = 'reserved'
+					AND y.member_id = k.reserved_by AND y.ref = k.reserved_ref) END AS reserved
+		FROM coupon_used y
+		WHERE y.code = k.code AND y.program_id = k.program_id) n
+	WHERE k.kind <> 'generic'
+	AND (k.uses > 0 OR k.reserved_by IS NOT NULL OR EXISTS (
+		SELECT FROM coupon_used y WHERE y.code = k.code AND y.program_id = k.program_id AND y.status = 'used'))
+	AND (k.uses <> n.used + n.reserved OR (k.reserved_by IS NOT NULL AND n.reserved = 0))
+	AND (verify.program IS NULL OR k.program_id = (SELECT s.program_id FROM scope s))
+	UNION ALL
+	SELECT 'code_owner', k.member_id, format('coupon_no=%s', k.coupon_no)
+	FROM loyalty.coupon_code k
+	WHERE k.member_id IS NOT NULL
+	AND (verify.program IS NULL OR k.program_id = (SELECT s.program_id FROM scope s))
+	AND NOT EXISTS (
+		SELECT FROM held_coupon h
+		WHERE h.member_id = k.member_id AND h.coupon_no = k.coupon_no AND h.code = k.code
+		AND h.coupon_id = k.coupon_id AND h.status <> 'given')
+	UNION ALL
+	SELECT 'code_owner', h.member_id, format('coupon_no=%s', h.coupon_no)
+	FROM held_coupon h
+	WHERE h.code IS NOT NULL AND h.status <> 'given'
+	AND NOT EXISTS (
+		SELECT FROM loyalty.coupon_code k
+		WHERE k.code = h.code AND k.program_id = h.program_id AND k.member_id = h.member_id AND k.coupon_no = h.coupon_no)
+	UNION ALL
+	SELECT 'coupon_use_state', y.member_id, format('use_id=%s status=%s discount=%s returned=%s ended_by=%s',
+		y.use_id, y.status, y.discount, y.returned, coalesce(y.ended_by::text, '-'))
+	FROM coupon_used y
+	WHERE CASE y.status
+		WHEN 'reserved' THEN y.returned > 0 OR y.ended_by IS NOT NULL
+		WHEN 'used' THEN y.ended_by IS NOT NULL AND y.returned < y.discount
+		WHEN 'returned' THEN y.returned < y.discount OR y.ended_by IS NULL
+		ELSE y.returned > 0 END
+	OR y.discount <> (SELECT sum(x.part) FROM unnest(y.line_discounts) x (part))
+	OR NOT EXISTS (
+		SELECT FROM loyalty.journal j WHERE j.member_id = y.member_id AND j.journal_id = y.journal_id)
+	OR (y.ended_by IS NOT NULL AND NOT EXISTS (
+		SELECT FROM loyalty.journal j WHERE j.member_id = y.member_id AND j.journal_id = y.ended_by))
+	UNION ALL
+	SELECT 'coupon_use_of', y.member_id, format('use_id=%s coupon_no=%s', y.use_id, coalesce(y.coupon_no::text, '-'))
+	FROM coupon_used y
+	WHERE (y.coupon_no IS NOT NULL AND NOT EXISTS (
+		SELECT FROM held_coupon h
+		WHERE h.member_id = y.member_id AND h.coupon_no = y.coupon_no AND h.coupon_id = y.coupon_id))
+	OR (y.code IS NOT NULL AND NOT EXISTS (
+		SELECT FROM loyalty.coupon_code k
+		WHERE k.code = y.code AND k.program_id = y.program_id AND k.coupon_id = y.coupon_id))
+	UNION ALL
+	-- by the terms of each version, when it was used last
+	SELECT 'coupon_limit_member', n.member_id, format('coupon_id=%s version=%s uses=%s limit=%s%s',
+		n.coupon_id, n.version, n.ever, coalesce(n.limit_member::text, '-'),
+		CASE WHEN n.in_period > n.limit_period THEN format(' in_period=%s limit=%s', n.in_period, n.limit_period) END)
+	FROM (
+		SELECT y.member_id, y.coupon_id, y.version, t.limit_member, t.limit_period,
+			count(*) OVER (PARTITION BY y.member_id, y.coupon_id ORDER BY y.use_id) AS ever,
+			count(*) OVER (PARTITION BY y.member_id, y.coupon_id, date_trunc(t.period, d.day) ORDER BY y.use_id) AS in_period,
+			lead(y.use_id) OVER (PARTITION BY y.member_id, y.coupon_id, y.version ORDER BY y.use_id) IS NULL AS is_last
+		FROM coupon_used y
+		JOIN loyalty.program p ON p.program_id = y.program_id
+		CROSS JOIN LATERAL (SELECT (y.used_at AT TIME ZONE p.time_zone)::timestamp AS day) d
+		JOIN coupon_terms t ON t.coupon_id = y.coupon_id AND t.version = y.version
+		WHERE (y.status = 'used' OR (y.status = 'reserved' AND y.reserved_until > loyalty.now()))
+		AND EXISTS (SELECT FROM coupon_terms x WHERE x.coupon_id = y.coupon_id AND coalesce(x.limit_member, x.limit_period) IS NOT NULL)) n
+	WHERE (n.is_last AND n.ever > n.limit_member) OR n.in_period > n.limit_period
+
 	-- Rows that belong to others: what foreign keys would see to.
 	UNION ALL
 	SELECT 'entry_without_journal', e.member_id, format('journal_id=%s line=%s', e.journal_id, e.line)
@@ -1225,13 +1344,10 @@ BEGIN ATOMIC
 				JOIN loyalty.account a ON a.member_id = b.member_id
 				WHERE b.member_id = rebuild.member_id AND b.tier_id IS NOT NULL
 				AND b.starts_on > a.settled_on AND b.ends_on >= b.starts_on), 'infinity'::date)) AS due_on,
-			-- until when something is held, or a coupon reserved
-			(SELECT min(x.at) FROM (
-				SELECT h.expires_at AS at FROM loyalty.hold h
-				WHERE h.member_id = rebuild.member_id AND h.status = 'held'
-				UNION ALL
-				SELECT y.reserved_until FROM loyalty.coupon_use y
-				WHERE y.member_id = rebuild.member_id AND y.status = 'reserved') x) AS hold_until
+			least((SELECT min(h.expires_at) FROM loyalty.hold h
+				WHERE h.member_id = rebuild.member_id AND h.status = 'held'),
+				(SELECT min(y.reserved_until) FROM loyalty.coupon_use y
+				WHERE y.member_id = rebuild.member_id AND y.status = 'reserved')) AS hold_until
 		FROM folded f
 	), written AS (
 		UPDATE loyalty.account a

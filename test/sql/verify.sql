@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(189);
+SELECT plan(210);
 
 -- Books with something of everything, of which verify() finds nothing to say.
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', vest_days => 7) AS shop \gset
@@ -59,6 +59,17 @@ INSERT INTO loyalty.coupon_pack (program_id, name, coupon_id) VALUES (:shop, 'we
 SELECT loyalty.coupon_limit('Shop', 'ten', 'used', 100, 4) AS ten_used \gset
 SELECT loyalty.coupon_limit('Shop', 'ten', 'issued', 100, 4) AS ten_issued \gset
 SELECT loyalty.coupon_limit('Shop', 'ten', 'discount', 99.50, 4) AS ten_discount \gset
+INSERT INTO loyalty.coupon (program_id, name, kind, amount, transferable) VALUES (:shop, 'five', 'amount', 5, true);
+SELECT FROM loyalty.coupon_issue(pg_temp.id('ann'), 'five', 'c1', quantity => 3);
+SELECT min(coupon_no) AS used_coupon, max(coupon_no) AS unused_coupon FROM loyalty.member_coupon \gset
+SELECT FROM loyalty.member_coupon m, loyalty.coupon_transfer(m.member_id, pg_temp.id('cat'), m.coupon_no, 'c2')
+WHERE m.coupon_no NOT IN (:used_coupon, :unused_coupon);
+SELECT FROM loyalty.coupon_import('Shop', 'five', '{xmas,xday}');
+SELECT FROM loyalty.coupon_claim_code(pg_temp.id('ann'), 'xmas') a, loyalty.coupon_use(pg_temp.id('ann'), '#' || :used_coupon, 'u1', 5) b;
+SELECT FROM loyalty.coupon_use(pg_temp.id('ann'), 'xmas', 'u2', 5);
+SELECT FROM loyalty.coupon_use(pg_temp.id('cat'), 'xday', 'u3', 5);
+SELECT FROM loyalty.coupon_use(pg_temp.id('ann'), '#' || :unused_coupon, 'u4', 5);
+SELECT FROM loyalty.coupon_undo(pg_temp.id('ann'), 'u4');
 INSERT INTO loyalty.unit (program_id, code, kind, scale) VALUES (:shop, 'card', 'money', 2) RETURNING unit_id AS card \gset
 INSERT INTO loyalty.topup_policy (program_id, unit_id) VALUES (:shop, :card);
 INSERT INTO loyalty.topup_step (program_id, unit_id, step_from, pack) VALUES (:shop, :card, 100, 'welcome');
@@ -297,6 +308,27 @@ INSERT INTO change (codes, what, sql) VALUES
 	('budget_slots', 'a slot that is gone', format('DELETE FROM loyalty.budget_slot WHERE budget_id = %s AND slot = 1', :may)),
 	('budget_used', 'what nobody was given', format('UPDATE loyalty.budget_slot SET used = quota WHERE budget_id = %s', :budget)),
 	('budget_used', 'what no rule of the campaign has given', format('UPDATE loyalty.budget_slot SET used = 1 WHERE budget_id = %s AND slot = 1', :may)),
+	('coupon_state', 'a coupon that no call has issued', format('UPDATE loyalty.member_coupon SET journal_id = 1 WHERE coupon_no = %s', :used_coupon)),
+	('coupon_state', 'a coupon that no call has made void', format($$UPDATE loyalty.member_coupon SET status = 'void', ended_by = journal_id WHERE coupon_no = %s$$, :unused_coupon)),
+	('coupon_state', 'a coupon that came from another member', format($$UPDATE loyalty.member_coupon SET ended_by = journal_id WHERE coupon_no = %s$$, :unused_coupon)),
+	('coupon_uses', 'a use that is not counted', format('UPDATE loyalty.member_coupon SET uses = 0 WHERE coupon_no = %s', :used_coupon)),
+	('coupon_uses', 'a use that is gone', $$DELETE FROM loyalty.coupon_use WHERE ref = 'u1'$$),
+	('coupon_transfer_half', 'one that was given to nobody', $$DELETE FROM loyalty.member_coupon WHERE source = 'transfer'$$),
+	('coupon_transfer_half', 'one that nobody has given', $$DELETE FROM loyalty.member_coupon WHERE status = 'given'$$),
+	('coupon_transfer_half', 'one that is good for longer since', $$UPDATE loyalty.member_coupon SET valid_from = valid_from - 1 WHERE source = 'transfer'$$),
+	('code_uses', 'a code that is good again', $$UPDATE loyalty.coupon_code SET uses = 0 WHERE code = 'XDAY'$$),
+	('code_uses', 'a code that is reserved for nothing', $$UPDATE loyalty.coupon_code SET reserved_by = 1, reserved_ref = 'x', reserved_until = 'infinity' WHERE code = 'XMAS'$$),
+	('code_owner', 'a code of a coupon that is not there', $$UPDATE loyalty.coupon_code SET coupon_no = 999 WHERE code = 'XMAS'$$),
+	('code_owner', 'a code that has no owner any more', $$UPDATE loyalty.coupon_code SET member_id = NULL, coupon_no = NULL WHERE code = 'XMAS'$$),
+	('coupon_use_state', 'a use that no call has returned', $$UPDATE loyalty.coupon_use SET ended_by = NULL WHERE ref = 'u4'$$),
+	('coupon_use_state', 'a use of which too little was returned', $$UPDATE loyalty.coupon_use SET returned = 499 WHERE ref = 'u4'$$),
+	('coupon_use_state', 'a discount that is not that of the lines', $$UPDATE loyalty.coupon_use SET line_discounts = '{499,2}' WHERE ref = 'u1'$$),
+	('coupon_use_state', 'a use of no call', $$UPDATE loyalty.coupon_use SET journal_id = 1 WHERE ref = 'u1'$$),
+	('coupon_use_of', 'a use of another coupon', format($$UPDATE loyalty.coupon_use SET coupon_id = %s WHERE ref = 'u1'$$, :ten)),
+	('coupon_use_of', 'a use of a code that is gone', $$DELETE FROM loyalty.coupon_code WHERE code = 'XDAY'$$),
+	('coupon_limit_member', 'more uses than a member may have', $$UPDATE loyalty.coupon SET limit_member = 1 WHERE name = 'five'$$),
+	('coupon_limit_member', 'more uses than a member may have in a day', $$UPDATE loyalty.coupon SET limit_period = 1, period = 'day' WHERE name = 'five'$$),
+	('hold_until_late', 'a reserved coupon that ends before hold_until', $$UPDATE loyalty.coupon_use SET status = 'reserved', reserved_until = '2026-03-22 13:00+00' WHERE ref = 'u1'$$),
 	('coupon_limit_slots', 'a limit with another amount than its slots', format('UPDATE loyalty.coupon_limit SET amount = amount + 1 WHERE budget_id = %s', :ten_discount)),
 	('coupon_limit_slots', 'a slot of a limit that is gone', format('DELETE FROM loyalty.budget_slot WHERE budget_id = %s AND slot = 1', :ten_used)),
 	('coupon_limit_used', 'what nobody used', format('UPDATE loyalty.budget_slot SET used = 1 WHERE budget_id = %s AND slot = 1', :ten_used)),
