@@ -16,11 +16,13 @@ CREATE TABLE loyalty.journal (
 	tier_before     int,
 	tier_after      int,
 	kind            text        NOT NULL,
-	-- of kind event: purchase, signup, ...; of benefits their name
+	-- of kind event: purchase, signup, ...; of benefits their name; of what an order
+	-- spends or holds the unit's code
 	event           text,
 	key             text,
 	ref             text,
-	-- refund: the order it takes back; benefit_return: what the benefit was used for
+	-- refund: the order it takes back; benefit_return: what the benefit was used for;
+	-- checkout_cancel: the order; checkout_reserve: the order, reserved before
 	reverses        text,
 	channel         text,
 	store           text,
