@@ -20,7 +20,8 @@ CREATE TABLE loyalty.journal (
 	event           text,
 	key             text,
 	ref             text,
-	-- refund: the order it takes back; benefit_return: what the benefit was used for
+	-- refund: the order it takes back; benefit_return: what the benefit was used for;
+	-- topup_refund: the payment
 	reverses        text,
 	channel         text,
 	store           text,
