@@ -22,7 +22,8 @@ CREATE TABLE loyalty.journal (
 	key             text,
 	ref             text,
 	-- refund: the order it takes back; benefit_return: what the benefit was used for;
-	-- checkout_cancel: the order; checkout_reserve: the order, reserved before
+	-- checkout_cancel: the order; checkout_reserve: the order, reserved before;
+	-- topup_refund: the payment
 	reverses        text,
 	channel         text,
 	store           text,

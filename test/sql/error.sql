@@ -3,7 +3,7 @@
 -- Bad input gets a clear error and nothing is lost: every case is called in
 -- mode 'do', which raises, and, when it is a verb, in mode 'try', which answers;
 -- neither may change a row.
-SELECT plan(897);
+SELECT plan(959);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Cafe', 'GBP', 'Europe/London') AS cafe \gset
@@ -50,6 +50,13 @@ CREATE FUNCTION pg_temp.voucher(benefit text) RETURNS bigint
 LANGUAGE sql STABLE AS $$ SELECT voucher_id FROM loyalty.voucher v JOIN loyalty.benefit b USING (benefit_id) WHERE b.name = $1 $$;
 INSERT INTO loyalty.plan (program_id, name, months, price, rank) VALUES (:shop, 'plus', 12, 100, 1), (:shop, 'month', 1, 10, 1);
 SELECT FROM loyalty.plan_buy(pg_temp.id('ann'), 'plus', 'pay-1');
+INSERT INTO loyalty.unit (program_id, code, kind, scale) SELECT program_id, 'stored', 'money', currency_scale FROM loyalty.program WHERE program_id = :shop;
+INSERT INTO loyalty.topup_policy (program_id, unit_id, limit_unnamed, limit_named) SELECT program_id, unit_id, 100, 500 FROM loyalty.unit WHERE code = 'stored';
+SELECT FROM loyalty.topup(pg_temp.id('ann'), 50, 'paid');
+SELECT FROM loyalty.topup(pg_temp.id('ann'), 5, 'unpaid', pending => true);
+SELECT FROM loyalty.topup(pg_temp.id('ann'), 5, 'unmade', pending => true);
+SELECT FROM loyalty.topup_cancel(pg_temp.id('ann'), 'unmade');
+SELECT FROM loyalty.topup_freeze(pg_temp.id('bob'), 'stored', 'lost');
 SELECT FROM loyalty.visitor_join(pg_temp.id('bob'), 'cookie');
 SELECT FROM loyalty.member_freeze(pg_temp.id('frozen'), 'lost card');
 SELECT FROM loyalty.member_close(pg_temp.id('closed'), 'left');
@@ -319,6 +326,37 @@ INSERT INTO bad_input (description, call, code) VALUES
 -- tiers
 ('tier: unknown',                  $$tier_grant({ann}, 'gold', 'test')$$, 'LY406'),
 ('tier: empty',                    $$tier_grant({ann}, '', 'test')$$, 'LY406'),
+('topup: no member',               $$topup(NULL, 5, 'n', 'stored')$$, '22004'),
+('topup: no amount',               $$topup({ann}, NULL, 'n', 'stored')$$, '22004'),
+('topup: no payment',              $$topup({ann}, 5, NULL, 'stored')$$, 'LY005'),
+('topup: zero',                    $$topup({ann}, 0, 'n', 'stored')$$, 'LY101'),
+('topup: below zero',              $$topup({ann}, -5, 'n', 'stored')$$, 'LY101'),
+('topup: beyond all bounds',       $$topup({ann}, 1e18, 'n', 'stored')$$, 'LY102'),
+('topup: a thousandth',            $$topup({ann}, 0.001, 'n', 'stored')$$, 'LY103'),
+('topup: no number',               $$topup({ann}, 'NaN', 'n', 'stored')$$, 'LY104'),
+('topup: an unknown unit',         $$topup({ann}, 5, 'n', 'nothing')$$, 'LY105'),
+('topup: points',                  $$topup({ann}, 5, 'n', 'points')$$, 'LY106'),
+('topup: another amount',          $$topup({ann}, 51, 'paid')$$, 'LY002'),
+('topup: another key',             $$topup({ann}, 50, 'paid', key => 'n')$$, 'LY003'),
+('topup: too much for the card',   $$topup({ann}, 45.01, 'n')$$, 'LY302'),
+('topup: a correction that is',    $$adjust({ann}, 50, 'stored', 'why', key => 'n')$$, 'LY302'),
+('topup: a frozen card',           $$topup({bob}, 5, 'n')$$, 'LY305'),
+('topup: spent from a frozen card', $$redeem({bob}, 5, 'stored', 'n')$$, 'LY305'),
+('topup: sent to a frozen card',   $$transfer({ann}, {bob}, 5, 'stored', 'n')$$, 'LY305'),
+('topup: closed member',           $$topup({closed}, 5, 'n')$$, 'LY502'),
+('topup_confirm: unknown',         $$topup_confirm({ann}, 'nothing')$$, 'LY306'),
+('topup_confirm: of another',      $$topup_confirm({bob}, 'unpaid')$$, 'LY306'),
+('topup_confirm: never pending',   $$topup_confirm({ann}, 'paid')$$, 'LY307'),
+('topup_confirm: cancelled',       $$topup_confirm({ann}, 'unmade')$$, 'LY307'),
+('topup_cancel: paid',             $$topup_cancel({ann}, 'paid')$$, 'LY307'),
+('topup_refund: no key',           $$topup_refund({ann}, 'paid')$$, 'LY001'),
+('topup_refund: not paid',         $$topup_refund({ann}, 'unpaid', refund_ref => 'n')$$, 'LY308'),
+('topup_refund: cancelled',        $$topup_refund({ann}, 'unmade', refund_ref => 'n')$$, 'LY306'),
+('topup_refund: too much',         $$topup_refund({ann}, 'paid', 50.01, 'n')$$, 'LY304'),
+('topup_refund: zero',             $$topup_refund({ann}, 'paid', 0, 'n')$$, 'LY101'),
+('topup_freeze: no reason',        $$topup_freeze({ann}, 'stored', '')$$, 'LY160'),
+('topup_freeze: points',           $$topup_freeze({ann}, 'points', 'why')$$, 'LY106'),
+('topup_name: not known',          $$topup_name({ann}, 'stored', NULL, 'why')$$, '22004'),
 ('plan: unknown',                  $$plan_buy({bob}, 'nothing', 'n')$$, 'LY409'),
 ('plan: empty',                    $$plan_buy({bob}, '', 'n')$$, 'LY409'),
 ('plan: no reference',             $$plan_buy({bob}, 'plus', NULL)$$, 'LY005'),
@@ -530,6 +568,7 @@ INSERT INTO refusal VALUES
 	('LY143', 'hold_already_released'), ('LY144', 'hold_expired'), ('LY145', 'hold_timeout_invalid'), ('LY150', 'transfer_to_self'),
 	('LY160', 'reason_required'), ('LY190', 'ledger_immutable'), ('LY402', 'program_inactive'), ('LY403', 'program_not_found'),
 	('LY420', 'plan_held'), ('LY421', 'plan_not_held'), ('LY422', 'plan_not_higher'), ('LY430', 'unknown_activity'), ('LY431', 'visitor_joined'), ('LY501', 'member_not_found'), ('LY502', 'member_closed'), ('LY503', 'member_frozen'),
+	('LY302', 'card_limit'), ('LY304', 'refund_exceeds_principal'), ('LY305', 'card_frozen'), ('LY306', 'topup_not_found'), ('LY307', 'topup_not_pending'), ('LY308', 'topup_pending'),
 	('LY201', 'not_found'), ('LY205', 'code_malformed'), ('LY240', 'code_space_too_small'), ('LY250', 'code_taken'), ('LY251', 'unknown_coupon'),
 	('LY404', 'unknown_event'), ('LY406', 'unknown_tier'), ('LY408', 'unknown_benefit'), ('LY409', 'unknown_plan'), ('LY410', 'not_entitled'), ('LY411', 'quota_exhausted'), ('LY412', 'not_in_time_window'),
 	('LY413', 'benefit_kind_mismatch'), ('LY414', 'voucher_not_found'), ('LY415', 'already_given'),
