@@ -117,6 +117,24 @@ decide_cart_begin(CartWork *work, const Program *program, const Cart *cart)
 	work->room = Max(goods - program->cart.min_payable, 0);
 }
 
+/* The state of a cart as another stands; what it has come to is its own. */
+void
+decide_cart_copy(CartWork *to, const CartWork *from)
+{
+	if (to->max_runs < from->nruns)
+	{
+		to->max_runs = from->max_runs;
+		to->runs = repalloc_huge(to->runs, sizeof(Run) * to->max_runs);
+	}
+	to->cart = from->cart;
+	to->on_initial = from->on_initial;
+	to->room = from->room;
+	to->shipping = from->shipping;
+	to->nruns = from->nruns;
+	memcpy(to->lines, from->lines, sizeof(WorkLine) * from->cart->lines.n);
+	memcpy(to->runs, from->runs, sizeof(Run) * from->nruns);
+}
+
 /* Rounds a share down; returns by how much, in parts of total. */
 static inline uint64
 share_down(Part *part, uint64 amount, uint64 total)
@@ -136,24 +154,6 @@ share_down(Part *part, uint64 amount, uint64 total)
 		part->share = product / total;
 		return product % total;
 	}
-}
-
-/* The state of a cart as another stands; what it has come to is its own. */
-void
-decide_cart_copy(CartWork *to, const CartWork *from)
-{
-	if (to->max_runs < from->nruns)
-	{
-		to->max_runs = from->max_runs;
-		to->runs = repalloc_huge(to->runs, sizeof(Run) * to->max_runs);
-	}
-	to->cart = from->cart;
-	to->on_initial = from->on_initial;
-	to->room = from->room;
-	to->shipping = from->shipping;
-	to->nruns = from->nruns;
-	memcpy(to->lines, from->lines, sizeof(WorkLine) * from->cart->lines.n);
-	memcpy(to->runs, from->runs, sizeof(Run) * from->nruns);
 }
 
 /*

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT no_plan();
+SELECT plan(171);
 
 -- What each kind of coupon takes off a cart, worked out by hand. Amounts are the currency's.
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai', 'empty') AS shop \gset
@@ -224,6 +224,34 @@ SELECT is(pg_temp.priced('3 x 10 A', pg_temp.tenth('{"max_quantity": 2}')), '30.
 SELECT is(pg_temp.priced('50 A', pg_temp.tenth('{"min_amount": 100, "min_quantity": 2, "payment_methods": "{card}"}')), '50.00; c1 min_amount 50', 'the first reason is told');
 -- measured before discounts: 105 is over 100 for both
 SELECT is(pg_temp.priced('105 A', '{"kind": "amount", "amount": 10, "min_amount": 100}', '{"kind": "amount", "amount": 20, "min_amount": 100}'), '75.00; c1 10.00; c2 20.00', 'minimum: of what the cart is without discounts');
+
+-- When, who, where and how: what a rule may ask for, and the method of payment. It is Sunday, 20:00 in Shanghai.
+CREATE FUNCTION pg_temp.off10(settings jsonb, cart jsonb DEFAULT '{}', who text DEFAULT 'ann') RETURNS text LANGUAGE sql AS $$
+	SELECT regexp_replace(pg_temp.priced_for(who, pg_temp.cart('100 A') || cart, pg_temp.tenth(settings)), '^.*c1 ', '')
+$$;
+SELECT is(pg_temp.off10(settings, cart), outcome, format('%s in %s', settings, cart))
+FROM (VALUES
+	('{"days_of_week": "{7}"}'::jsonb, '{}'::jsonb, '10.00'), ('{"days_of_week": "{1,6}"}', '{}', 'not_in_time_window'),
+	('{"time_from": "20:00", "time_until": "21:00"}', '{}', '10.00'), ('{"time_from": "08:00", "time_until": "20:00"}', '{}', 'not_in_time_window'),
+	('{"valid_from": "2026-03-15", "valid_until": "2026-03-15"}', '{}', '10.00'), ('{"valid_from": "2026-03-16"}', '{}', 'not_started'),
+	('{"valid_until": "2026-03-14"}', '{}', 'expired'), ('{"status": "inactive"}', '{}', 'disabled'),
+	('{"tags": "{vip}"}', '{}', 'segment_mismatch'), ('{"segments": "{vip}"}', '{}', 'segment_mismatch'), ('{"tiers": "{gold}"}', '{}', 'tier_mismatch'),
+	('{"channels": "{app}"}', '{"channel": "app"}', '10.00'), ('{"channels": "{app}"}', '{"channel": "web"}', 'channel_mismatch'), ('{"channels": "{app}"}', '{}', 'channel_mismatch'),
+	('{"stores": "{S1}"}', '{"store": "S1"}', '10.00'), ('{"stores": "{S1}"}', '{"store": "S2"}', 'store_mismatch'),
+	('{"first_purchases": 1}', '{}', '10.00'), ('{"idle_from": 30}', '{}', 'not_in_time_window'),
+	('{"payment_methods": "{card}"}', '{"payment_method": "card"}', '10.00'), ('{"payment_methods": "{card}"}', '{"payment_method": "cash"}', 'payment_method'),
+	('{"payment_methods": "{card}"}', '{}', 'payment_method'),
+	('{"condition": "$.order.amount >= 100"}', '{}', '10.00'), ('{"condition": "$.order.amount > 100"}', '{}', 'condition_not_met'),
+	('{"condition": "$.data.table == 7"}', '{"data": {"table": 7}}', '10.00'), ('{"condition": "$.data.table == 7"}', '{}', 'condition_not_met'),
+	('{"condition": "$.data.table.double() > 7"}', '{"data": {"table": "seven"}}', 'condition_not_met'),
+	-- the first reason of the list, whatever else is
+	('{"valid_until": "2026-03-14", "min_amount": 200}', '{}', 'expired'), ('{"channels": "{app}", "min_amount": 200}', '{}', 'channel_mismatch'),
+	('{"condition": "$.order.amount > 100", "payment_methods": "{card}"}', '{}', 'payment_method'),
+	('{"condition": "$.order.amount > 100", "collection": "wine"}', '{}', 'no_matching_items')) x (settings, cart, outcome);
+
+INSERT INTO loyalty.coupon (program_id, name, kind, percent, tiers) VALUES (:shop, 'gold', 'percent', 10, '{gold}'), (:shop, 'all', 'percent', 10, NULL);
+SELECT FROM (VALUES ('gold'), ('all')) x (name), loyalty.coupon_code_create('Shop', name, 'CODE' || name);
+SELECT is(pg_temp.told(loyalty.quote(NULL, pg_temp.cart('100 A'), '{CODEGOLD,CODEALL}', program => 'Shop')), '90.00; all 10.00; gold member_required', 'a guest');
 
 -- Of what is left, or of all: 10 % and 20 % of 100
 SELECT is(pg_temp.priced('100 A', '{"kind": "percent", "percent": 10}', '{"kind": "percent", "percent": 20}'), '72.00; c1 10.00; c2 18.00', 'remaining: 28');
