@@ -93,6 +93,8 @@ INSERT INTO call (name, roles) VALUES
 	('coupon_limit', 'admin'), ('report_coupon', 'admin auditor pii reader'), ('report_coupon_cost', 'admin auditor pii reader'),
 	('coupon_generate', 'admin'), ('coupon_import', 'admin'), ('coupon_code_create', 'admin'), ('coupon_disable', 'admin'), ('coupon_enable', 'admin'), ('coupon_disable_batch', 'admin'),
 	('coupon_code_canonical', 'admin app'), ('coupon_code_valid', 'admin app'), ('coupon_attempt_expire', 'admin worker'),
+	('coupon_claim', 'admin app'), ('coupon_claim_code', 'admin app'), ('coupon_issue_pack', 'admin app'), ('coupon_buy', 'admin app'), ('coupon_transfer', 'admin app'),
+	('coupon_use', 'admin app'), ('coupon_undo', 'admin app'), ('coupon_issue', 'admin'), ('coupon_issue_segment', 'admin'), ('coupon_void', 'admin'), ('coupon_release', 'admin worker'),
 	('checkout_reserve', 'admin app'), ('checkout_confirm', 'admin app'), ('checkout_cancel', 'admin app'), ('checkout_status', 'admin app'), ('checkout_expire', 'admin worker'),
 	('activity_expire', 'admin worker'), ('report_path', 'admin auditor pii reader');
 SELECT set_eq(
