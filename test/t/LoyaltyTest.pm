@@ -325,6 +325,11 @@ SELECT count(r) FROM generate_series(13, 15) no, loyalty.checkout(m(no), '{"item
     ARRAY['free-ship', '#' || coupon_of(m(no), 'five')], '{"points": 20}') r;
 SELECT count(r) FROM loyalty.refund(m(14), 'co-1', items => '[{"sku": "B", "qty": 1}]', refund_ref => 'co-1-b') r;
 SELECT count(r) FROM loyalty.refund(m(15), 'co-1', refund_ref => 'co-1-all') r;
+-- orders that are reserved: one paid, one given up, two that wait
+SELECT count(r) FROM generate_series(1, 4) n, loyalty.checkout_reserve(m(11), '{"items": [{"sku": "B", "price": 40}], "shipping": 4.90}', 'rs-' || n, '{free-ship}',
+    '{"points": 10}', ttl => '10 days') r;
+SELECT count(r) FROM loyalty.checkout_confirm(m(11), 'rs-1') r;
+SELECT count(r) FROM loyalty.checkout_cancel(m(11), 'rs-2') r;
 SELECT count(r) FROM generate_series(12, 16, 4) no, loyalty.coupon_use(m(no), '#' || coupon_of(m(no), 'five'), 'till-1', 5) r;
 SELECT count(r) FROM loyalty.coupon_undo(m(16), 'till-1') r;
 SELECT count(r) FROM generate_series(1, 3) n, loyalty.coupon_try(m(16), 'WRONG-' || n, '{"store": "S1", "device": "till"}') r;
@@ -377,6 +382,9 @@ sub shop_verbs
         coupon_use => q{loyalty.coupon_use(m(12), 'import-2', 'new', 5)},
         coupon_undo => q{loyalty.coupon_undo(m(12), 'till-1')},
         checkout => q{loyalty.checkout(m(12), '{"items": [{"sku": "A", "price": 30}], "shipping": 5}', 'new', ARRAY['free-ship', '#' || coupon_of(m(12), 'five')], '{"points": 10}')},
+        checkout_reserve => q{loyalty.checkout_reserve(m(12), '{"items": [{"sku": "A", "price": 30}], "shipping": 5}', 'new', '{free-ship}', '{"points": 10}')},
+        checkout_confirm => q{loyalty.checkout_confirm(m(11), 'rs-3')},
+        checkout_cancel => q{loyalty.checkout_cancel(m(11), 'rs-3')},
         topup => q{loyalty.topup(m(2), 100, 'new')},
         topup_confirm => q{loyalty.topup_confirm(m(13), 'top-2')},
         topup_cancel => q{loyalty.topup_cancel(m(13), 'top-2')},
@@ -423,6 +431,9 @@ sub shop_writes
         q{loyalty.coupon_issue_segment('shop', 'five', 'press', 'new')},
         q{loyalty.coupon_try(m(16), 'WRONG-4')},
         q{loyalty.coupon_release('shop')},
+        q{loyalty.checkout_expire('shop')},
+        q{loyalty.coupon_attempt_expire('shop')},
+        q{loyalty.coupon_disable_batch('shop', 'tenth', 'letter')},
         q{loyalty.rule_limit((SELECT rule_id FROM loyalty.rule WHERE name = 'referral'), 'day', 10)},
         q{loyalty.ingest_batch('shop', ARRAY[('1', m(1), NULL, NULL, 5, 'batch-1', NULL, NULL, NULL, NULL, NULL)]::loyalty.ingest_row[], 'file')},
         q{loyalty.import_batch('shop', ARRAY[('1', '{"card": "old-8"}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::loyalty.import_row[], 'file')},
@@ -471,6 +482,7 @@ sub shop_reads
         q{loyalty.coupon_wallet(m(15), '{"items": [{"sku": "A", "qty": 2, "price": 30}]}')},
         q{loyalty.quote(m(15), '{"items": [{"sku": "A", "qty": 2, "price": 30}], "shipping": 5}', '{free-ship}', '{"points": "max"}')},
         q{loyalty.quote(NULL, '{"items": [{"sku": "A", "qty": 2, "price": 30}]}', program => 'shop')},
+        q{loyalty.checkout_status(m(11))},
         q{loyalty.topup_balance(m(14))},
         q{loyalty.report_coupon('shop')},
         q{loyalty.report_coupon_cost('shop')},
