@@ -151,15 +151,19 @@ COMMENT ON VIEW loyalty.report_ledger IS
 CREATE OR REPLACE VIEW loyalty.report_event WITH (security_invoker = true) AS
 SELECT j.member_id, j.journal_id, p.name AS program, j.kind, j.event, j.ref, j.reverses,
 	loyalty.unit_amount(j.amount, CASE WHEN u.unit_id IS NOT NULL THEN u.scale
-		WHEN j.kind LIKE 'benefit\_%' THEN 0 ELSE p.currency_scale END) AS amount,
+		WHEN k.pieces IS NOT NULL THEN 0 ELSE p.currency_scale END) AS amount,
 	CASE WHEN j.amount IS NULL THEN NULL WHEN u.unit_id IS NOT NULL THEN u.code
-		WHEN j.kind LIKE 'benefit\_%' THEN 'vouchers' ELSE p.currency END AS amount_in,
+		ELSE coalesce(k.pieces, p.currency) END AS amount_in,
 	j.channel, j.store, j.staff, j.other_member_id,
 	(j.effective_at AT TIME ZONE p.time_zone)::date AS effective_on, j.effective_at,
 	(j.recorded_at AT TIME ZONE p.time_zone)::date AS recorded_on, j.recorded_at
 FROM loyalty.journal j
 JOIN loyalty.program p ON p.program_id = j.program_id
 LEFT JOIN loyalty.unit u ON u.unit_id = j.unit_id
+CROSS JOIN LATERAL (
+	SELECT CASE WHEN j.kind LIKE 'benefit\_%' THEN 'vouchers'
+		WHEN j.kind IN ('coupon_claim', 'coupon_issue', 'coupon_buy', 'coupon_transfer', 'coupon_receive', 'coupon_void')
+			THEN 'coupons' END AS pieces) k
 -- not what the clock did; the vesting that a caller asked for names its order
 WHERE j.kind NOT IN ('expire', 'time_out', 'tier_review') AND (j.kind <> 'vest' OR j.ref IS NOT NULL);
 COMMENT ON VIEW loyalty.report_event IS

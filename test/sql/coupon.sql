@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(272);
+SELECT plan(273);
 
 SELECT loyalty.program_create('Other', 'GBP', 'Europe/London') AS other \gset
 INSERT INTO loyalty.campaign (program_id, name) VALUES (:other, 'foreign') RETURNING campaign_id AS foreign_campaign \gset
@@ -246,14 +246,18 @@ SELECT results_eq($$SELECT coupon, issued, codes, used, returned, discount, rate
 -- 7.01 of version 1: 33.3 % are 2.334 -> 2.33, 66.6 % 4.669 -> 4.67, so 2.34, the rest is 2.34
 SELECT results_eq($$SELECT * FROM loyalty.report_coupon_cost('Shop')$$,
 	$$VALUES ('shared', 'Acme', 2.33), ('shared', 'Bell', 2.34), ('shared', 'shop', 2.34), ('shared', NULL, 2.50)$$, 'report_coupon_cost(): by the shares of then, to the cent');
+SELECT FROM loyalty.coupon_issue(pg_temp.id('ann'), 'shipping', 'i1', quantity => 2);
+SELECT FROM loyalty.coupon_use(pg_temp.id('ann'), '#' || (SELECT min(m.coupon_no) FROM loyalty.member_coupon m JOIN loyalty.coupon c USING (coupon_id) WHERE c.name = 'shipping'), 'u1', 1.50);
+SELECT results_eq($$SELECT kind, event, amount, amount_in FROM loyalty.report_event WHERE ref IN ('i1', 'u1') ORDER BY 1$$,
+	$$VALUES ('coupon_issue', 'shipping', 2::numeric, 'coupons'), ('coupon_use', 'shipping', 1.50, 'GBP')$$, 'report_event: coupons are counted, discounts are money');
 SELECT throws_ok($$SELECT * FROM loyalty.report_coupon('Nowhere')$$, 'LY403', NULL, 'report_coupon: unknown programme');
 SELECT throws_ok($$SELECT * FROM loyalty.report_coupon_cost('Nowhere')$$, 'LY403', NULL, 'report_coupon_cost: unknown programme');
 -- what there was before the limit counts
 SELECT is(loyalty.coupon_limit('Shop', 'shared', counts, 1000) > 0, true, 'limits of what there is already') FROM unnest('{issued,used,discount}'::text[]) counts;
 SELECT results_eq($$SELECT counts, used FROM loyalty.coupon_limit_status WHERE coupon = 'shared' ORDER BY 1$$,
 	$$VALUES ('discount', 9.51), ('issued', 3), ('used', 3)$$, 'count it');
-DELETE FROM loyalty.coupon_use;
-DELETE FROM loyalty.member_coupon;
+DELETE FROM loyalty.coupon_use WHERE coupon_id = :shared;
+DELETE FROM loyalty.member_coupon WHERE coupon_id = :shared;
 SELECT is(loyalty.coupon_limit('Shop', 'shared', counts, 1000) > 0, true, 'and count anew') FROM unnest('{issued,used,discount}'::text[]) counts;
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
