@@ -11,6 +11,7 @@
 #include "amount.h"
 
 PG_FUNCTION_INFO_V1(loyalty_coupon_limit);
+PG_FUNCTION_INFO_V1(loyalty_coupon_require);
 
 static Statement select_program = {
 	"SELECT program_id, currency_scale FROM loyalty.program WHERE name = $1",
@@ -68,6 +69,16 @@ enum limit_arg
 	LIMIT_SLOTS,
 	LIMIT_NARGS
 };
+
+/* Reads the row of the programme that is named. */
+static void
+find_program(const NullableDatum *name, bool read_only)
+{
+	if (statement_run(&select_program, name, read_only) == 0)
+		refusal_raise(REFUSAL_PROGRAM_NOT_FOUND,
+					  psprintf("program=%s",
+							   clipped(TextDatumGetCString(name->value))));
+}
 
 static CouponCounts
 counts_arg(Datum counts)
@@ -136,10 +147,7 @@ loyalty_coupon_limit(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	loyalty_check_version();
-	if (statement_run(&select_program, fcinfo->args, false) == 0)
-		refusal_raise(REFUSAL_PROGRAM_NOT_FOUND,
-					  psprintf("program=%s",
-							   clipped(text_to_cstring(PG_GETARG_TEXT_PP(LIMIT_PROGRAM)))));
+	find_program(fcinfo->args, false);
 	row[0] = ARG(statement_notnull(0, 1));
 	minor = amount_arg(PG_GETARG_DATUM(LIMIT_AMOUNT),
 					   counts == COUNTS_DISCOUNT ?
@@ -156,4 +164,22 @@ loyalty_coupon_limit(PG_FUNCTION_ARGS)
 				 PG_GETARG_INT32(LIMIT_SLOTS));
 	SPI_finish();
 	PG_RETURN_INT32(budget_id);
+}
+
+/*
+ * coupon_require(program text): the programme's id, for reports, which cannot
+ * raise.
+ */
+Datum
+loyalty_coupon_require(PG_FUNCTION_ARGS)
+{
+	int32		program_id;
+
+	require_argument(fcinfo, 0, "program");
+	SPI_connect();
+	loyalty_check_version();
+	find_program(fcinfo->args, true);
+	program_id = DatumGetInt32(statement_notnull(0, 1));
+	SPI_finish();
+	PG_RETURN_INT32(program_id);
 }

@@ -89,3 +89,10 @@ CROSS JOIN LATERAL (
 	WHERE x.budget_id = l.budget_id) s;
 COMMENT ON VIEW loyalty.coupon_limit_status IS
 'One row per limit of a coupon in all: how much of it is used, and how much remains';
+
+CREATE OR REPLACE FUNCTION loyalty.coupon_require(program text)
+RETURNS int LANGUAGE C STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_coupon_require';
+COMMENT ON FUNCTION loyalty.coupon_require(text) IS
+'For report_coupon() and report_coupon_cost(): the id of a programme; LY403 if there is none';

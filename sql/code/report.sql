@@ -197,7 +197,7 @@ RETURNS TABLE (coupon text, title text, kind text, automatic boolean, issued big
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 100
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-	SELECT loyalty.path_require(report_coupon.program, 1);
+	SELECT loyalty.coupon_require(report_coupon.program);
 
 	SELECT c.name, c.title, c.kind, c.automatic, i.issued, k.codes, u.used, u.returned,
 		loyalty.unit_amount(u.discount, p.currency_scale),
@@ -207,7 +207,7 @@ BEGIN ATOMIC
 	CROSS JOIN LATERAL (
 		SELECT count(*) AS issued
 		FROM loyalty.member_coupon m
-		WHERE m.coupon_id = c.coupon_id AND m.source <> 'transfer') i
+		WHERE m.coupon_id = c.coupon_id AND m.source <> 'transfer' AND m.status <> 'void') i
 	CROSS JOIN LATERAL (
 		-- each is for one, and nobody's yet
 		SELECT count(*) AS codes
@@ -233,7 +233,7 @@ RETURNS TABLE (coupon text, bearer text, discount numeric)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 100
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-	SELECT loyalty.path_require(report_coupon_cost.program, 1);
+	SELECT loyalty.coupon_require(report_coupon_cost.program);
 
 	SELECT x.name, x.bearer, loyalty.unit_amount(sum(x.part)::bigint, x.currency_scale)
 	FROM (

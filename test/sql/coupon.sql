@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(273);
+SELECT plan(274);
 
 SELECT loyalty.program_create('Other', 'GBP', 'Europe/London') AS other \gset
 INSERT INTO loyalty.campaign (program_id, name) VALUES (:other, 'foreign') RETURNING campaign_id AS foreign_campaign \gset
@@ -233,8 +233,8 @@ SELECT throws_ok($$DELETE FROM loyalty.coupon WHERE name = 'offer'$$, '23503', N
 -- Reports: two of three that were issued were used, one of them came back
 INSERT INTO loyalty.coupon (program_id, name, kind, amount, cost_shares) VALUES (:shop, 'shared', 'amount', 5, '{"Acme": 33.3, "Bell": 33.3, "shop": 33.4}') RETURNING coupon_id AS shared \gset
 INSERT INTO loyalty.member_coupon (member_id, coupon_no, program_id, coupon_id, version, status, source, issued_at, valid_from, uses, max_uses, journal_id)
-	SELECT pg_temp.id('ann'), no, :shop, :shared, 1, 'issued', s.source, loyalty.now(), '2026-03-01', s.uses, 1, 0
-	FROM (VALUES (1, 'claim', 1), (2, 'issue', 0), (3, 'segment', 0), (4, 'transfer', 1)) s (no, source, uses);
+	SELECT pg_temp.id('ann'), no, :shop, :shared, 1, s.status, s.source, loyalty.now(), '2026-03-01', s.uses, 1, 0
+	FROM (VALUES (1, 'issued', 'claim', 1), (2, 'issued', 'issue', 0), (3, 'given', 'segment', 0), (4, 'issued', 'transfer', 1), (5, 'void', 'issue', 0)) s (no, status, source, uses);
 INSERT INTO loyalty.coupon_use (member_id, use_id, program_id, coupon_id, version, coupon_no, ref, status, used_at, discount, returned, journal_id)
 	SELECT pg_temp.id('ann'), u.no, :shop, :shared, 1, u.no, 'o' || u.no, u.status, loyalty.now(), u.discount, u.returned, 0
 	FROM (VALUES (1, 'used', 500, 100), (2, 'returned', 500, 500), (4, 'used', 301, 0)) u (no, status, discount, returned);
@@ -252,6 +252,7 @@ SELECT results_eq($$SELECT kind, event, amount, amount_in FROM loyalty.report_ev
 	$$VALUES ('coupon_issue', 'shipping', 2::numeric, 'coupons'), ('coupon_use', 'shipping', 1.50, 'GBP')$$, 'report_event: coupons are counted, discounts are money');
 SELECT throws_ok($$SELECT * FROM loyalty.report_coupon('Nowhere')$$, 'LY403', NULL, 'report_coupon: unknown programme');
 SELECT throws_ok($$SELECT * FROM loyalty.report_coupon_cost('Nowhere')$$, 'LY403', NULL, 'report_coupon_cost: unknown programme');
+SELECT throws_ok($$SELECT * FROM loyalty.report_coupon(NULL)$$, '22004', NULL, 'report_coupon: no programme');
 -- what there was before the limit counts
 SELECT is(loyalty.coupon_limit('Shop', 'shared', counts, 1000) > 0, true, 'limits of what there is already') FROM unnest('{issued,used,discount}'::text[]) counts;
 SELECT results_eq($$SELECT counts, used FROM loyalty.coupon_limit_status WHERE coupon = 'shared' ORDER BY 1$$,
