@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(135);
+SELECT plan(157);
 
 SELECT is(pg_temp.signature('setup_roles'), '(prefix text DEFAULT ''loyalty''::text) -> void', 'setup_roles(): arguments');
 
@@ -396,6 +396,15 @@ SELECT lives_ok(sql, 'the administrator can ' || sql) FROM unnest(ARRAY[
 	$$INSERT INTO loyalty.segment (program_id, name) SELECT program_id, 'club' FROM loyalty.program WHERE name = 'First'$$,
 	$$SELECT loyalty.segment_add(pg_temp.first('1'), 'club')$$, $$SELECT loyalty.segment_remove(pg_temp.first('1'), 'club')$$,
 	$$SELECT loyalty.segment_drop('First', 'club')$$,
+	$$INSERT INTO loyalty.coupon_category (program_id, name) SELECT program_id, 'food' FROM loyalty.program WHERE name = 'First'$$,
+	$$INSERT INTO loyalty.coupon (program_id, name, kind, amount, category) SELECT program_id, 'five', 'amount', 5, 'food' FROM loyalty.program WHERE name = 'First'$$,
+	$$UPDATE loyalty.coupon SET amount = 6 WHERE name = 'five'$$, $$SELECT loyalty.coupon_limit('First', 'five', 'used', 100)$$, $$SELECT loyalty.coupon_limit('First', 'five', 'used', 50)$$,
+	$$INSERT INTO loyalty.offer (program_id, name, kind, percent) SELECT program_id, 'tenth', 'percent', 10 FROM loyalty.program WHERE name = 'First'$$,
+	$$UPDATE loyalty.offer SET percent = 12.5$$, $$INSERT INTO loyalty.coupon_pack (program_id, name, coupon_id) SELECT program_id, 'welcome', coupon_id FROM loyalty.coupon WHERE name = 'five'$$,
+	$$INSERT INTO loyalty.cart_policy (program_id, max_coupons) SELECT program_id, 3 FROM loyalty.program WHERE name = 'First'$$,
+	$$INSERT INTO loyalty.cart_unit (program_id, unit_id) SELECT u.program_id, u.unit_id FROM loyalty.unit u JOIN loyalty.program p USING (program_id) WHERE p.name = 'First' AND u.code = 'points'$$,
+	$$SELECT loyalty.coupon_code_create('First', 'five', 'FIVE')$$, $$SELECT loyalty.coupon_generate('First', 'five', 2)$$,
+	$$SELECT loyalty.coupon_use(pg_temp.first('1'), 'FIVE', 'till', 5)$$, $$DELETE FROM loyalty.offer$$,
 	$$UPDATE loyalty.program SET closed_until = '2025-01-01' WHERE name = 'Mine'$$,
 	$$SELECT loyalty.adjust(pg_temp.first('1'), 1000, 'points', 'gift', key => 'a')$$,
 	$$SELECT loyalty.member_freeze(pg_temp.first('1'), 'lost')$$, $$SELECT loyalty.member_thaw(pg_temp.first('1'), 'found')$$,
@@ -419,10 +428,13 @@ SET ROLE loyalty_test_reader;
 SELECT isnt_empty($$SELECT * FROM loyalty.report_path('First')$$, 'the reader reads the paths');
 SELECT throws_ok('SELECT FROM loyalty.activity', '42501', NULL, 'but not what they are made of');
 SELECT isnt_empty('SELECT * FROM loyalty.' || view, 'the reader reads ' || view)
-FROM unnest('{report_member,report_balance,report_ledger,report_event,report_daily}'::text[]) view;
+FROM unnest('{report_member,report_balance,report_ledger,report_event,report_daily,coupon_limit_status}'::text[]) view;
+SELECT isnt_empty($$SELECT * FROM loyalty.report_coupon('First')$$, 'and what coupons came to');
 SELECT throws_ok(sql, '42501', NULL, 'the reader cannot ' || sql) FROM unnest(ARRAY[
 	'SELECT profile FROM loyalty.member', 'SELECT FROM loyalty.identity', 'SELECT FROM loyalty.event_data', 'SELECT salt FROM loyalty.account',
-	'SELECT * FROM loyalty.journal', 'SELECT * FROM loyalty.verify()', $$SELECT loyalty.find('First', 'customer_no', '1')$$]) sql;
+	'SELECT * FROM loyalty.journal', 'SELECT * FROM loyalty.verify()', $$SELECT loyalty.find('First', 'customer_no', '1')$$,
+	'SELECT FROM loyalty.coupon_code', 'SELECT FROM loyalty.coupon_key', 'SELECT FROM loyalty.coupon_version', 'SELECT code FROM loyalty.member_coupon', 'SELECT code FROM loyalty.coupon_use',
+	'SELECT FROM loyalty.coupon_attempt']) sql;
 
 SET ROLE loyalty_test_pii;
 SELECT isnt_empty('SELECT * FROM loyalty.' || name, 'who may see personal data reads ' || name)
