@@ -7,6 +7,7 @@
 #include "decide_cart_work.h"
 
 #include "miscadmin.h"
+#include "utils/memutils.h"
 
 #include "amount.h"
 #include "condition.h"
@@ -60,6 +61,7 @@ typedef struct Matching
 	Facts	   *facts;
 	const Cart *cart;
 	Jsonb	  **lines;			/* as filters see them; made when first asked */
+	MemoryContext scratch;		/* for a filter while it looks at a line */
 } Matching;
 
 Refusal
@@ -151,6 +153,8 @@ passes_filter(Matching *matching, JsonPath *filter, int line)
 {
 	const Cart *cart = matching->cart;
 	Jsonb	  **json = &matching->lines[line];
+	MemoryContext caller;
+	bool		passes;
 
 	if (filter == NULL)
 		return true;
@@ -158,7 +162,10 @@ passes_filter(Matching *matching, JsonPath *filter, int line)
 		*json = decide_line(matching->facts, line,
 							cart->lines.lines[line].gross,
 							matching->decision->program->currency_scale);
-	return condition_match(filter, *json) == CONDITION_TRUE;
+	caller = MemoryContextSwitchTo(matching->scratch);
+	passes = condition_match(filter, *json) == CONDITION_TRUE;
+	MemoryContextSwitchTo(caller);
+	return passes;
 }
 
 /*
@@ -188,6 +195,7 @@ lines_meant(Matching *matching, const CouponLines *meant, CouponReason *why)
 		else
 			lines = bms_add_member(lines, i);
 	}
+	MemoryContextReset(matching->scratch);
 	return lines;
 }
 
@@ -413,6 +421,9 @@ decide_cart_match(const Decision *decision, const JournalRow *row,
 	Candidate **order = palloc(sizeof(Candidate *) * Max(ncandidates, 1));
 
 	matching.lines = palloc0(sizeof(Jsonb *) * Max(cart->lines.n, 1));
+	matching.scratch = AllocSetContextCreate(CurrentMemoryContext,
+											 "filters of coupons",
+											 ALLOCSET_DEFAULT_SIZES);
 	for (int i = 0; i < ncandidates; i++)
 		order[i] = &candidates[i];
 	qsort(order, ncandidates, sizeof(Candidate *), compare_coupons);
@@ -429,6 +440,7 @@ decide_cart_match(const Decision *decision, const JournalRow *row,
 	qsort(order, ncandidates, sizeof(Candidate *), compare_places);
 	for (int i = 0; i < ncandidates; i++)
 		order[i]->place = i;
+	MemoryContextDelete(matching.scratch);
 	pfree(order);
 }
 
