@@ -60,7 +60,7 @@ typedef struct Matching
 	const JournalRow *row;
 	Facts	   *facts;
 	const Cart *cart;
-	Jsonb	  **lines;			/* as filters see them; made when first asked */
+	Jsonb	  **lines;			/* as filters see them; made when one asks */
 	MemoryContext scratch;		/* for a filter while it looks at a line */
 } Matching;
 
@@ -105,9 +105,11 @@ static int
 compare_items(const Cart *cart, int a, int b)
 {
 	JsonbContainer *items = &cart->items->root;
+	JsonbValue *one = getIthJsonbValueFromContainer(items, a);
+	JsonbValue *other = getIthJsonbValueFromContainer(items, b);
 
-	return compareJsonbContainers(getIthJsonbValueFromContainer(items, a)->val.binary.data,
-								  getIthJsonbValueFromContainer(items, b)->val.binary.data);
+	return compareJsonbContainers(one->val.binary.data,
+								  other->val.binary.data);
 }
 
 static int
@@ -387,7 +389,9 @@ compare_places(const void *a, const void *b)
 		order = compare_numbers(one->coupon_no, other->coupon_no);
 	if (order == 0 && one->code != NULL && other->code != NULL)
 		order = strcmp(one->code, other->code);
-	return order != 0 ? order : compare_numbers((intptr_t) one, (intptr_t) other);
+	if (order == 0)
+		order = compare_numbers((intptr_t) one, (intptr_t) other);
+	return order;
 }
 
 /* One version of a coupon after the other. */
