@@ -7,6 +7,7 @@
 #include "decide_cart_work.h"
 
 #include "miscadmin.h"
+#include "utils/memutils.h"
 
 #include "amount.h"
 #include "condition.h"
@@ -46,7 +47,6 @@ static const Refusal refusals[] = {
 	[COUPON_REASON_STACK_EXCLUSIVE] = REFUSAL_STACK_EXCLUSIVE,
 	[COUPON_REASON_STACK_CATEGORY_LIMIT] = REFUSAL_STACK_CATEGORY_LIMIT,
 	[COUPON_REASON_STACK_TOTAL_LIMIT] = REFUSAL_STACK_TOTAL_LIMIT,
-	[COUPON_REASON_PRECEDING_FAILED] = REFUSAL_PRECEDING_FAILED,
 	[COUPON_REASON_NO_EFFECT] = REFUSAL_NO_EFFECT
 };
 
@@ -60,7 +60,8 @@ typedef struct Matching
 	const JournalRow *row;
 	Facts	   *facts;
 	const Cart *cart;
-	Jsonb	  **lines;			/* as filters see them; made when first asked */
+	Jsonb	  **lines;			/* as filters see them; made when one asks */
+	MemoryContext scratch;		/* for a filter while it looks at a line */
 } Matching;
 
 Refusal
@@ -104,9 +105,11 @@ static int
 compare_items(const Cart *cart, int a, int b)
 {
 	JsonbContainer *items = &cart->items->root;
+	JsonbValue *one = getIthJsonbValueFromContainer(items, a);
+	JsonbValue *other = getIthJsonbValueFromContainer(items, b);
 
-	return compareJsonbContainers(getIthJsonbValueFromContainer(items, a)->val.binary.data,
-								  getIthJsonbValueFromContainer(items, b)->val.binary.data);
+	return compareJsonbContainers(one->val.binary.data,
+								  other->val.binary.data);
 }
 
 static int
@@ -152,6 +155,8 @@ passes_filter(Matching *matching, JsonPath *filter, int line)
 {
 	const Cart *cart = matching->cart;
 	Jsonb	  **json = &matching->lines[line];
+	MemoryContext caller;
+	bool		passes;
 
 	if (filter == NULL)
 		return true;
@@ -159,7 +164,10 @@ passes_filter(Matching *matching, JsonPath *filter, int line)
 		*json = decide_line(matching->facts, line,
 							cart->lines.lines[line].gross,
 							matching->decision->program->currency_scale);
-	return condition_match(filter, *json) == CONDITION_TRUE;
+	caller = MemoryContextSwitchTo(matching->scratch);
+	passes = condition_match(filter, *json) == CONDITION_TRUE;
+	MemoryContextSwitchTo(caller);
+	return passes;
 }
 
 /*
@@ -189,6 +197,7 @@ lines_meant(Matching *matching, const CouponLines *meant, CouponReason *why)
 		else
 			lines = bms_add_member(lines, i);
 	}
+	MemoryContextReset(matching->scratch);
 	return lines;
 }
 
@@ -380,7 +389,9 @@ compare_places(const void *a, const void *b)
 		order = compare_numbers(one->coupon_no, other->coupon_no);
 	if (order == 0 && one->code != NULL && other->code != NULL)
 		order = strcmp(one->code, other->code);
-	return order != 0 ? order : compare_numbers((intptr_t) one, (intptr_t) other);
+	if (order == 0)
+		order = compare_numbers((intptr_t) one, (intptr_t) other);
+	return order;
 }
 
 /* One version of a coupon after the other. */
@@ -414,6 +425,9 @@ decide_cart_match(const Decision *decision, const JournalRow *row,
 	Candidate **order = palloc(sizeof(Candidate *) * Max(ncandidates, 1));
 
 	matching.lines = palloc0(sizeof(Jsonb *) * Max(cart->lines.n, 1));
+	matching.scratch = AllocSetContextCreate(CurrentMemoryContext,
+											 "filters of coupons",
+											 ALLOCSET_DEFAULT_SIZES);
 	for (int i = 0; i < ncandidates; i++)
 		order[i] = &candidates[i];
 	qsort(order, ncandidates, sizeof(Candidate *), compare_coupons);
@@ -430,6 +444,7 @@ decide_cart_match(const Decision *decision, const JournalRow *row,
 	qsort(order, ncandidates, sizeof(Candidate *), compare_places);
 	for (int i = 0; i < ncandidates; i++)
 		order[i]->place = i;
+	MemoryContextDelete(matching.scratch);
 	pfree(order);
 }
 

@@ -26,7 +26,7 @@ typedef struct Cart
 	CartLines	lines;			/* gross: at the member's price */
 	Jsonb	   *items;			/* the lines as they were given */
 	int64	   *list;			/* gross of each line at the price given */
-	int		   *rank;			/* of each line: by sku, price, quantity, place */
+	int		   *rank;			/* of each line, by what it is */
 	int64		shipping;
 	text	   *channel;		/* or NULL */
 	text	   *store;
@@ -71,7 +71,6 @@ typedef enum CouponReason
 	COUPON_REASON_STACK_EXCLUSIVE,
 	COUPON_REASON_STACK_CATEGORY_LIMIT,
 	COUPON_REASON_STACK_TOTAL_LIMIT,
-	COUPON_REASON_PRECEDING_FAILED,
 	COUPON_REASON_NO_EFFECT,
 	COUPON_NREASONS
 } CouponReason;
@@ -88,7 +87,7 @@ typedef struct Candidate
 	int64		coupon_no;		/* of the member's coupon; 0: none */
 	DateADT		valid_from;		/* of this coupon */
 	DateADT		valid_until;
-	bool		chosen;			/* by the caller: a code, not an offer or wallet */
+	bool		chosen;			/* by the caller, with a code */
 	/* what store_coupon.c found of validity, limits, owner and reservation */
 	CouponReason state;
 	int64		left;			/* of its discount budget; -1: not limited */
@@ -113,7 +112,7 @@ typedef struct Applied
 	CouponReason reason;
 	int64		saving;			/* of goods and shipping */
 	int64		missing;		/* if the reason is a minimum; else 0 */
-	int64	   *line_saving;	/* by line, the shipping last; NULL: no saving */
+	int64	   *line_saving;	/* by line, shipping last; NULL: no saving */
 	/* why less than it would be: max_discount, amount_left, min_payable */
 	const char *limited;
 } Applied;
@@ -134,7 +133,10 @@ typedef struct Pricing
 	struct CartWork *work;		/* decide_cart_work.h */
 } Pricing;
 
-/* Fills in rank.  */
+/*
+ * Fills in rank: by sku, amount, quantity, then whatever else a line says.
+ * Lines that are equal in all of it rank by place.
+ */
 extern void decide_cart_rank(Cart *cart);
 
 /*

@@ -40,12 +40,8 @@ add_run(CartWork *work, int line)
 	WorkLine   *state = &work->lines[line];
 	Run		   *run;
 
-	if (work->nruns == work->max_runs)
-	{
-		work->max_runs *= 2;
-		work->runs = repalloc_huge(work->runs,
-								   sizeof(Run) * work->max_runs);
-	}
+	work->runs = decide_cart_grown(work->runs, work->nruns, &work->max_runs,
+								   sizeof(Run));
 	run = &work->runs[work->nruns];
 	run->next = state->first_run;
 	state->first_run = work->nruns++;
@@ -83,12 +79,8 @@ add_pieces(CartWork *work, int64 price, int64 count, bool counts)
 
 	if (count == 0)
 		return;
-	if (work->npieces == work->max_pieces)
-	{
-		work->max_pieces *= 2;
-		work->pieces = repalloc_huge(work->pieces,
-									 sizeof(Pieces) * work->max_pieces);
-	}
+	work->pieces = decide_cart_grown(work->pieces, work->npieces,
+									 &work->max_pieces, sizeof(Pieces));
 	pieces = &work->pieces[work->npieces++];
 	pieces->price = price;
 	pieces->count = count;
@@ -127,6 +119,13 @@ pick(Pieces *pieces, int64 count, int64 saving)
 {
 	pieces->picked += count;
 	pieces->saving += saving;
+}
+
+/* How often, or how many pieces, a coupon is for. */
+static int64
+times_of(const Coupon *coupon)
+{
+	return coupon->max_times > 0 ? coupon->max_times : PG_INT64_MAX;
 }
 
 /* Is there anything left of them to take off? */
@@ -176,7 +175,7 @@ pick_group(CartWork *work, int first, int last, int64 total, int64 saving)
 static void
 pick_bundles(CartWork *work, const Coupon *coupon)
 {
-	int64		times = coupon->max_times > 0 ? coupon->max_times : PG_INT64_MAX;
+	int64		times = times_of(coupon);
 	int64		filled = 0;
 	int64		total = 0;
 	int			first = 0;
@@ -234,16 +233,13 @@ static void
 pick_got(CartWork *work, const Coupon *coupon)
 {
 	int			group = coupon->buy + coupon->get;
-	int64		groups = 0;
+	int64		all = 0;
 	int64		end;
 	int64		n = 0;
 
 	for (int i = 0; i < work->npieces; i++)
-		groups += work->pieces[i].count;
-	groups /= group;
-	if (coupon->max_times > 0)
-		groups = Min(groups, coupon->max_times);
-	end = groups * group;
+		all += work->pieces[i].count;
+	end = Min(all / group, times_of(coupon)) * group;
 	for (int i = 0; i < work->npieces && n < end; i++)
 	{
 		Pieces	   *pieces = &work->pieces[i];
@@ -284,8 +280,7 @@ most_got(const Coupon *coupon, const Pieces *pieces, int64 got, int64 bought)
 		int64		rest = pieces->counts ? bought - middle : bought;
 		int64		times = (got + middle - 1) / coupon->get + 1;
 
-		if (times <= rest / coupon->buy &&
-			(coupon->max_times == 0 || times <= coupon->max_times))
+		if (times <= rest / coupon->buy && times <= times_of(coupon))
 			low = middle;
 		else
 			high = middle - 1;
@@ -321,15 +316,14 @@ static void
 pick_pieces(CartWork *work, const Candidate *candidate)
 {
 	const Coupon *coupon = candidate->coupon;
-	int64		times = coupon->max_times;
 
 	switch (coupon->kind)
 	{
 		case COUPON_PRICE:
-			pick_price(work, coupon->amount, times > 0 ? times : PG_INT64_MAX);
+			pick_price(work, coupon->amount, times_of(coupon));
 			break;
 		case COUPON_EXCHANGE:
-			pick_price(work, 0, Max(times, 1));
+			pick_price(work, 0, Max(coupon->max_times, 1));
 			break;
 		case COUPON_BUNDLE:
 			pick_bundles(work, coupon);
@@ -360,7 +354,7 @@ decide_cart_pieces(CartWork *work, const Candidate *candidate)
 {
 	const Coupon *coupon = candidate->coupon;
 	int64		saving = 0;
-	/* all pieces of a cart that gets some for others are grouped alike */
+	/* groups are made alike: which of a group are got is picked later */
 	bool		dearest = coupon->dearest ||
 		(coupon->kind == COUPON_BUY_GET && !coupon->has_target);
 	int			line = -1;

@@ -44,9 +44,8 @@ decide_cart_percent(int64 amount, int percent)
 	return ((int128) amount * percent + WHOLE_PERCENT / 2) / WHOLE_PERCENT;
 }
 
-/* Makes room for one more element of an array that may move. */
-static void *
-grown(void *array, int n, int *capacity, Size size)
+void *
+decide_cart_grown(void *array, int n, int *capacity, Size size)
 {
 	if (n < *capacity)
 		return array;
@@ -54,14 +53,14 @@ grown(void *array, int n, int *capacity, Size size)
 	return repalloc_huge(array, size * *capacity);
 }
 
-/* Appends a part that nothing is taken off yet. */
 Part *
 decide_cart_part(CartWork *work, int line, int run)
 {
 	Part	   *part;
 	int			capacity = work->max_parts;
 
-	work->parts = grown(work->parts, work->nparts, &capacity, sizeof(Part));
+	work->parts = decide_cart_grown(work->parts, work->nparts, &capacity,
+									sizeof(Part));
 	if (capacity != work->max_parts)
 		work->remainders = repalloc_huge(work->remainders,
 										 sizeof(Remainder) * capacity);
@@ -240,8 +239,9 @@ ladder_saving(const Candidate *candidate, int64 basis)
 	const CouponStep *step = NULL;
 	int128		saving;
 
-	for (int i = 0; i < coupon->nsteps && coupon->steps[i].from <= reached; i++)
-		step = &coupon->steps[i];
+	for (int i = 0; i < coupon->nsteps; i++)
+		if (coupon->steps[i].from <= reached)
+			step = &coupon->steps[i];
 	if (step == NULL)
 		return 0;
 	if (coupon->steps_percent)

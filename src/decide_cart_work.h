@@ -39,9 +39,9 @@ typedef struct Part
 	int			line;
 	int			run;			/* -1: the line as a whole */
 	int64		count;			/* of the pieces */
-	int64		basis;			/* what they come to, by which they were picked */
+	int64		basis;			/* their prices when they were picked */
 	int64		left;			/* what is left of them */
-	int64		weight;			/* the saving is spread by it, and never above */
+	int64		weight;			/* the most of a saving that it can take */
 	int64		share;
 } Part;
 
@@ -52,7 +52,7 @@ typedef struct Pieces
 	int64		count;
 	int			rank;			/* of the line */
 	int			part;
-	bool		counts;			/* the line is one by which it is judged, too */
+	bool		counts;			/* the coupon is judged by the line, too */
 	int64		picked;			/* how many of them are reduced, by how much */
 	int64		saving;			/* in all */
 	int64		open;			/* of a group that is not complete */
@@ -70,7 +70,7 @@ typedef struct CartWork
 {
 	const Cart *cart;
 	bool		on_initial;
-	int64		room;			/* what discounts can still take off the goods */
+	int64		room;			/* that discounts can still take off goods */
 	int64		shipping;
 	WorkLine   *lines;
 	int			nruns;
@@ -107,6 +107,10 @@ extern void decide_cart_copy(CartWork *to, const CartWork *from);
 
 /* A percentage (thousandths of a percent), rounded half up. */
 extern int64 decide_cart_percent(int64 amount, int percent);
+/* Makes room for one more element of an array, which may move. */
+extern void *decide_cart_grown(void *array, int n, int *capacity,
+							   Size size);
+/* Appends a part that nothing is taken off yet. */
 extern Part *decide_cart_part(CartWork *work, int line, int run);
 
 /*

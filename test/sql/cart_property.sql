@@ -82,7 +82,7 @@ CREATE FUNCTION pg_temp.savings(quote jsonb) RETURNS jsonb LANGUAGE sql AS $$
 	SELECT coalesce(jsonb_object_agg(v ->> 'coupon', (v ->> 'saving')::numeric) FILTER (WHERE (v ->> 'saving')::numeric > 0), '{}') FROM jsonb_array_elements(quote -> 'verdicts') v
 $$;
 
--- The carts: priced, priced again with their lines in another order, and with one coupon less.
+-- The carts: priced, priced again with lines and codes in another order, and with one coupon less.
 CREATE TEMP TABLE priced AS
 SELECT n, cart, names, discount_on, NULL::jsonb AS quote, NULL::jsonb AS shuffled, NULL::jsonb AS fewer
 FROM (SELECT n, pg_temp.random_cart() AS cart, pg_temp.some(CASE WHEN n % 2 = 0 THEN '{modelled}' ELSE '{modelled,pieces}' END::text[], 1 + n % 5) AS names,
@@ -90,7 +90,7 @@ FROM (SELECT n, pg_temp.random_cart() AS cart, pg_temp.some(CASE WHEN n % 2 = 0 
 	FROM generate_series(1, 800) n) x;
 CREATE PROCEDURE pg_temp.price(policy text) LANGUAGE sql AS $$
 	UPDATE loyalty.cart_policy SET discount_on = policy;
-	UPDATE priced SET quote = pg_temp.quoted(cart, names), shuffled = pg_temp.quoted(pg_temp.shuffled(cart), names),
+	UPDATE priced SET quote = pg_temp.quoted(cart, names), shuffled = pg_temp.quoted(pg_temp.shuffled(cart), (SELECT array_agg(name ORDER BY random()) FROM unnest(names) name)),
 		fewer = pg_temp.quoted(cart, names[2:])
 	WHERE discount_on = policy
 $$;
@@ -125,12 +125,13 @@ SELECT is_empty($$
 		OR (quote ->> 'payable')::numeric <> (quote ->> 'goods')::numeric + (quote ->> 'shipping')::numeric
 $$, 'the discounts add up to what the order is cheaper by');
 
--- The order of lines
+-- The order of lines, and that of codes which can all be combined
+CREATE FUNCTION pg_temp.sorted(elements jsonb) RETURNS jsonb LANGUAGE sql AS $$ SELECT jsonb_agg(e ORDER BY e) FROM jsonb_array_elements(elements) e $$;
 CREATE FUNCTION pg_temp.outcome(quote jsonb) RETURNS jsonb LANGUAGE sql AS $$
-	SELECT jsonb_build_array(quote - '{lines,steps,verdicts}'::text[], quote -> 'verdicts', quote -> 'steps',
-		(SELECT jsonb_agg(l - 'line' ORDER BY l - 'line') FROM jsonb_array_elements(quote -> 'lines') l))
+	SELECT jsonb_build_array(quote - '{lines,verdicts}'::text[], pg_temp.sorted(quote -> 'verdicts'), (
+		SELECT pg_temp.sorted(jsonb_agg(l - 'line' || jsonb_build_object('discounts', pg_temp.sorted(l -> 'discounts')))) FROM jsonb_array_elements(quote -> 'lines') l))
 $$;
-SELECT is_empty($$SELECT n, quote, shuffled FROM priced WHERE pg_temp.outcome(quote) <> pg_temp.outcome(shuffled)$$, 'the order of lines changes nothing, but for which of equal lines');
+SELECT is_empty($$SELECT n, quote, shuffled FROM priced WHERE pg_temp.outcome(quote) <> pg_temp.outcome(shuffled)$$, 'the order of lines and codes changes nothing, but for which of equal lines');
 
 -- One coupon more
 SELECT is_empty($$
