@@ -137,8 +137,6 @@
 	  "member has no such use of a coupon") \
 	X(STACK_TOTAL_LIMIT, "LY232", "stack_total_limit", \
 	  "order has as many coupons as it may") \
-	X(PRECEDING_FAILED, "LY233", "preceding_failed", \
-	  "a coupon before it does not apply") \
 	X(NO_EFFECT, "LY234", "no_effect", \
 	  "coupon would have no effect") \
 	X(SEGMENT_MISMATCH, "LY235", "segment_mismatch", \
