@@ -4,6 +4,7 @@
 -- mode 'do', which raises, and, when it is a verb, in mode 'try', which answers;
 -- neither may change a row.
 SELECT plan(1057);
+SELECT plan(1011);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Cafe', 'GBP', 'Europe/London') AS cafe \gset
@@ -125,6 +126,14 @@ CREATE TEMP TABLE undamaged AS SELECT member_id, wallet FROM loyalty.account WHE
 UPDATE loyalty.account SET wallet = '{999 - - e 5}' WHERE member_id = pg_temp.id('damaged');
 UPDATE loyalty.account SET wallet = format('{%s - - e 5}', (SELECT unit_id FROM loyalty.unit WHERE program_id = :cafe AND code = 'points'))::loyalty.wallet
 WHERE member_id = pg_temp.id('stray');
+-- orders of bob: reserved, with a hold; confirmed; cancelled; one whose time is over
+INSERT INTO loyalty.unit_anchor (program_id, unit_id, valid_from, units, money) SELECT program_id, unit_id, '2026-01-01', 1, 1 FROM loyalty.unit WHERE program_id = :shop AND code = 'points';
+INSERT INTO loyalty.cart_unit (program_id, unit_id) SELECT program_id, unit_id FROM loyalty.unit WHERE program_id = :shop AND code = 'points';
+SELECT FROM unnest('{reserved,confirmed,cancelled,late}'::text[]) ref, loyalty.checkout_reserve(pg_temp.id('bob'), '{"items": [{"sku": "A", "price": 5}]}', ref,
+	use => CASE ref WHEN 'reserved' THEN '{"points": 1}'::jsonb END, ttl => CASE ref WHEN 'late' THEN interval '1 minute' ELSE '1 day' END);
+SELECT FROM loyalty.checkout_confirm(pg_temp.id('bob'), 'confirmed');
+SELECT FROM loyalty.checkout_cancel(pg_temp.id('bob'), 'cancelled');
+INSERT INTO held SELECT 'of_order', hold_id FROM loyalty.hold WHERE of_order;
 SET loyalty.now = '2026-03-15 12:05+00';
 
 -- {ann} is her member_id, {hold:open} the hold_id of a hold. call: what follows SELECT * FROM loyalty.
@@ -357,6 +366,33 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('hold: negative time',            $$hold({ann}, 10, ttl => '-1 second', ref => 'n')$$, 'LY145'),
 ('hold: 31 days',                  $$hold({ann}, 10, ttl => '31 days', ref => 'n')$$, 'LY145'),
 ('hold: 1000000 years',            $$hold({ann}, 10, ttl => '1000000 years', ref => 'n')$$, 'LY145'),
+('capture: of a reserved order',   $$capture({bob}, {hold:of_order})$$, 'LY146'),
+('release: of a reserved order',   $$release({bob}, {hold:of_order}, key => 'n')$$, 'LY146'),
+-- orders that are reserved
+('checkout_reserve: no member',    $$checkout_reserve(NULL, '{"items": [{"sku": "A", "price": 5}]}', 'n')$$, '22004'),
+('checkout_reserve: no cart',      $$checkout_reserve({bob}, NULL, 'n')$$, '22004'),
+('checkout_reserve: no order',     $$checkout_reserve({bob}, '{"items": [{"sku": "A", "price": 5}]}', NULL)$$, '22004'),
+('checkout_reserve: empty ref',    $$checkout_reserve({bob}, '{"items": [{"sku": "A", "price": 5}]}', '')$$, 'LY005'),
+('checkout_reserve: empty cart',   $$checkout_reserve({bob}, '{"items": []}', 'n')$$, 'LY006'),
+('checkout_reserve: no time',      $$checkout_reserve({bob}, '{"items": [{"sku": "A", "price": 5}]}', 'n', ttl => '0')$$, 'LY145'),
+('checkout_reserve: a month',      $$checkout_reserve({bob}, '{"items": [{"sku": "A", "price": 5}]}', 'n', ttl => '1 month')$$, 'LY145'),
+('checkout_reserve: other price',  $$checkout_reserve({bob}, '{"items": [{"sku": "A", "price": 5}]}', 'n', expect => 4)$$, 'LY246'),
+('checkout_reserve: bought',       $$checkout_reserve({bob}, '{"items": [{"sku": "A", "price": 5}]}', 'o1')$$, 'LY003'),
+('checkout_reserve: confirmed',    $$checkout_reserve({bob}, '{"items": [{"sku": "A", "price": 5}]}', 'confirmed')$$, 'LY249'),
+('checkout_reserve: closed',       $$checkout_reserve({closed}, '{"items": [{"sku": "A", "price": 5}]}', 'n')$$, 'LY502'),
+('checkout_confirm: no member',    $$checkout_confirm(NULL, 'reserved')$$, '22004'),
+('checkout_confirm: no order',     $$checkout_confirm({bob}, NULL)$$, '22004'),
+('checkout_confirm: unknown',      $$checkout_confirm({bob}, 'n')$$, 'LY247'),
+('checkout_confirm: foreign',      $$checkout_confirm({ann}, 'reserved')$$, 'LY247'),
+('checkout_confirm: cancelled',    $$checkout_confirm({bob}, 'cancelled')$$, 'LY249'),
+('checkout_confirm: late',         $$checkout_confirm({bob}, 'late')$$, 'LY248'),
+('checkout_confirm: in a week',    $$checkout_confirm({bob}, 'reserved', at => '2026-03-22 12:00+00')$$, 'LY108'),
+('checkout_cancel: no member',     $$checkout_cancel(NULL, 'reserved')$$, '22004'),
+('checkout_cancel: no order',      $$checkout_cancel({bob}, NULL)$$, '22004'),
+('checkout_cancel: unknown',       $$checkout_cancel({bob}, 'n')$$, 'LY247'),
+('checkout_cancel: confirmed',     $$checkout_cancel({bob}, 'confirmed')$$, 'LY249'),
+('checkout_cancel: late',          $$checkout_cancel({bob}, 'late')$$, 'LY248'),
+('checkout_cancel: key of 1 MB',   $$checkout_cancel({bob}, 'reserved', key => repeat('k', 1048576))$$, 'LY001'),
 -- transfers
 ('transfer: to self',              $$transfer({ann}, {ann}, 10, ref => 'n')$$, 'LY150'),
 ('transfer: another programme',    $$transfer({ann}, {zoe}, 10, ref => 'n')$$, 'LY501'),
@@ -671,7 +707,7 @@ INSERT INTO refusal VALUES
 	('LY130', 'original_not_found'), ('LY131', 'refund_exceeds_original'), ('LY132', 'reversal_not_reversible'),
 	('LY133', 'journal_not_found'),
 	('LY140', 'hold_not_found'), ('LY141', 'capture_exceeds_hold'), ('LY142', 'hold_already_captured'),
-	('LY143', 'hold_already_released'), ('LY144', 'hold_expired'), ('LY145', 'hold_timeout_invalid'), ('LY150', 'transfer_to_self'),
+	('LY143', 'hold_already_released'), ('LY144', 'hold_expired'), ('LY145', 'hold_timeout_invalid'), ('LY146', 'hold_of_order'), ('LY246', 'payable_changed'), ('LY247', 'checkout_not_found'), ('LY248', 'checkout_expired'), ('LY249', 'checkout_closed'), ('LY150', 'transfer_to_self'),
 	('LY160', 'reason_required'), ('LY190', 'ledger_immutable'), ('LY402', 'program_inactive'), ('LY403', 'program_not_found'),
 	('LY420', 'plan_held'), ('LY421', 'plan_not_held'), ('LY422', 'plan_not_higher'), ('LY430', 'unknown_activity'), ('LY431', 'visitor_joined'), ('LY501', 'member_not_found'), ('LY502', 'member_closed'), ('LY503', 'member_frozen'),
 	('LY302', 'card_limit'), ('LY304', 'refund_exceeds_principal'), ('LY305', 'card_frozen'), ('LY306', 'topup_not_found'), ('LY307', 'topup_not_pending'), ('LY308', 'topup_pending'),
