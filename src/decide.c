@@ -360,30 +360,39 @@ decide_available(const Decision *decision, const Unit *unit)
 }
 
 /*
- * Takes an amount that is available, by earliest expiry, and of stored value
- * in the order of its policy.  Tells which lots it came from.
+ * Takes up to an amount of what can be spent of a unit, by earliest expiry,
+ * and of stored value in the order of its policy.  Tells which lots it came
+ * from, and returns how much it got.
  */
+static int64
+take_usable(const Decision *decision, const Unit *unit, int64 amount,
+			LotList *taken)
+{
+	const TopupPolicy *policy = program_topup(decision->program,
+											  unit->unit_id);
+	LotList		lots;
+
+	wallet_init(taken);
+	if (policy == NULL)
+	{
+		wallet_copy(&decision->account->wallet, &lots);
+		return wallet_take(&lots, unit->unit_id, amount, decision->today,
+						   taken);
+	}
+	lots = decide_usable(decision, unit->unit_id);
+	amount = Min(amount, wallet_usable(&lots, unit->unit_id,
+									   decision->today));
+	decide_stored_take(policy, &lots, amount, taken);
+	return amount;
+}
+
+/* Takes an amount that is available, and tells which lots it came from. */
 void
 decide_spend(Decision *decision, JournalRow *row, const Unit *unit,
 			 int64 amount, LotList *taken)
 {
-	const TopupPolicy *policy = program_topup(decision->program,
-											  unit->unit_id);
-	LotList		trial;
-
-	wallet_init(taken);
-	if (policy != NULL)
-	{
-		trial = decide_usable(decision, unit->unit_id);
-		decide_stored_take(policy, &trial, amount, taken);
-	}
-	else
-	{
-		wallet_copy(&decision->account->wallet, &trial);
-		if (wallet_take(&trial, unit->unit_id, amount, decision->today,
-						taken) != amount)
-			elog(ERROR, "less than the available balance could be taken");
-	}
+	if (take_usable(decision, unit, amount, taken) != amount)
+		elog(ERROR, "less than the available balance could be taken");
 	post_taken(decision, row, taken, 0);
 }
 
@@ -472,10 +481,8 @@ take_rest(Decision *decision, JournalRow *row, const Award *award,
 		return;
 	if (unit->kind != UNIT_METRIC)
 	{
+		amount -= take_usable(decision, unit, amount, &taken);
 		wallet_copy(&decision->account->wallet, &trial);
-		wallet_init(&taken);
-		amount -= wallet_take(&trial, unit->unit_id, amount, decision->today,
-							  &taken);
 		amount -= wallet_take_pending(&trial, unit->unit_id, amount,
 									  decision->today, &taken);
 		post_taken(decision, row, &taken, award->rule_id);

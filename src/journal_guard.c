@@ -202,6 +202,7 @@ static Statement unit_in_use = {
 	" WHERE $1 IN (o.unit_id, o.price_unit_id)"
 	" UNION ALL SELECT FROM loyalty.topup_policy WHERE unit_id = $1"
 	" UNION ALL SELECT FROM loyalty.topup_step WHERE points_unit_id = $1"
+	" UNION ALL SELECT FROM loyalty.topup WHERE points_unit_id = $1"
 	" UNION ALL SELECT FROM loyalty.cart_unit WHERE unit_id = $1"
 	" UNION ALL SELECT FROM loyalty.entry WHERE unit_id = $1 LIMIT 1",
 	1, {INT4OID}
@@ -332,7 +333,9 @@ static Statement coupon_in_use = {
 };
 
 static Statement policy_in_use = {
-	"SELECT FROM loyalty.topup_step WHERE unit_id = $1 LIMIT 1",
+	"SELECT FROM loyalty.topup_step WHERE unit_id = $1"
+	" UNION ALL SELECT FROM loyalty.topup_card WHERE unit_id = $1"
+	" UNION ALL SELECT FROM loyalty.topup WHERE unit_id = $1 LIMIT 1",
 	1, {INT4OID}
 };
 

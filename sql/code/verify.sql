@@ -886,7 +886,10 @@ BEGIN ATOMIC
 	WHERE h.issued_kind IS NULL
 	OR (h.source = 'transfer') <> (h.issued_kind = 'coupon_receive')
 	OR h.ended_kind IS DISTINCT FROM
-		CASE h.status WHEN 'void' THEN 'coupon_void' WHEN 'given' THEN 'coupon_transfer' END
+		CASE h.status WHEN 'given' THEN 'coupon_transfer' WHEN 'void' THEN
+			-- of a gift with a top-up
+			CASE WHEN h.ended_kind = 'topup_refund' AND h.issued_kind IN ('topup', 'topup_confirm') THEN 'topup_refund'
+				ELSE 'coupon_void' END END
 	OR (h.ended_by IS NULL) <> (h.status = 'issued')
 	UNION ALL
 	SELECT 'coupon_uses', h.member_id, format('coupon_no=%s status=%s uses=%s counted=%s', h.coupon_no, h.status, h.uses, h.counted)

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(191);
+SELECT plan(192);
 
 -- Cards of each order of spending and policy, two of them with a ladder of gifts:
 -- 500 brings 50, 1000 brings 150 and 100 points. Time is 2026-03-15 20:00 in Shanghai.
@@ -323,7 +323,7 @@ INSERT INTO loyalty.unit (program_id, code, kind, scale) VALUES (:other, 'second
 INSERT INTO loyalty.topup_policy (unit_id, program_id, limit_member) VALUES (pg_temp.unit('second'), :other, 6000);
 SELECT FROM loyalty.topup(pg_temp.id('zoe'), 5000, 'pay-7', 'second');
 SELECT is(pg_temp.raised($$SELECT FROM loyalty.topup(pg_temp.id('zoe'), 0.01, 'pay-8', 'second')$$), 'LY302 limit_member=6000 balance=6000 requested=0.01 unit=second', 'all cards of a member have a limit, too');
-DELETE FROM loyalty.topup_policy WHERE unit_id = pg_temp.unit('second');
+SELECT throws_ok($$DELETE FROM loyalty.topup_policy WHERE unit_id = pg_temp.unit('second')$$, '23503', NULL, 'a policy by which somebody paid stays');
 
 -- One payment reference in the whole programme, if it says so
 SELECT loyalty.program_create('Once', 'CNY', 'Asia/Shanghai') AS once \gset
@@ -346,12 +346,12 @@ SELECT is(left(pg_temp.raised($$SELECT FROM loyalty.topup(pg_temp.id('ivy'), 100
 SELECT is(pg_temp.told_amounts(r), 'pay_out 100', 'is paid out') FROM loyalty.topup_refund(pg_temp.id('ivy'), 'pay-1', refund_ref => 'b1') r;
 
 -- Dated back: bonus and principal count from then.
-SELECT FROM loyalty.topup(pg_temp.id('vic'), 500, 'pay-2', at => '2026-03-01 12:00+00');
+SELECT FROM loyalty.topup(pg_temp.id('vic'), 500, 'pay-2', 'card', at => '2026-03-01 12:00+00');
 SELECT is(pg_temp.lots('vic', 'card'), '50 b until 2027-03-01, 500 p until 2029-03-01', 'dated back');
 SELECT FROM loyalty.topup_refund(pg_temp.id('vic'), 'pay-2', refund_ref => 'b2');
 
 -- Lapse. Yul's 460 of principal lapse with 2029-03-15; xan's are named in time, wim's while some are set aside.
-SELECT FROM unnest('{xan,wim,vic}'::text[]) name, loyalty.topup(pg_temp.id(name), 500, 'pay-1');
+SELECT FROM unnest('{xan,wim,vic}'::text[]) name, loyalty.topup(pg_temp.id(name), 500, 'pay-1', 'card');
 SELECT FROM loyalty.topup_name(pg_temp.id('xan'), 'card', true, 'shown');
 SELECT FROM loyalty.redeem(pg_temp.id('vic'), 55, 'card', 'order-1');
 SET loyalty.now = '2027-03-15 15:59+00';
