@@ -230,8 +230,6 @@ put_coupon_steps(Writer *writer, Step step)
 		put_text(writer, "kind", coupon_kind_name(candidate->coupon->kind));
 		put_money(writer, "amount", applied->saving);
 		put_text(writer, "limited", applied->limited);
-		if (candidate->coupon->kind == COUPON_MULTIPLIER)
-			put_number(writer, "factor", candidate->coupon->factor, 3);
 		end(writer, WJB_END_OBJECT);
 	}
 }
@@ -334,6 +332,29 @@ put_gifts(Writer *writer)
 		put_candidate(writer, candidate);
 		put_text(writer, "sku", candidate->coupon->sku);
 		put_number(writer, "qty", candidate->coupon->quantity, QTY_SCALE);
+		end(writer, WJB_END_OBJECT);
+	}
+	end(writer, WJB_END_ARRAY);
+}
+
+/* What multiplies the points of the order. */
+static void
+put_multipliers(Writer *writer)
+{
+	const Quote *quote = writer->quote;
+
+	begin_array(writer, "multipliers");
+	for (int n = 0; n < writer->napplied; n++)
+	{
+		const Candidate *candidate = &quote->candidates[writer->applied[n]];
+
+		if (candidate->coupon->kind != COUPON_MULTIPLIER)
+			continue;
+		begin_object(writer);
+		put_candidate(writer, candidate);
+		put_number(writer, "factor", candidate->coupon->factor, 3);
+		if (candidate->coupon->unit_id != 0)
+			put_count(writer, "unit_id", candidate->coupon->unit_id);
 		end(writer, WJB_END_OBJECT);
 	}
 	end(writer, WJB_END_ARRAY);
@@ -575,6 +596,7 @@ checkout_document(const Call *call, const Quote *quote, const Awards *earned)
 	put_steps(&writer);
 	put_lines(&writer);
 	put_gifts(&writer);
+	put_multipliers(&writer);
 	put_verdicts(&writer);
 	put_payments(&writer, "points", false);
 	put_payments(&writer, "stored_value", true);

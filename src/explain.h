@@ -41,6 +41,7 @@ typedef struct PastCall
 	Jsonb	   *data;
 	Jsonb	   *member;			/* as conditions saw it then */
 	bool		refunded;		/* later, wholly or in part */
+	Jsonb	   *multipliers;	/* coupons that multiplied, or NULL */
 } PastCall;
 
 /* What a counter stands at in a period. */

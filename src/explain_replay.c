@@ -19,7 +19,8 @@ static Statement select_call = {
 	" d.data -> 'member', j.ref IS NOT NULL AND EXISTS ("
 	"SELECT FROM loyalty.journal r WHERE r.member_id = $1"
 	" AND r.reverses = j.ref AND r.kind = 'refund'"
-	" AND r.journal_id > j.journal_id)"
+	" AND r.journal_id > j.journal_id),"
+	" jsonb_path_query_array(d.data, '$.checkout.multipliers[*]')"
 	" FROM loyalty.journal j"
 	" LEFT JOIN loyalty.event_data d USING (member_id, journal_id)"
 	" WHERE j.member_id = $1 AND j.journal_id = $2",
@@ -124,6 +125,7 @@ explain_load_call(int64 member_id, int64 journal_id, PastCall *call)
 	call->data = (Jsonb *) column_text(13);
 	call->member = (Jsonb *) column_text(14);
 	call->refunded = DatumGetBool(statement_notnull(0, 15));
+	call->multipliers = (Jsonb *) column_text(16);
 	return true;
 }
 
@@ -306,6 +308,38 @@ tier_then(const Decision *decision, const SimState *state, TimestampTz at,
 	return tier_at(decision->program, state, at);
 }
 
+/* Coupons of the order multiply now as they did then. */
+static void
+load_factors(const PastCall *call, Facts *facts)
+{
+	int			n = call->multipliers == NULL ? 0 :
+		JB_ROOT_COUNT(call->multipliers);
+
+	facts->factors = palloc(sizeof(CouponFactor) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		JsonbValue *one =
+			getIthJsonbValueFromContainer(&call->multipliers->root, i);
+		JsonbValue	unit_buffer;
+		JsonbValue	factor_buffer;
+		JsonbValue *unit = item_field(one, "unit_id", &unit_buffer);
+		JsonbValue *factor = item_field(one, "factor", &factor_buffer);
+		int64		unit_id = 0;
+		int64		thousandths;
+
+		if (factor == NULL ||
+			amount_parse(factor->val.numeric, 3,
+						 &thousandths) != REFUSAL_NONE ||
+			(unit != NULL &&
+			 amount_parse(unit->val.numeric, 0, &unit_id) != REFUSAL_NONE))
+			elog(ERROR, "event_data is damaged");
+		facts->factors[facts->nfactors++] = (CouponFactor) {
+			.unit_id = unit_id,
+			.factor = thousandths
+		};
+	}
+}
+
 static Facts *
 facts_of(const Simulation *simulation, SimMember *member, World world,
 		 Call *work, const PastCall *call, const JournalRow *row)
@@ -330,6 +364,7 @@ facts_of(const Simulation *simulation, SimMember *member, World world,
 	if (program->ntiers > 0)
 		facts->tier = tier_then(decision, state, row->effective_at, facts->on);
 	event_facts_document(decision, facts);
+	load_factors(call, facts);
 	event_facts_person(&work->decision, facts,
 					   member->joined_at,
 					   call->member ? call->member : member->profile);

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(54);
+SELECT plan(55);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 CREATE FUNCTION pg_temp.unit(name text) RETURNS int LANGUAGE sql STABLE AS $$ SELECT unit_id FROM loyalty.unit JOIN loyalty.program USING (program_id) WHERE code = $1 AND program.name = 'Shop' $$;
@@ -85,6 +85,11 @@ SELECT is(pg_temp.raised($$SELECT loyalty.purchase(pg_temp.id('ann'), 5, 'o1')$$
 SELECT is(pg_temp.refused(:'lit', '''o1''', 'key => ''new'''), 'LY003 the key is new, but the ref is not', 'nor with a new key');
 SELECT is(r.reason, 'duplicate_ref', 'try: nor with a new key') FROM loyalty.checkout(pg_temp.id('ann'), :'cart', 'o1', key => 'new', mode => 'try') r;
 SELECT is(pg_temp.state(), :'before', 'none of that was written');
+
+-- What a campaign would have added to it: 95 points twice, because the coupon multiplies these too
+INSERT INTO loyalty.campaign (program_id, name, status) VALUES (:shop, 'more', 'draft') RETURNING campaign_id AS more \gset
+INSERT INTO loyalty.rule (program_id, event, unit_id, kind, award, per, campaign_id) VALUES (:shop, 'purchase', pg_temp.unit('points'), 'per_amount', 1, 1, :more);
+SELECT is((SELECT array_agg(amount) FROM loyalty.simulate_postings('Shop', 'more', '2026-03-01 00:00+08', '2026-04-01 00:00+08')), '{190}'::numeric[], 'simulate() knows the coupon');
 
 -- Codes and limits
 SELECT is(r.status, 'done', 'a unique code') FROM loyalty.checkout(pg_temp.id('ann'), :'cart', 'o2', ARRAY[lower(:'code1')]) r;
