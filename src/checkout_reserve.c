@@ -153,6 +153,13 @@ refuse_closed(Call *call, const Reservation *reservation)
 					   reservation_status_name(reservation->status));
 }
 
+static bool
+refuse_expired(Call *call, const Reservation *reservation)
+{
+	return call_refuse(call, REFUSAL_CHECKOUT_EXPIRED, "expires_at=%s",
+					   timestamptz_to_str(reservation->expires_at));
+}
+
 /* Is the order reserved, at the clock? */
 static bool
 find_reserved(Reserve *reserve, int ref_arg)
@@ -169,9 +176,7 @@ find_reserved(Reserve *reserve, int ref_arg)
 			return call_refuse(call, REFUSAL_CHECKOUT_NOT_FOUND,
 							   "member_id=" INT64_FORMAT, call->member_id);
 		case RESERVATION_TIMED_OUT:
-			return call_refuse(call, REFUSAL_CHECKOUT_EXPIRED,
-							   "expires_at=%s",
-							   timestamptz_to_str(reservation->expires_at));
+			return refuse_expired(call, reservation);
 		case RESERVATION_CONFIRMED:
 		case RESERVATION_CANCELLED:
 			break;
@@ -371,15 +376,42 @@ loyalty_checkout_reserve(PG_FUNCTION_ARGS)
 	return call_close(call);
 }
 
-/* What was reserved is used, and the reservation is over. */
+/* The purchase is there; so the reservation is over. */
 static void
 store_confirmed(Call *call)
 {
-	Reserve    *reserve = (Reserve *) call;
-	Reservation *reservation = &reserve->reservation;
+	reservation_close(call, &((Reserve *) call)->reservation,
+					  RESERVATION_CONFIRMED);
+}
 
-	store_coupon_confirm(&call->decision, call->row, reservation->ref);
-	reservation_close(call, reservation, RESERVATION_CONFIRMED);
+/*
+ * Captures what is held.  It can only be missing if somebody else, by whose
+ * clock the time was over already, was faster; so it is with the coupons.
+ */
+static bool
+capture_held(Reserve *reserve)
+{
+	Call	   *call = &reserve->call;
+	const Reservation *reservation = &reserve->reservation;
+
+	return reservation_end_holds(call, reservation, HOLD_CAPTURED) ==
+		reservation_nholds(reservation) ||
+		refuse_expired(call, reservation);
+}
+
+/* Uses the coupons, and ends the call. */
+static bool
+use_reserved(void *argument)
+{
+	Reserve    *reserve = argument;
+	Call	   *call = &reserve->call;
+	const Reservation *reservation = &reserve->reservation;
+
+	if (store_coupon_confirm(&call->decision, call->row,
+							 reservation->ref) < reservation_nuses(reservation))
+		return refuse_expired(call, reservation);
+	call_finish(call);
+	return call->refusal == REFUSAL_NONE;
 }
 
 Datum
@@ -390,11 +422,16 @@ loyalty_checkout_confirm(PG_FUNCTION_ARGS)
 
 	if (call_begin(call, fcinfo, &confirm_verb) &&
 		call_open(call) &&
-		find_reserved(&reserve, CONFIRM_REF))
+		find_reserved(&reserve, CONFIRM_REF) &&
+		capture_held(&reserve) &&
+		reservation_purchase(call, &reserve.reservation))
 	{
-		reservation_end_holds(call, &reserve.reservation, HOLD_CAPTURED);
-		if (reservation_purchase(call, &reserve.reservation))
-			call->store_first = store_confirmed;
+		call->store_first = store_confirmed;
+		/* a refusal leaves no trace; in mode 'do' it raises */
+		if (call->mode == MODE_TRY)
+			statement_attempt(use_reserved, &reserve);
+		else if (call->mode == MODE_DO)
+			use_reserved(&reserve);
 	}
 	return call_close(call);
 }

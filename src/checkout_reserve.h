@@ -42,9 +42,9 @@ extern bool reservation_replays(Call *call, int64 journal_id);
 
 /*
  * Ends the holds of an order that is reserved, by rows of the decision: they
- * are captured, or released.
+ * are captured, or released.  Returns how many there were.
  */
-extern void reservation_end_holds(Call *call, const Reservation *reservation,
+extern int	reservation_end_holds(Call *call, const Reservation *reservation,
 								  HoldStatus status);
 /*
  * For a call that makes the order anew: loads its reservation, and releases
@@ -61,6 +61,9 @@ extern Jsonb *reservation_document(const Call *call, const Quote *quote,
 								   const JournalRow *row, const Facts *facts,
 								   int nuses);
 extern bool reservation_purchase(Call *call, const Reservation *reservation);
+/* How many holds, and uses of coupons and offers, it has. */
+extern int	reservation_nholds(const Reservation *reservation);
+extern int	reservation_nuses(const Reservation *reservation);
 
 #pragma GCC visibility pop
 

@@ -208,3 +208,15 @@ reservation_purchase(Call *call, const Reservation *reservation)
 	read_factors(required_part(document, "factors"), facts);
 	return event_judge(call, row, facts);
 }
+
+int
+reservation_nholds(const Reservation *reservation)
+{
+	return JB_ROOT_COUNT(required_part(reservation->document, "holds"));
+}
+
+int
+reservation_nuses(const Reservation *reservation)
+{
+	return integer_part(reservation->document, "uses");
+}

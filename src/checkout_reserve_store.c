@@ -122,12 +122,13 @@ is_of(const Hold *hold, const Reservation *reservation)
  * order's reference, by which a refund finds what was spent; an order may be
  * reserved, and released, several times.
  */
-void
+int
 reservation_end_holds(Call *call, const Reservation *reservation,
 					  HoldStatus status)
 {
 	Decision   *decision = &call->decision;
 	bool		captured = status == HOLD_CAPTURED;
+	int			nended = 0;
 
 	/* those that settling has loaded may have changed since */
 	if (decision->holds == NULL)
@@ -148,7 +149,9 @@ reservation_end_holds(Call *call, const Reservation *reservation,
 			row->ref = unconstify(text *, reservation->ref);
 		decide_hold_end(decision, row, hold, status,
 						captured ? hold->amount : 0, decision->today);
+		nended++;
 	}
+	return nended;
 }
 
 bool

@@ -167,6 +167,14 @@ static Statement keep_code = {
 	5, {TEXTOID, INT4OID, INT8OID, TEXTOID, TIMESTAMPTZOID}
 };
 
+/* A code that only one can have may have been taken over, for lack of time. */
+static Statement select_own_code = {
+	"SELECT FROM loyalty.coupon_code WHERE code = $1 AND program_id = $2"
+	" AND (kind = 'generic' OR max_uses > 1"
+	" OR (reserved_by = $3 AND reserved_ref = $4))",
+	4, {TEXTOID, INT4OID, INT8OID, TEXTOID}
+};
+
 /* $5: it was reserved only; then somebody else may have taken it over. */
 static Statement free_code = {
 	"UPDATE loyalty.coupon_code SET uses = uses - 1, reserved_by = NULL,"
@@ -721,6 +729,23 @@ find_reserved(const Decision *decision, UseRow *uses, int nuses,
 	return NULL;
 }
 
+/*
+ * Is a reservation that stands by this call's clock still there?  By another
+ * clock it may be over; whoever locked the code first has it.
+ */
+static bool
+is_ours(const Work *work, const UseRow *use)
+{
+	NullableDatum args[4];
+
+	if (use->code == NULL)
+		return true;
+	code_args(work, use->code, args);
+	args[2] = ARG(Int64GetDatum(work->member_id));
+	args[3] = POINTER_ARG(use->ref);
+	return statement_run(&select_own_code, args, false) > 0;
+}
+
 /* $3 to $5 of the statements that note for whom a code is reserved. */
 static void
 note_code(const Work *work, Statement *statement, const char *code,
@@ -813,6 +838,8 @@ store_coupon_take(Decision *decision, const JournalRow *row, const text *ref,
 	for (int i = 0; i < ntakings; i++)
 	{
 		own[i] = find_reserved(decision, uses, nuses, ref, &takings[i]);
+		if (own[i] != NULL && !is_ours(&work, own[i]))
+			own[i] = NULL;
 		if (own[i] != NULL)
 			own[i]->kept = true;
 	}
@@ -861,7 +888,7 @@ store_coupon_confirm(Decision *decision, const JournalRow *row,
 			ARG(Int64GetDatum(work.journal_id))
 		};
 
-		if (!uses[i].reserved)
+		if (!uses[i].reserved || !is_ours(&work, &uses[i]))
 			continue;
 		note_code(&work, &keep_code, uses[i].code, ref, DT_NOEND);
 		statement_run(&confirm_use, args, false);
