@@ -184,31 +184,34 @@ add_returned(const Order *order, const OrderRow *row, const LotList *lots,
 				part);
 }
 
+/* The part of stored value that has returned with so much of it. */
+static void
+returned_parts(const OrderRow *row, int64 returned, LotList *part)
+{
+	int64		principal = decide_principal_of(&row->spent);
+	int64		bonus = row->amount == 0 ? 0 :
+		amount_share(returned, row->amount - principal, row->amount);
+
+	decide_stored_first(&row->spent, returned - bonus, bonus, part);
+}
+
 /*
  * Of stored value each part, principal and bonus, returns in the proportion
- * in which it was spent.
+ * in which it was spent, and both together exactly what is due.
  */
 static void
 add_returned_parts(const Order *order, const OrderRow *row, LotList *part)
 {
-	LotList		spent;
+	LotList		before;
 
-	wallet_init(&spent);
-	add_between(&row->spent, 0, row->amount, &spent);
-	for (int principal = 0; principal < 2; principal++)
+	returned_parts(row, refund_taken_back(order, row, row->amount, false,
+										  order->nrefunds), &before);
+	returned_parts(row, refund_taken_back(order, row, row->amount, false,
+										  order->nrefunds + 1), part);
+	for (int i = 0; i < before.n; i++)
 	{
-		LotList		lots;
-		int64		amount = 0;
-
-		wallet_init(&lots);
-		for (int i = 0; i < spent.n; i++)
-			if ((spent.lots[i].origin == ORIGIN_PRINCIPAL) == principal)
-			{
-				wallet_post(&lots, &spent.lots[i]);
-				amount = amount_add(amount, spent.lots[i].amount);
-			}
-		if (amount > 0)
-			add_returned(order, row, &lots, amount, part);
+		before.lots[i].amount = -before.lots[i].amount;
+		wallet_post(part, &before.lots[i]);
 	}
 }
 

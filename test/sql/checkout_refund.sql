@@ -106,12 +106,12 @@ SELECT is(pg_temp.uses('hal'), 'tea used 0 of 400, fifteen used 0 of 1500', 'wha
 SELECT FROM loyalty.topup(pg_temp.id('dan'), 100, 't1');
 SELECT FROM loyalty.checkout(pg_temp.id('dan'), '{"items": [{"sku": "A", "price": 90}]}', 'o1', NULL, '{"balance": "max"}');
 SELECT is(pg_temp.lots('dan', 'balance'), '20 b, 40 p', 'both parts are spent');
--- 30.01 of 90.00: 20.0067 and 10.0033; 60.02: 40.0133 and 20.0067
+-- What is refunded comes back to the cent: of 30.01, 10.0033 are bonus, so 10 and 20.01; of 60.02, 20.0067, so 20 and 40.02
 SELECT is(pg_temp.moved(r), moved, 'refund ' || n)
-FROM (VALUES (1, 30.01, '30 balance, -30 points'), (2, 30.01, '30.01 balance, -30 points'), (3, 29.98, '29.99 balance, -30 points')) v (n, amount, moved),
+FROM (VALUES (1, 30.01, '30.01 balance, -30 points'), (2, 30.01, '30.01 balance, -30 points'), (3, 29.98, '29.98 balance, -30 points')) v (n, amount, moved),
 	LATERAL (SELECT loyalty.refund(pg_temp.id('dan'), 'o1', amount, refund_ref => 'r' || n) AS r OFFSET 0) x;
 SELECT is(pg_temp.lots('dan', 'balance'), '50 b, 100 p', 'both parts are as before');
-SELECT is(array_agg(trim_scale(e.amount / 100.0) ORDER BY e.journal_id, e.origin), '{10,20,10,20.01,10,19.99}', 'each in its own proportion')
+SELECT is(array_agg(trim_scale(e.amount / 100.0) ORDER BY e.journal_id, e.origin), '{10,20.01,10,20.01,10,19.98}', 'each in its own proportion')
 FROM loyalty.entry e JOIN loyalty.journal j USING (member_id, journal_id) JOIN loyalty.unit u ON u.unit_id = e.unit_id
 WHERE j.member_id = pg_temp.id('dan') AND j.kind = 'refund' AND u.code = 'balance';
 

@@ -97,8 +97,9 @@ BEGIN
 			part := CASE WHEN random() < 0.5 THEN o.principal + o.bonus - o.refunded ELSE least(amount, o.principal + o.bonus - o.refunded) END;
 			r := loyalty.refund(who, o.ref, part / 100.0, refund_ref => 'back-' || step, mode => 'try');
 			at_most := o.principal + o.bonus;
-			c.principal := c.principal + div(o.principal::numeric * (o.refunded + part), at_most) - div(o.principal::numeric * o.refunded, at_most);
-			c.bonus := c.bonus + div(o.bonus::numeric * (o.refunded + part), at_most) - div(o.bonus::numeric * o.refunded, at_most);
+			own := div(o.bonus::numeric * (o.refunded + part), at_most) - div(o.bonus::numeric * o.refunded, at_most);
+			c.principal := c.principal + part - own;
+			c.bonus := c.bonus + own;
 			UPDATE spent SET refunded = refunded + part WHERE code = v.code AND ref = o.ref;
 		ELSIF what = 'topup_refund' THEN
 			SELECT * INTO p FROM payment x WHERE x.code = v.code ORDER BY random() LIMIT 1;
@@ -163,7 +164,7 @@ SELECT is_empty($$SELECT code FROM payment WHERE refunded + deducted > amount OR
 SELECT is_empty($$SELECT code FROM card WHERE paid_out > paid_in$$, 'nor more paid out than in');
 -- What goes back to the member and what he spent for good is what he paid and was given.
 SELECT is_empty($$SELECT c.code FROM card c
-	CROSS JOIN LATERAL (SELECT sum(principal - div(principal::numeric * refunded, principal + bonus)) AS principal,
+	CROSS JOIN LATERAL (SELECT sum(principal - refunded + div(bonus::numeric * refunded, principal + bonus)) AS principal,
 		sum(bonus - div(bonus::numeric * refunded, principal + bonus)) AS bonus FROM spent s WHERE s.code = c.code) s
 	CROSS JOIN LATERAL (SELECT sum(bonus - taken + deducted) AS bonus, sum(deducted) AS deducted FROM payment p WHERE p.code = c.code) p
 	WHERE c.paid_in <> c.principal + s.principal + c.paid_out + p.deducted OR p.bonus <> c.bonus + s.bonus$$, 'nothing comes from nowhere');
