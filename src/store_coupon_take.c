@@ -477,22 +477,25 @@ compare_moves(const void *a, const void *b)
 		(one->budget_id < other->budget_id);
 }
 
-static void release_late(const Work *work, int32 coupon_id);
+static void release_late(Work *work, int32 coupon_id);
 
 /*
  * Moves slots, ascending by budget.  Of a limit that looks used up, what
- * others have reserved for too long is released before any slot is locked.
+ * others have reserved for too long is released before any slot is locked,
+ * and what that gives back is moved together with the rest.
  */
 static CouponReason
 apply_moves(Work *work, int *failed)
 {
-	for (int i = 0; i < work->nmoves; i++)
-	{
-		const SlotMove *move = &work->moves[i];
+	int			n = work->nmoves;
 
-		if (move->amount > 0 &&
-			budget_look(move->budget_id, move->amount, true, false) == 0)
-			release_late(work, move->coupon_id);
+	for (int i = 0; i < n; i++)
+	{
+		SlotMove	move = work->moves[i];
+
+		if (move.amount > 0 &&
+			budget_look(move.budget_id, move.amount, true, false) == 0)
+			release_late(work, move.coupon_id);
 	}
 	if (work->nmoves > 1)
 		qsort(work->moves, work->nmoves, sizeof(SlotMove), compare_moves);
@@ -622,9 +625,13 @@ load_due(const Work *work, ArrayType *members, int32 coupon_id, int *nuses)
 					 nuses);
 }
 
-/* Releases what others have reserved for too long of a template. */
+/*
+ * Releases what others have reserved for too long of a template.  The slots
+ * that this gives back are added to the moves of the work, not moved here,
+ * where they could be locked before lower ones.
+ */
 static void
-release_late(const Work *work, int32 coupon_id)
+release_late(Work *work, int32 coupon_id)
 {
 	Work		release = *work;
 	NullableDatum args[] = {
@@ -647,7 +654,9 @@ release_late(const Work *work, int32 coupon_id)
 	uses = load_due(&release, members, coupon_id, &nuses);
 	nuses = lock_some(&release, uses, nuses);
 	release_uses(&release, uses, nuses);
-	return_slots(&release);
+	for (int i = 0; i < release.nmoves; i++)
+		move_slot(work, release.moves[i].budget_id, release.moves[i].amount,
+				  release.moves[i]);
 }
 
 int
