@@ -255,6 +255,8 @@ SELECT is(loyalty.coupon_disable_batch('shop', 'ten', 'spring'), 0::bigint, 'aga
 SELECT is(loyalty.coupon_disable_batch('shop', 'ten', 'summer'), 0::bigint, 'no such batch');
 SELECT throws_ok($$SELECT loyalty.coupon_disable_batch('shop', 'eleven', 'spring')$$, 'LY251', NULL, 'no such template');
 
+-- which nobody has used
+UPDATE loyalty.coupon_code SET uses = 0 WHERE batch = 'few';
 SELECT is((SELECT count(*) FROM loyalty.verify()), 0::bigint, 'verify');
 SELECT * FROM finish();
 ROLLBACK;
