@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(171);
+SELECT plan(175);
 
 -- What each kind of coupon takes off a cart, worked out by hand. Amounts are the currency's.
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai', 'empty') AS shop \gset
@@ -49,9 +49,9 @@ BEGIN
 		|| CASE WHEN (quote ->> 'shipping')::numeric > 0 THEN ' + ' || (quote ->> 'shipping') ELSE '' END
 		|| coalesce('; ' || (SELECT string_agg(concat_ws(' ', coalesce(v ->> 'coupon', v ->> 'offer'), v ->> 'saving', v ->> 'reason', v ->> 'missing',
 				(SELECT s ->> 'limited' FROM jsonb_array_elements(quote -> 'steps') s
-				WHERE (s -> 'coupon', s -> 'offer') IS NOT DISTINCT FROM (v -> 'coupon', v -> 'offer'))),
-				'; ' ORDER BY coalesce(v ->> 'coupon', v ->> 'offer'))
-			FROM jsonb_array_elements(quote -> 'verdicts') v), '');
+				WHERE (s -> 'coupon', s -> 'offer', s -> 'code') IS NOT DISTINCT FROM (v -> 'coupon', v -> 'offer', v -> 'code'))),
+				'; ' ORDER BY coalesce(v ->> 'coupon', v ->> 'offer'), n)
+			FROM jsonb_array_elements(quote -> 'verdicts') WITH ORDINALITY x (v, n)), '');
 END
 $$;
 -- What a cart comes to with these coupons, c1, c2 and so on, each used by a code unless it is automatic, in the
@@ -323,6 +323,15 @@ UPDATE loyalty.cart_policy SET max_coupons = NULL WHERE program_id = :shop;
 -- the exclusive one would save nothing, so it keeps nothing out
 SELECT is(pg_temp.priced('100 A, 0 B:red', '{"kind": "amount", "amount": 1, "exclusive": true, "item_filter": "$.category == \"red\""}', '{"kind": "amount", "amount": 2}'),
 	'98.00 0.00; c1 no_effect; c2 2.00', 'what has no effect keeps nothing out');
+
+-- one code twice, two codes of one template
+CREATE FUNCTION pg_temp.with_codes(VARIADIC codes text[]) RETURNS text LANGUAGE sql AS $$ SELECT pg_temp.told(loyalty.quote(pg_temp.id('ann'), pg_temp.cart('100 A'), codes)) $$;
+SELECT loyalty.coupon_code_create('Shop', 'all', 'MORE') \g /dev/null
+SELECT is(pg_temp.with_codes('CODEALL', 'CODE-ALL'), '90.00; all 10.00; all already_used', 'the same code counts once');
+SELECT is(pg_temp.with_codes('CODEALL', 'MORE'), '90.00; all 10.00; all stack_category_limit', 'one of a template in an order');
+UPDATE loyalty.coupon SET max_per_order = 2 WHERE name = 'all';
+SELECT is(pg_temp.with_codes('MORE', 'CODEALL', 'more'), '81.00; all 9.00; all 10.00; all already_used', 'two of a template; of them the lower code comes first');
+SELECT is(pg_temp.with_codes('NOSUCH', 'CODEGOLD', 'MORE'), '90.00; all 10.00; gold tier_mismatch; not_found', 'what does not apply keeps nothing out');
 
 -- What must remain of the goods
 UPDATE loyalty.cart_policy SET min_payable = 10 WHERE program_id = :shop;
