@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(55);
+SELECT plan(61);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 CREATE FUNCTION pg_temp.unit(name text) RETURNS int LANGUAGE sql STABLE AS $$ SELECT unit_id FROM loyalty.unit JOIN loyalty.program USING (program_id) WHERE code = $1 AND program.name = 'Shop' $$;
@@ -139,6 +139,21 @@ SELECT is((SELECT to_jsonb(v) FROM loyalty.coupon_check(pg_temp.id('bob'), ' tEn
 SELECT is((SELECT saving FROM loyalty.coupon_check(pg_temp.id('bob'), 'TENOFF', :'cart')), 9.70, 'what a code would save, beside the offers');
 SELECT is((SELECT count(DISTINCT to_jsonb(v) - 'code') FROM unnest('{NONE,"",#1,#99999999999999999999,AAAABBBBCCCC}'::text[]) code, loyalty.coupon_check(pg_temp.id('bob'), code, :'cart') v), 1::bigint, 'codes that are none look alike');
 
+-- A budget that has less left than the order would earn
+SELECT FROM loyalty.coupon_issue(pg_temp.id('bob'), 'mug', 'gift-1');
+INSERT INTO loyalty.campaign (program_id, name, status) VALUES (:shop, 'scarce', 'live') RETURNING campaign_id AS scarce \gset
+INSERT INTO loyalty.rule (program_id, event, unit_id, kind, award, campaign_id, condition) VALUES (:shop, 'purchase', pg_temp.unit('points'), 'fixed', 500, :scarce, '$.data.payment_method == "card"');
+SELECT FROM loyalty.budget_set('Shop', 'points', 30, campaign => 'scarce');
+SELECT is(q -> 'earned' -> 0, '{"unit": "points", "amount": 135}', 'what is left of a budget is earned: 105 and 30') FROM loyalty.quote(pg_temp.id('bob'), :'cart') q;
+
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'verify()');
+
+-- Nothing of this writes
+SET TRANSACTION READ ONLY;
+SELECT is(q ->> 'payable', '95.30', 'quote() in a transaction that only reads') FROM loyalty.quote(pg_temp.id('bob'), :'cart', '{TENOFF,TWICE,NONE}', '{"points": "max", "balance": 1}', best => true) q;
+SELECT is((SELECT reason FROM loyalty.coupon_check(pg_temp.id('bob'), 'NONE', :'cart')), 'not_found', 'coupon_check()');
+SELECT is((SELECT coupon FROM loyalty.coupon_wallet(pg_temp.id('bob'), :'cart')), 'mug', 'coupon_wallet()');
+SELECT is((SELECT status FROM loyalty.checkout(pg_temp.id('bob'), :'cart', 'b9', '{TENOFF,TWICE}', mode => 'dry')), 'dry', 'checkout() that is dry');
+SELECT is(q ->> 'payable' || ' ' || (q -> 'verdicts' -> 0 ->> 'reason'), '105.00 member_required', 'quote() for a guest, who has no uses that could be counted') FROM loyalty.quote(NULL, :'cart', '{TENOFF}', program => 'Shop') q;
 SELECT * FROM finish();
 ROLLBACK;
