@@ -3,7 +3,7 @@
 -- Bad input gets a clear error and nothing is lost: every case is called in
 -- mode 'do', which raises, and, when it is a verb, in mode 'try', which answers;
 -- neither may change a row.
-SELECT plan(1109);
+SELECT plan(1167);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Cafe', 'GBP', 'Europe/London') AS cafe \gset
@@ -110,9 +110,16 @@ SELECT FROM loyalty.coupon_import('Shop', 'once', '{EUSED,ERESERVED}');
 SELECT FROM loyalty.coupon_code_create('Shop', 'single', 'ESINGLE', 1);
 SELECT FROM loyalty.checkout(pg_temp.id('ann'), pg_temp.basket(), 'used', '{EUSED,ESINGLE,EMINE,EWEEKLY}');
 SELECT FROM loyalty.checkout_reserve(pg_temp.id('bob'), pg_temp.basket(), 'with-code', '{ERESERVED}');
+SELECT FROM loyalty.checkout_reserve(pg_temp.id('bob'), pg_temp.basket(), 'set aside', '{ERESERVED}', ttl => '7 days');
 SELECT FROM loyalty.coupon_claim(pg_temp.id('ann'), 'given', 'claim');
 SELECT coupon_no AS given FROM loyalty.member_coupon WHERE member_id = pg_temp.id('ann') \gset
 SELECT FROM loyalty.coupon_transfer(pg_temp.id('ann'), pg_temp.id('bob'), :given, 'transfer');
+SELECT FROM loyalty.coupon_issue(pg_temp.id('ann'), 'ten', 'ten');
+SELECT coupon_no AS ten FROM loyalty.member_coupon WHERE source = 'issue' \gset
+SELECT FROM loyalty.coupon_use(pg_temp.id('ann'), '#' || :ten, 'undone', 10);
+SELECT FROM loyalty.coupon_undo(pg_temp.id('ann'), 'undone');
+CREATE FUNCTION pg_temp.held(source text) RETURNS bigint
+LANGUAGE sql STABLE AS $$ SELECT coupon_no FROM loyalty.member_coupon m WHERE m.source = $1 AND m.member_id = pg_temp.id('ann') $$;
 INSERT INTO loyalty.cart_policy (program_id, max_coupons) VALUES (:shop, 2);
 SELECT FROM loyalty.member_freeze(pg_temp.id('frozen'), 'lost card');
 SELECT FROM loyalty.member_close(pg_temp.id('closed'), 'left');
@@ -654,6 +661,35 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('checkout: closed', $$checkout({closed}, pg_temp.basket(), 'n')$$, 'LY502'),
 ('checkout: codes of NULL', $$checkout({ann}, pg_temp.basket(), 'n', ARRAY[NULL])$$, '22004'),
 ('checkout: a code of 2 MB', $$checkout({ann}, pg_temp.basket(), 'n', ARRAY[repeat('x', 2000000)])$$, 'LY004'),
+('coupon_claim: no member',         $$coupon_claim(NULL, 'given', 'n')$$, '22004'),
+('coupon_claim: no coupon',         $$coupon_claim({ann}, NULL, 'n')$$, '22004'),
+('coupon_claim: neither key nor ref', $$coupon_claim({ann}, 'given')$$, 'LY001'),
+('coupon_claim: unknown',           $$coupon_claim({ann}, 'nothing', 'n')$$, 'LY251'),
+('coupon_claim: not to be claimed', $$coupon_claim({ann}, 'ten', 'n')$$, 'LY243'),
+('coupon_claim: frozen',            $$coupon_claim({frozen}, 'given', 'n')$$, 'LY503'),
+('coupon_claim_code: no code',      $$coupon_claim_code({ann}, '')$$, 'LY201'),
+('coupon_claim_code: for everybody', $$coupon_claim_code({ann}, 'hello')$$, 'LY243'),
+('coupon_issue: closed',            $$coupon_issue({closed}, 'ten', 'n')$$, 'LY502'),
+('coupon_issue: half a coupon',     $$coupon_issue({ann}, 'ten', 'n', quantity => 0.5)$$, 'LY103'),
+('coupon_issue: yesterday',         $$coupon_issue({ann}, 'ten', 'n', valid_until => '2020-01-01')$$, 'LY110'),
+('coupon_issue: inverted',          $$coupon_issue({ann}, 'ten', 'n', '2030-01-02', '2030-01-01')$$, 'LY111'),
+('coupon_issue_pack: unknown',      $$coupon_issue_pack({ann}, 'nothing', 'n')$$, 'LY252'),
+('coupon_buy: not for sale',        $$coupon_buy({ann}, 'ten', 'n')$$, 'LY245'),
+('coupon_transfer: to oneself',     $$coupon_transfer({ann}, {ann}, pg_temp.held('issue'), 'n')$$, 'LY150'),
+('coupon_transfer: not to be given', $$coupon_transfer({ann}, {bob}, pg_temp.held('issue'), 'n')$$, 'LY244'),
+('coupon_transfer: given before',   $$coupon_transfer({ann}, {bob}, pg_temp.held('claim'), 'n')$$, 'LY207'),
+('coupon_transfer: of another',     $$coupon_transfer({bob}, {ann}, pg_temp.held('issue'), 'n')$$, 'LY201'),
+('coupon_void: no reason',          $$coupon_void({ann}, pg_temp.held('issue'))$$, 'LY160'),
+('coupon_void: of another',         $$coupon_void({bob}, pg_temp.held('issue'), 'why')$$, 'LY201'),
+('coupon_use: no code',             $$coupon_use({ann}, NULL, 'n')$$, '22004'),
+('coupon_use: no order',            $$coupon_use({ann}, 'HELLO', NULL)$$, '22004'),
+('coupon_use: empty ref',           $$coupon_use({ann}, 'HELLO', '')$$, 'LY005'),
+('coupon_use: too much',            $$coupon_use({ann}, 'HELLO', 'n', 10.01)$$, 'LY102'),
+('coupon_use: less than nothing',   $$coupon_use({ann}, 'HELLO', 'n', -1)$$, 'LY101'),
+('coupon_use: of another',          $$coupon_use({bob}, '#' || pg_temp.held('issue'), 'n')$$, 'LY201'),
+('coupon_undo: nothing',            $$coupon_undo({ann}, 'n')$$, 'LY231'),
+('coupon_undo: with a cart',        $$coupon_undo({ann}, 'used')$$, 'LY231'),
+('coupon_undo: twice',              $$coupon_undo({ann}, 'undone', key => 'n')$$, 'LY230'),
 ('coupon: no such code', $$checkout({ann}, pg_temp.basket(), 'n', ARRAY['NONE'])$$, 'LY201'),
 ('coupon: inactive', $$checkout({ann}, pg_temp.basket(), 'n', ARRAY['EIDLE'])$$, 'LY206'),
 ('coupon: campaign', $$checkout({ann}, pg_temp.basket(), 'n', ARRAY['EDRAFT'])$$, 'LY204'),
@@ -716,7 +752,7 @@ INSERT INTO refusal VALUES
 	('LY222', 'no_matching_items'), ('LY225', 'max_amount'), ('LY226', 'min_quantity'), ('LY227', 'max_quantity'), ('LY228', 'excluded_items'), ('LY229', 'stack_category_limit'),
 	('LY232', 'stack_total_limit'), ('LY234', 'no_effect'), ('LY235', 'segment_mismatch'), ('LY236', 'tier_mismatch'), ('LY237', 'channel_mismatch'), ('LY238', 'store_mismatch'),
 	('LY239', 'first_order_only'), ('LY241', 'payment_method'), ('LY242', 'condition_not_met'),
-	('LY201', 'not_found'), ('LY205', 'code_malformed'), ('LY240', 'code_space_too_small'), ('LY250', 'code_taken'), ('LY251', 'unknown_coupon'),
+	('LY201', 'not_found'), ('LY205', 'code_malformed'), ('LY240', 'code_space_too_small'), ('LY250', 'code_taken'), ('LY251', 'unknown_coupon'), ('LY230', 'already_returned'), ('LY231', 'use_not_found'), ('LY243', 'not_claimable'), ('LY244', 'not_transferable'), ('LY245', 'not_for_sale'), ('LY252', 'unknown_pack'),
 	('LY404', 'unknown_event'), ('LY406', 'unknown_tier'), ('LY408', 'unknown_benefit'), ('LY409', 'unknown_plan'), ('LY410', 'not_entitled'), ('LY411', 'quota_exhausted'), ('LY412', 'not_in_time_window'),
 	('LY413', 'benefit_kind_mismatch'), ('LY414', 'voucher_not_found'), ('LY415', 'already_given'),
 	('LY504', 'member_merged'), ('LY505', 'identifier_malformed'), ('LY506', 'identifier_taken'), ('LY507', 'identifier_not_found'),
