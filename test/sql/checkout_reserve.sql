@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(102);
+SELECT plan(104);
 
 SELECT is(pg_temp.signature('checkout_reserve'),
 	'(member_id bigint, cart jsonb, ref text, codes text[] DEFAULT NULL::text[], use jsonb DEFAULT NULL::jsonb, expect numeric DEFAULT NULL::numeric, ttl interval DEFAULT NULL::interval, at timestamp with time zone DEFAULT NULL::timestamp with time zone, key text DEFAULT NULL::text, mode text DEFAULT ''do''::text) -> loyalty.receipt',
@@ -217,6 +217,16 @@ INSERT INTO state SELECT pg_temp.state();
 SELECT is((r).status, 'dry', 'dry: the same answer') FROM loyalty.checkout_reserve(pg_temp.id('joe'), pg_temp.cart(), 'o1', '{TEA-T7}', '{"points": 10}', mode => 'dry') r;
 SELECT is((r).reason, 'not_found', 'try: a refusal') FROM loyalty.checkout_reserve(pg_temp.id('joe'), pg_temp.cart(), 'o1', '{TEA-T7,NONE-1}', '{"points": 10}', mode => 'try') r;
 SELECT is(pg_temp.state(), state, 'nothing has changed') FROM state;
+
+-- The past again, with a campaign of a point for each 10.00: of 69.00, and of 74.00, which the coupon doubles
+INSERT INTO loyalty.campaign (program_id, name) VALUES (:shop, 'more');
+SELECT FROM pg_temp.rule('{"program": "Shop", "name": "ten", "kind": "per_amount", "award": 1, "per": 10, "tier_multiplied": true}');
+UPDATE loyalty.rule SET campaign_id = (SELECT campaign_id FROM loyalty.campaign) WHERE name = 'ten';
+SELECT results_eq($$SELECT i.value, p.amount FROM loyalty.simulate_postings('Shop', 'more') p JOIN loyalty.journal j USING (member_id, journal_id)
+	JOIN loyalty.identity i USING (member_id) WHERE j.ref = 'o1' AND i.value IN ('ida', 'gus') AND p.rule = 'ten' ORDER BY 1$$,
+	$$VALUES ('gus', 6::numeric), ('ida', 14)$$, 'simulated, an order has its coupons');
+SELECT is(granted, 148::numeric, 'and it can be explained') FROM loyalty.journal j, loyalty.explain(j.member_id, j.journal_id) e
+WHERE j.member_id = pg_temp.id('ida') AND j.ref = 'o1' AND j.kind = 'event' AND e.name = 'base';
 
 -- One order earns once in the programme
 SELECT loyalty.program_create('Once', 'GBP', 'Europe/London') AS once \gset
