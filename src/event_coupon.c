@@ -146,10 +146,17 @@ static Statement select_pack = {
 	2, {INT4OID, TEXTOID}
 };
 
+#define SELECT_CODE \
+	"SELECT kind = 'generic', version, uses, max_uses, reserved_by IS NULL," \
+	" valid_from, valid_until FROM loyalty.coupon_code" \
+	" WHERE code = $1 AND program_id = $2"
+
+static Statement look_code = {
+	SELECT_CODE,
+	2, {TEXTOID, INT4OID}
+};
 static Statement lock_code = {
-	"SELECT kind = 'generic', version, uses, max_uses, reserved_by IS NULL,"
-	" valid_from, valid_until FROM loyalty.coupon_code"
-	" WHERE code = $1 AND program_id = $2 FOR NO KEY UPDATE",
+	SELECT_CODE " FOR NO KEY UPDATE",
 	2, {TEXTOID, INT4OID}
 };
 
@@ -430,7 +437,8 @@ find_code(Call *call, CouponIssue *issue)
 						   candidate.coupon->name);
 	args[0] = ARG(CStringGetTextDatum(candidate.code));
 	args[1] = ARG(Int32GetDatum(call->decision.program->program_id));
-	statement_run(&lock_code, args, false);
+	statement_run(call->mode == MODE_DRY ? &look_code : &lock_code, args,
+				  false);
 	issue->max_uses = statement_int32_or(0, 4, 0);
 	if (DatumGetBool(statement_notnull(0, 1)) ||
 		(DatumGetInt32(statement_notnull(0, 3)) > 0 &&
