@@ -109,7 +109,6 @@ SELECT FROM (VALUES ('gone', 'used'), ('spent', 'discount')) x (coupon, counts),
 SELECT FROM loyalty.coupon_import('Shop', 'once', '{EUSED,ERESERVED}');
 SELECT FROM loyalty.coupon_code_create('Shop', 'single', 'ESINGLE', 1);
 SELECT FROM loyalty.checkout(pg_temp.id('ann'), pg_temp.basket(), 'used', '{EUSED,ESINGLE,EMINE,EWEEKLY}');
-SELECT FROM loyalty.checkout_reserve(pg_temp.id('bob'), pg_temp.basket(), 'with-code', '{ERESERVED}');
 SELECT FROM loyalty.checkout_reserve(pg_temp.id('bob'), pg_temp.basket(), 'set aside', '{ERESERVED}', ttl => '7 days');
 SELECT FROM loyalty.coupon_claim(pg_temp.id('ann'), 'given', 'claim');
 SELECT coupon_no AS given FROM loyalty.member_coupon WHERE member_id = pg_temp.id('ann') \gset
