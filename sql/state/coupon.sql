@@ -211,7 +211,8 @@ CREATE TABLE loyalty.coupon_key (
 
 -- Codes, in canonical form.
 CREATE TABLE loyalty.coupon_code (
-	code           text   NOT NULL,
+	-- in one order everywhere, for that is the order in which codes are locked
+	code           text   NOT NULL COLLATE "C",
 	program_id     int    NOT NULL,
 	coupon_id      int    NOT NULL,
 	-- the terms; generic: as they are now
