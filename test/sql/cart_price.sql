@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(175);
+SELECT plan(178);
 
 -- What each kind of coupon takes off a cart, worked out by hand. Amounts are the currency's.
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai', 'empty') AS shop \gset
@@ -158,6 +158,8 @@ SELECT is(pg_temp.priced('50 A, 2 x 40 B, 30 C', '{"kind": "bundle", "buy": 3, "
 SELECT is(pg_temp.priced('50 A, 2 x 40 B, 30 C', '{"kind": "bundle", "buy": 3, "amount": 100}'), '50.00 72.72 27.28; c1 10.00', 'bundle: the cheapest');
 -- dearest first: 90 and 70 are made cheaper, 60 and 50 would be dearer
 SELECT is(pg_temp.priced('90 A, 70 B, 60 C, 50 D', '{"kind": "bundle", "buy": 2, "amount": 120, "pick": "dearest"}'), '67.50 52.50 60.00 50.00; c1 40.00', 'bundle: what would be dearer is left alone');
+-- 50 off 50 and 40: 27.777 and the rest
+SELECT is(pg_temp.priced('50 A, 40 B, 30 C, 20 D', '{"kind": "bundle", "buy": 2, "amount": 40, "pick": "dearest", "max_times": 1}'), '22.23 17.77 30.00 20.00; c1 50.00', 'bundle: once, of different pieces');
 SELECT is(pg_temp.priced('3 x 30 A', '{"kind": "bundle", "buy": 3, "amount": 100}'), '90.00; c1 no_effect', 'bundle: all would be dearer');
 SELECT is(pg_temp.priced('2 x 30 A', '{"kind": "bundle", "buy": 3, "amount": 10}'), '60.00; c1 no_effect', 'bundle: too few');
 SELECT is(pg_temp.priced('2.9 x 10 A, 1.9 x 10 B', '{"kind": "bundle", "buy": 3, "amount": 21}'), '23.00 16.00; c1 9.00', 'bundle: of whole pieces');
@@ -185,6 +187,7 @@ SELECT is(pg_temp.priced('50 A:red, 1 x 20 B:blue', :of_blue), '50.00 20.00; c1 
 SELECT is(pg_temp.priced('50 A:red', :of_blue), '50.00; c1 no_matching_items', 'buy and get: nothing to get');
 -- of A, A, B one is got: with two there would be one bought for two
 SELECT is(pg_temp.priced('2 x 50 A:red, 30 B', '{"kind": "buy_get", "buy": 1, "get": 1, "percent": 100, "target_filter": "$.category == \"red\""}'), '50.00 30.00; c1 50.00', 'buy and get: what is got is not bought');
+SELECT is(pg_temp.priced('50 A:red, 40 B:red, 30 C', '{"kind": "buy_get", "buy": 1, "get": 1, "percent": 100, "target_filter": "$.category == \"red\""}'), '50.00 0.00 30.00; c1 40.00', 'buy and get: nor if they differ');
 SELECT is(pg_temp.priced('50 A:red, 0.9 x 30 B', '{"kind": "buy_get", "buy": 1, "get": 1, "percent": 100, "target_filter": "$.category == \"red\""}'), '50.00 27.00; c1 no_effect', 'buy and get: nor is part of a piece');
 
 -- For the coupon
@@ -312,6 +315,7 @@ FROM (VALUES (1, :common::jsonb), (2, :never), (3, :always), (4, :common_only), 
 -- codes before offers, whichever is applied first; an offer that they keep out is told
 SELECT is(pg_temp.priced('100 A', '{"kind": "amount", "amount": 50, "automatic": true}', '{"kind": "amount", "amount": 1, "exclusive": true}'), '99.00; c1 stack_exclusive; c2 1.00', 'a code keeps an offer out');
 SELECT is(pg_temp.priced('100 A', '{"kind": "amount", "amount": 1, "automatic": true, "priority": 2}', '{"kind": "amount", "amount": 2, "automatic": true, "exclusive": true, "priority": 1}'), '98.00; c1 stack_exclusive; c2 2.00', 'offers by priority');
+SELECT is(pg_temp.priced('100 A', '{"kind": "amount", "amount": 1, "automatic": true, "exclusive": true}', '{"kind": "amount", "amount": 2, "automatic": true}'), '99.00; c1 1.00; c2 stack_exclusive', 'offers of one priority: the older one');
 SELECT is(pg_temp.priced('100 A', '{"kind": "amount", "amount": 1, "category": "two"}', '{"kind": "amount", "amount": 2, "category": "two"}', '{"kind": "amount", "amount": 4, "category": "two"}', '{"kind": "amount", "amount": 8}'),
 	'89.00; c1 1.00; c2 2.00; c3 stack_category_limit; c4 8.00', 'two of a category');
 SELECT is(pg_temp.priced('100 A', '{"kind": "amount", "amount": 1, "category": "two"}', '{"kind": "amount", "amount": 2, "category": "two", "automatic": true}', '{"kind": "amount", "amount": 4, "category": "two"}'),
