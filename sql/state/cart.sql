@@ -13,7 +13,8 @@ CREATE TABLE loyalty.cart_policy (
 	search_limit   int      NOT NULL DEFAULT 20000 CHECK (search_limit BETWEEN 1 AND 10000000),
 	-- how long checkout_reserve() holds everything
 	reserve_ttl    interval NOT NULL DEFAULT '30 minutes'
-	               CHECK (reserve_ttl > '0' AND reserve_ttl <= '30 days'),
+	               CHECK (reserve_ttl > '0' AND reserve_ttl <= '30 days'
+	                      AND date_part('year', reserve_ttl) = 0 AND date_part('month', reserve_ttl) = 0),
 	-- wrong codes of a member or a device within the window, until all are refused
 	max_attempts   int      NOT NULL DEFAULT 10 CHECK (max_attempts > 0),
 	-- the same of a store, where many people type

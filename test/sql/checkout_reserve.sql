@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(104);
+SELECT plan(107);
 
 SELECT is(pg_temp.signature('checkout_reserve'),
 	'(member_id bigint, cart jsonb, ref text, codes text[] DEFAULT NULL::text[], use jsonb DEFAULT NULL::jsonb, expect numeric DEFAULT NULL::numeric, ttl interval DEFAULT NULL::interval, at timestamp with time zone DEFAULT NULL::timestamp with time zone, key text DEFAULT NULL::text, mode text DEFAULT ''do''::text) -> loyalty.receipt',
@@ -212,6 +212,8 @@ FROM (VALUES ($$'{TEA-T7}', expect => 1$$, '^LY246 expected=1 payable=70.06'), (
 	($$ttl => '31 days'$$, '^LY145'), ($$'{NONE-1}'$$, '^LY201 code=1'), ($$NULL, '{"points": -1}'$$, '^LY')) v (args, code);
 SELECT is(pg_temp.raised($$SELECT loyalty.checkout_confirm(pg_temp.id('joe'), 'o1')$$), 'LY247 member_id=' || pg_temp.id('joe'), 'confirmed without a reservation: LY247');
 SELECT is(pg_temp.raised($$SELECT loyalty.checkout_cancel(pg_temp.id('joe'), 'o1')$$), 'LY247 member_id=' || pg_temp.id('joe'), 'cancelled without a reservation: LY247');
+SELECT matches(pg_temp.raised(format('INSERT INTO loyalty.cart_policy (program_id, reserve_ttl) VALUES (%s, %L)', :shop, ttl)), '^23514', 'by default for ' || ttl || ': refused')
+FROM unnest('{0,1 month,31 days}'::text[]) ttl;
 TRUNCATE state;
 INSERT INTO state SELECT pg_temp.state();
 SELECT is((r).status, 'dry', 'dry: the same answer') FROM loyalty.checkout_reserve(pg_temp.id('joe'), pg_temp.cart(), 'o1', '{TEA-T7}', '{"points": 10}', mode => 'dry') r;
