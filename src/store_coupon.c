@@ -99,6 +99,7 @@ typedef struct Search
 	int64		member_id;		/* 0: a guest */
 	const text *ref;
 	bool		read_only;
+	bool		taking;			/* slots will tell about limits in all */
 } Search;
 
 /* A row of coupon_code. */
@@ -387,7 +388,8 @@ judge(const Search *search, Candidate *candidates, int n, int32 code_budget)
 			note(&candidates[i], COUPON_REASON_MEMBER_REQUIRED);
 	}
 	judge_member_limits(search, candidates, n);
-	judge_limits_in_all(search, candidates, n, code_budget);
+	if (!search->taking)
+		judge_limits_in_all(search, candidates, n, code_budget);
 }
 
 /*
@@ -643,18 +645,16 @@ search_for(const Decision *decision, const text *ref, bool read_only)
 	return search;
 }
 
-void
-store_coupon_find(const Decision *decision, const text *code,
-				  const text *ref, bool read_only, Candidate *candidate)
+static void
+find(const Search *search, const text *code, Candidate *candidate)
 {
-	Search		search = search_for(decision, ref, read_only);
 	char	   *given = text_to_cstring(code);
 	bool		found;
 
 	memset(candidate, 0, sizeof(Candidate));
 	candidate->given = given;
-	found = given[0] == '#' ? find_own(&search, candidate) :
-		find_code(&search, code, candidate);
+	found = given[0] == '#' ? find_own(search, candidate) :
+		find_code(search, code, candidate);
 	if (!found)
 	{
 		memset(candidate, 0, sizeof(Candidate));
@@ -663,6 +663,15 @@ store_coupon_find(const Decision *decision, const text *code,
 		candidate->left = -1;
 	}
 	candidate->chosen = true;
+}
+
+void
+store_coupon_find(const Decision *decision, const text *code,
+				  const text *ref, bool read_only, Candidate *candidate)
+{
+	Search		search = search_for(decision, ref, read_only);
+
+	find(&search, code, candidate);
 }
 
 Candidate *
@@ -735,14 +744,14 @@ store_coupon_again(const Decision *decision, const Candidate *candidate,
 	Search		search = search_for(decision, ref, false);
 	Candidate	now = *candidate;
 
+	search.taking = true;
 	if (candidate->given == NULL)
 	{
 		now.state = COUPON_APPLICABLE;
 		judge(&search, &now, 1, 0);
 		return now.state;
 	}
-	store_coupon_find(decision, cstring_to_text(candidate->given), ref, false,
-					  &now);
+	find(&search, cstring_to_text(candidate->given), &now);
 	if (now.state != COUPON_APPLICABLE)
 		return now.state;
 	/* of several coupons that a code can use, the one it was is gone */

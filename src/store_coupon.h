@@ -49,8 +49,8 @@ typedef struct CouponTaking
 } CouponTaking;
 
 /*
- * Judges a candidate again, as it is now.  COUPON_APPLICABLE, or why it can
- * no longer be used.
+ * Judges a candidate again, as it is now, except for limits in all, about
+ * which the slots will tell.  COUPON_APPLICABLE, or why it cannot be used.
  */
 extern CouponReason store_coupon_again(const Decision *decision,
 									   const Candidate *candidate,
