@@ -87,7 +87,7 @@ cart_load(int32 program_id, int currency_scale, const Unit *units, int nunits,
 	NullableDatum args[] = {ARG(Int32GetDatum(program_id))};
 
 	*policy = (CartPolicy) {
-		.search_limit = 20000,
+		.search_limit = 10000,
 		.reserve_ttl = {.time = 30 * USECS_PER_MINUTE},
 		.max_attempts = 10,
 		.max_store_attempts = 100,

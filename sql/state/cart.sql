@@ -10,7 +10,7 @@ CREATE TABLE loyalty.cart_policy (
 	-- what must remain of the goods after discounts and points, in the currency
 	min_payable    numeric  NOT NULL DEFAULT 0 CHECK (min_payable >= 0 AND min_payable < 1000000000000),
 	-- combinations that quote(best => true) looks at before it gives up proving
-	search_limit   int      NOT NULL DEFAULT 20000 CHECK (search_limit BETWEEN 1 AND 10000000),
+	search_limit   int      NOT NULL DEFAULT 10000 CHECK (search_limit BETWEEN 1 AND 10000000),
 	-- how long checkout_reserve() holds everything
 	reserve_ttl    interval NOT NULL DEFAULT '30 minutes'
 	               CHECK (reserve_ttl > '0' AND reserve_ttl <= '30 days'
