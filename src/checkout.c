@@ -92,6 +92,9 @@ open_guest(Call *call, const text *name)
 	if (program == NULL)
 		return call_refuse(call, REFUSAL_PROGRAM_NOT_FOUND, "program=%s",
 						   clipped(program_name));
+	if (!program->active)
+		return call_refuse(call, REFUSAL_PROGRAM_INACTIVE, "program_id=%d",
+						   program->program_id);
 	member_prepare(&call->account, program->program_id,
 				   program_date(program, call->now));
 	decide_begin(&call->decision, &call->account, program, call->now);
@@ -173,9 +176,6 @@ checkout_codes_apply(Call *call, const Quote *quote)
 
 		if (!candidate->chosen)
 			continue;
-		if (call->account.status == STATUS_FROZEN)
-			return call_refuse(call, REFUSAL_MEMBER_FROZEN,
-							   "member_id=" INT64_FORMAT, call->member_id);
 		verdict = checkout_verdict(quote, i);
 		if (verdict.reason == COUPON_APPLICABLE)
 			continue;
