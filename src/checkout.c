@@ -92,6 +92,9 @@ open_guest(Call *call, const text *name)
 	if (program == NULL)
 		return call_refuse(call, REFUSAL_PROGRAM_NOT_FOUND, "program=%s",
 						   clipped(program_name));
+	if (!program->active)
+		return call_refuse(call, REFUSAL_PROGRAM_INACTIVE, "program_id=%d",
+						   program->program_id);
 	member_prepare(&call->account, program->program_id,
 				   program_date(program, call->now));
 	decide_begin(&call->decision, &call->account, program, call->now);
@@ -173,9 +176,6 @@ checkout_codes_apply(Call *call, const Quote *quote)
 
 		if (!candidate->chosen)
 			continue;
-		if (call->account.status == STATUS_FROZEN)
-			return call_refuse(call, REFUSAL_MEMBER_FROZEN,
-							   "member_id=" INT64_FORMAT, call->member_id);
 		verdict = checkout_verdict(quote, i);
 		if (verdict.reason == COUPON_APPLICABLE)
 			continue;
@@ -197,22 +197,22 @@ checkout_codes_apply(Call *call, const Quote *quote)
 
 /* Is this what the customer was told? */
 bool
-checkout_expected(Call *call, int arg, const Quote *quote)
+checkout_expected(Call *call, int arg, int64 payable)
 {
-	Numeric		payable = amount_numeric(quote->payable,
-										 call->decision.program->currency_scale);
+	Numeric		actual = amount_numeric(payable,
+										call->decision.program->currency_scale);
 	Datum		expected;
 
 	if (!call_has(call, arg))
 		return true;
 	expected = call->fcinfo->args[arg].value;
 	if (DatumGetBool(DirectFunctionCall2(numeric_eq, expected,
-										 NumericGetDatum(payable))))
+										 NumericGetDatum(actual))))
 		return true;
 	return call_refuse(call, REFUSAL_PAYABLE_CHANGED,
 					   "expected=%s payable=%s",
 					   numeric_normalize(DatumGetNumeric(expected)),
-					   numeric_normalize(payable));
+					   numeric_normalize(actual));
 }
 
 /* Somebody else was faster. */
@@ -297,7 +297,7 @@ check_out(Checkout *checkout)
 											 &checkout->reservation);
 	if (!checkout_quote(call, &request, quote) ||
 		!checkout_codes_apply(call, quote) ||
-		!checkout_expected(call, CHECKOUT_EXPECT, quote) ||
+		!checkout_expected(call, CHECKOUT_EXPECT, quote->payable) ||
 		!checkout_post(call, quote) ||
 		!checkout_purchase(call, quote) ||
 		call->mode == MODE_DRY)

@@ -100,7 +100,7 @@ extern void checkout_push_data(JsonbParseState **state, const Facts *facts);
 /* checkout.c */
 extern bool checkout_open_reading(Call *call, int program_arg);
 extern bool checkout_codes_apply(Call *call, const Quote *quote);
-extern bool checkout_expected(Call *call, int arg, const Quote *quote);
+extern bool checkout_expected(Call *call, int arg, int64 payable);
 /* Uses of coupons and offers. */
 typedef struct CheckoutTakings
 {

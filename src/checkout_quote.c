@@ -22,6 +22,9 @@ find_codes(Call *call, const QuoteRequest *request, Quote *quote)
 	if (n > MAX_CODES)
 		return call_refuse(call, REFUSAL_INPUT_TOO_LARGE,
 						   "codes has %d elements, at most %d", n, MAX_CODES);
+	if (n > 0 && call->account.status == STATUS_FROZEN)
+		return call_refuse(call, REFUSAL_MEMBER_FROZEN,
+						   "member_id=" INT64_FORMAT, call->member_id);
 	quote->candidates = palloc0(sizeof(Candidate) * Max(n, 1));
 	quote->ncandidates = n;
 	for (int i = 0; i < n; i++)
@@ -80,7 +83,8 @@ find_candidates(Call *call, const QuoteRequest *request, Quote *quote)
 	if (!find_codes(call, request, quote))
 		return false;
 	checkout_offers(call, request->ref, quote);
-	if (request->best && call->member_id != 0)
+	if (request->best && call->member_id != 0 &&
+		call->account.status != STATUS_FROZEN)
 	{
 		found = store_coupon_wallet(&call->decision, request->ref,
 									request->read_only, &n);

@@ -59,6 +59,7 @@ enum confirm_arg
 {
 	CONFIRM_MEMBER_ID,
 	CONFIRM_REF,
+	CONFIRM_EXPECT,
 	CONFIRM_AT,
 	CONFIRM_KEY,
 	CONFIRM_MODE,
@@ -71,6 +72,7 @@ static const Verb confirm_verb = {
 	CONFIRM_NARGS, {
 		[CONFIRM_MEMBER_ID] = {"member_id", ARG_MEMBER, true},
 		[CONFIRM_REF] = {"ref", ARG_REF, true},
+		[CONFIRM_EXPECT] = {"expect", ARG_NUMERIC},
 		[CONFIRM_AT] = {"at", ARG_AT},
 		[CONFIRM_KEY] = {"key", ARG_KEY},
 		[CONFIRM_MODE] = {"mode", ARG_MODE, true}
@@ -245,7 +247,7 @@ price(Reserve *reserve)
 		reservation_end_holds(call, &reserve->reservation, HOLD_RELEASED);
 	return checkout_quote(call, &request, &reserve->quote) &&
 		checkout_codes_apply(call, &reserve->quote) &&
-		checkout_expected(call, RESERVE_EXPECT, &reserve->quote);
+		checkout_expected(call, RESERVE_EXPECT, reserve->quote.payable);
 }
 
 /* Sets aside what pays for the order, each unit by a row of its own. */
@@ -385,6 +387,20 @@ store_confirmed(Call *call)
 }
 
 /*
+ * Is this what the customer has paid?  Another order may have been reserved
+ * under the reference meanwhile.
+ */
+static bool
+is_expected(Reserve *reserve)
+{
+	Call	   *call = &reserve->call;
+
+	return checkout_expected(call, CONFIRM_EXPECT,
+							 reservation_payable(call,
+												 &reserve->reservation));
+}
+
+/*
  * Captures what is held.  It can only be missing if somebody else, by whose
  * clock the time was over already, was faster; so it is with the coupons.
  */
@@ -414,6 +430,7 @@ use_reserved(void *argument)
 	return call->refusal == REFUSAL_NONE;
 }
 
+/* checkout_confirm(member_id, ref, expect, at, key, mode) */
 Datum
 loyalty_checkout_confirm(PG_FUNCTION_ARGS)
 {
@@ -423,6 +440,7 @@ loyalty_checkout_confirm(PG_FUNCTION_ARGS)
 	if (call_begin(call, fcinfo, &confirm_verb) &&
 		call_open(call) &&
 		find_reserved(&reserve, CONFIRM_REF) &&
+		is_expected(&reserve) &&
 		capture_held(&reserve) &&
 		reservation_purchase(call, &reserve.reservation))
 	{

@@ -61,6 +61,9 @@ extern Jsonb *reservation_document(const Call *call, const Quote *quote,
 								   const JournalRow *row, const Facts *facts,
 								   int nuses);
 extern bool reservation_purchase(Call *call, const Reservation *reservation);
+/* What remains to be paid, in minor units of the currency. */
+extern int64 reservation_payable(const Call *call,
+								 const Reservation *reservation);
 /* How many holds, and uses of coupons and offers, it has. */
 extern int	reservation_nholds(const Reservation *reservation);
 extern int	reservation_nuses(const Reservation *reservation);

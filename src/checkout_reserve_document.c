@@ -108,16 +108,22 @@ required_part(const Jsonb *document, const char *name)
 	return json;
 }
 
-/* The integer that a jsonb is, or a field of an element has. */
+/* The number that a field has, in units of that scale. */
 static int64
-integer(const JsonbValue *value)
+number(const JsonbValue *value, int scale)
 {
 	int64		result;
 
 	if (value == NULL || value->type != jbvNumeric ||
-		amount_parse(value->val.numeric, 0, &result) != REFUSAL_NONE)
+		amount_parse(value->val.numeric, scale, &result) != REFUSAL_NONE)
 		elog(ERROR, "the document of a reserved order is damaged");
 	return result;
+}
+
+static int64
+integer(const JsonbValue *value)
+{
+	return number(value, 0);
 }
 
 static int64
@@ -207,6 +213,18 @@ reservation_purchase(Call *call, const Reservation *reservation)
 	facts = event_facts(&call->decision, row, lines, items, data, false);
 	read_factors(required_part(document, "factors"), facts);
 	return event_judge(call, row, facts);
+}
+
+int64
+reservation_payable(const Call *call, const Reservation *reservation)
+{
+	Jsonb	   *event = required_part(reservation->document, "event");
+	Jsonb	   *quote = required_part(event, "checkout");
+	JsonbValue	buffer;
+
+	return number(getKeyJsonValueFromContainer(&quote->root, "payable",
+											   strlen("payable"), &buffer),
+				  call->decision.program->currency_scale);
 }
 
 int

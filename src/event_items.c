@@ -42,7 +42,7 @@ item_quantity(Call *call, const JsonbValue *value, int line, int64 *qty)
 
 /*
  * price x qty, rounded half away from zero to the currency's decimals.  False
- * if that is no amount.
+ * if that is no amount, or the price is negative: a small one comes to 0.
  */
 bool
 item_gross(Numeric price, int64 qty, int scale, int64 *gross)
@@ -51,10 +51,13 @@ item_gross(Numeric price, int64 qty, int scale, int64 *gross)
 		DirectFunctionCall2(numeric_mul, NumericGetDatum(price),
 							NumericGetDatum(amount_numeric(qty, QTY_SCALE)));
 
+	if (DatumGetBool(DirectFunctionCall2(numeric_lt, product,
+										 NumericGetDatum(int64_to_numeric(0)))))
+		return false;
 	product = DirectFunctionCall2(numeric_round, product,
 								  Int32GetDatum(scale));
 	return amount_parse(DatumGetNumeric(product), scale,
-						gross) == REFUSAL_NONE && *gross >= 0;
+						gross) == REFUSAL_NONE;
 }
 
 static bool

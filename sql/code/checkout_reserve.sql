@@ -8,12 +8,12 @@ COMMENT ON FUNCTION loyalty.checkout_reserve(bigint, jsonb, text, text[], jsonb,
 'Sets everything aside that the quote of an order needs, at its prices, for ttl (NULL: that of cart_policy); the same order anew replaces it';
 
 CREATE OR REPLACE FUNCTION loyalty.checkout_confirm(member_id bigint, ref text,
-	at timestamptz DEFAULT NULL, key text DEFAULT NULL, mode text DEFAULT 'do')
+	expect numeric DEFAULT NULL, at timestamptz DEFAULT NULL, key text DEFAULT NULL, mode text DEFAULT 'do')
 RETURNS loyalty.receipt LANGUAGE C VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_checkout_confirm';
-COMMENT ON FUNCTION loyalty.checkout_confirm(bigint, text, timestamptz, text, text) IS
-'The order was paid: what was reserved is used, and the purchase recorded, at the prices of the reservation';
+COMMENT ON FUNCTION loyalty.checkout_confirm(bigint, text, numeric, timestamptz, text, text) IS
+'The order was paid: what was reserved is used, and the purchase recorded, at the prices of the reservation; expect is the amount that was paid';
 
 CREATE OR REPLACE FUNCTION loyalty.checkout_cancel(member_id bigint, ref text, reason text DEFAULT NULL,
 	at timestamptz DEFAULT NULL, key text DEFAULT NULL, mode text DEFAULT 'do')

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(68);
+SELECT plan(71);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 CALL pg_temp.enroll('Shop', 'ann', 'gil');
@@ -68,6 +68,7 @@ FROM (VALUES
 	('{"price": null}', 'LY006 line 1: price must be a number'),
 	('{"price": "9.99"}', 'LY006 line 1: price must be a number'),
 	('{"price": -0.01}', 'LY006 line 1: price is negative or too large'),
+	('{"price": -0.001}', 'LY006 line 1: price is negative or too large'), ('{"price": -4, "qty": 0.001}', 'LY006 line 1: price is negative or too large'),
 	('{"price": 1e20}', 'LY006 line 1: price is negative or too large'),
 	('{"price": 1e200}', 'LY004 cart has a number of more than 100 digits'),
 	('{"qty": 0}', 'LY006 line 1: qty must be a positive number with at most 3 decimals'),
@@ -108,6 +109,11 @@ SELECT is(loyalty.quote(pg_temp.id('gil'), '{"items": [{"sku": "A", "price": 9.9
 SELECT is(pg_temp.totals(loyalty.quote(NULL, '{"items": [{"sku": "A", "price": 9.99}]}', program => 'Shop')), '9.99 9.99 0.00 9.99 0.00 9.99 9.99', 'a guest');
 SELECT is(pg_temp.raised($$SELECT loyalty.quote(NULL, '{"items": [{"sku": "A", "price": 9.99}]}')$$), '22004', 'neither member nor programme');
 SELECT is(pg_temp.raised($$SELECT loyalty.quote(NULL, '{"items": [{"sku": "A", "price": 9.99}]}', program => 'Nowhere')$$), 'LY403 program=Nowhere', 'no such programme');
+SAVEPOINT inactive;
+UPDATE loyalty.program SET status = 'inactive' WHERE name = 'Shop';
+SELECT is(pg_temp.raised($$SELECT loyalty.quote(NULL, '{"items": [{"sku": "A", "price": 9.99}]}', program => 'Shop')$$),
+	pg_temp.raised($$SELECT loyalty.quote(pg_temp.id('ann'), '{"items": [{"sku": "A", "price": 9.99}]}')$$), 'an inactive programme sells nothing, to guests neither');
+ROLLBACK TO inactive;
 SELECT is(pg_temp.raised($$SELECT loyalty.quote(5, '{"items": [{"sku": "A", "price": 9.99}]}')$$), 'LY501 member_id=5', 'no such member');
 SELECT is(pg_temp.raised($$SELECT loyalty.quote(pg_temp.id('ann'), NULL)$$), '22004', 'no cart');
 SELECT is(pg_temp.raised($$SELECT loyalty.quote(pg_temp.id('ann'), '{"items": [{"sku": "A", "price": 9.99}]}', '{A,NULL}')$$), '22004', 'NULL is no code');

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(61);
+SELECT plan(64);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 CREATE FUNCTION pg_temp.unit(name text) RETURNS int LANGUAGE sql STABLE AS $$ SELECT unit_id FROM loyalty.unit JOIN loyalty.program USING (program_id) WHERE code = $1 AND program.name = 'Shop' $$;
@@ -118,10 +118,13 @@ SELECT is(pg_temp.state(), :'before', 'the code was not used');
 SELECT is(r.status, 'done', 'so it still can be') FROM loyalty.checkout(pg_temp.id('vic'), :'cart', 'own', ARRAY[:'code2'], mode => 'try') r;
 
 -- Frozen and closed members
-SELECT FROM loyalty.member_freeze(pg_temp.id('eve'), 'test', key => 'f1');
+SELECT FROM loyalty.coupon_issue(pg_temp.id('eve'), 'ten', 'held'), loyalty.member_freeze(pg_temp.id('eve'), 'test', key => 'f1');
 SELECT is(r.status, 'done', 'a frozen member buys') FROM loyalty.checkout(pg_temp.id('eve'), :'cart', 'e1') r;
 SELECT is(r.reason, 'member_frozen', 'but uses no coupon') FROM loyalty.checkout(pg_temp.id('eve'), :'cart', 'e2', '{MUGMUG}', mode => 'try') r;
 SELECT is(r.reason, 'member_frozen', 'and spends nothing') FROM loyalty.checkout(pg_temp.id('eve'), :'cart', 'e2', use => '{"points": 1}', mode => 'try') r;
+SELECT is(pg_temp.raised(format($$SELECT loyalty.quote(pg_temp.id('eve'), %L, '{MUGMUG}')$$, :'cart')), 'LY503 member_id=' || pg_temp.id('eve'), 'as quote() says of the coupon');
+SELECT is(pg_temp.raised(format($$SELECT loyalty.quote(pg_temp.id('eve'), %L, use => '{"points": 1}')$$, :'cart')), 'LY503 member_id=' || pg_temp.id('eve'), 'and of the points');
+SELECT is(q ->> 'payable', p ->> 'payable', 'the best is what offers save') FROM loyalty.quote(pg_temp.id('eve'), :'cart', best => true) q, loyalty.quote(pg_temp.id('eve'), :'cart') p;
 SELECT FROM loyalty.member_close(pg_temp.id('eve'), 'test', key => 'c1');
 SELECT is(r.reason, 'member_closed', 'a closed member does not') FROM loyalty.checkout(pg_temp.id('eve'), :'cart', 'e2', mode => 'try') r;
 

@@ -1,12 +1,12 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(107);
+SELECT plan(118);
 
 SELECT is(pg_temp.signature('checkout_reserve'),
 	'(member_id bigint, cart jsonb, ref text, codes text[] DEFAULT NULL::text[], use jsonb DEFAULT NULL::jsonb, expect numeric DEFAULT NULL::numeric, ttl interval DEFAULT NULL::interval, at timestamp with time zone DEFAULT NULL::timestamp with time zone, key text DEFAULT NULL::text, mode text DEFAULT ''do''::text) -> loyalty.receipt',
 	'checkout_reserve');
 SELECT is(pg_temp.signature('checkout_confirm'),
-	'(member_id bigint, ref text, at timestamp with time zone DEFAULT NULL::timestamp with time zone, key text DEFAULT NULL::text, mode text DEFAULT ''do''::text) -> loyalty.receipt',
+	'(member_id bigint, ref text, expect numeric DEFAULT NULL::numeric, at timestamp with time zone DEFAULT NULL::timestamp with time zone, key text DEFAULT NULL::text, mode text DEFAULT ''do''::text) -> loyalty.receipt',
 	'checkout_confirm');
 SELECT is(pg_temp.signature('checkout_cancel'),
 	'(member_id bigint, ref text, reason text DEFAULT NULL::text, at timestamp with time zone DEFAULT NULL::timestamp with time zone, key text DEFAULT NULL::text, mode text DEFAULT ''do''::text) -> loyalty.receipt',
@@ -87,6 +87,15 @@ UPDATE loyalty.coupon SET status = 'inactive', valid_until = '2026-03-01' WHERE 
 UPDATE loyalty.unit_anchor SET money = 2;
 SELECT is(pg_temp.verdict('bob', 'TEA-T2'), 'disabled', 'the coupon is gone');
 SET loyalty.now = '2026-03-15 12:59+00';
+-- first by a customer who has paid what the reservation before it came to
+CREATE TEMP TABLE before_confirm AS SELECT pg_temp.state();
+SELECT is(pg_temp.raised(format($$SELECT loyalty.checkout_confirm(pg_temp.id('ann'), 'o1', expect => %L)$$, paid)),
+	format('LY246 expected=%s payable=63.06', paid), paid || ' was paid for a reservation of 63.06: LY246')
+FROM unnest('{60.06,0,-63.06,63.061,NaN,Infinity}'::numeric[]) paid;
+SELECT is((r).reason, 'payable_changed', 'the same in mode ' || mode)
+FROM unnest('{try,dry}'::text[]) mode, loyalty.checkout_confirm(pg_temp.id('ann'), 'o1', expect => 60.06, mode => mode) r;
+SELECT is((r).status, 'dry', 'what was reserved would do') FROM loyalty.checkout_confirm(pg_temp.id('ann'), 'o1', expect => 63.060, mode => 'dry') r;
+SELECT is(pg_temp.state(), state, 'and the reservation stands') FROM before_confirm;
 SELECT is(concat_ws('; ', (r).status, pg_temp.moved(r), pg_temp.heard(r)),
 	'done; 72 points; paid points 900 9, coupon_used tea 3.94, offer_used one 1', 'confirmed at the prices of the reservation')
 FROM loyalty.checkout_confirm(pg_temp.id('ann'), 'o1') r;
@@ -125,8 +134,9 @@ SELECT is(pg_temp.raised($$SELECT loyalty.checkout_cancel(pg_temp.id('bob'), 'o1
 SELECT is(pg_temp.raised($$SELECT loyalty.checkout_confirm(pg_temp.id('bob'), 'o1')$$), 'LY249 status=cancelled', 'confirmed after that: LY249');
 SELECT is(pg_temp.heard(r), 'held points 100, reserved 68 2026-03-15T12:30:00+00:00', 'it can be reserved anew')
 FROM loyalty.checkout_reserve(pg_temp.id('bob'), pg_temp.cart(), 'o1', '{SPRING}', '{"points": 100}') r;
-SELECT is((r).status, 'done', 'and confirmed') FROM loyalty.checkout_confirm(pg_temp.id('bob'), 'o1', key => 'bob-1') r;
-SELECT ok((r).replayed, 'which replays by its key') FROM loyalty.checkout_confirm(pg_temp.id('bob'), 'o1', key => 'bob-1') r;
+SELECT is((r).status, 'done', 'and confirmed') FROM loyalty.checkout_confirm(pg_temp.id('bob'), 'o1', expect => 68, key => 'bob-1') r;
+SELECT ok((r).replayed, 'which replays by its key') FROM loyalty.checkout_confirm(pg_temp.id('bob'), 'o1', expect => 68.00, key => 'bob-1') r;
+SELECT matches(pg_temp.raised($$SELECT loyalty.checkout_confirm(pg_temp.id('bob'), 'o1', expect => 67, key => 'bob-1')$$), '^LY002', 'but not with another amount: LY002');
 
 -- Its time is over, swept or not
 SELECT FROM loyalty.checkout_reserve(pg_temp.id('cat'), pg_temp.cart(), 'o1', '{TEA-T3,SPRING}', '{"points": 700}', ttl => '10 minutes');

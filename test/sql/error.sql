@@ -3,7 +3,7 @@
 -- Bad input gets a clear error and nothing is lost: every case is called in
 -- mode 'do', which raises, and, when it is a verb, in mode 'try', which answers;
 -- neither may change a row.
-SELECT plan(1167);
+SELECT plan(1169);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Cafe', 'GBP', 'Europe/London') AS cafe \gset
@@ -388,6 +388,7 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('checkout_confirm: no member',    $$checkout_confirm(NULL, 'reserved')$$, '22004'),
 ('checkout_confirm: no order',     $$checkout_confirm({bob}, NULL)$$, '22004'),
 ('checkout_confirm: unknown',      $$checkout_confirm({bob}, 'n')$$, 'LY247'),
+('checkout_confirm: other price',  $$checkout_confirm({bob}, 'reserved', expect => 0)$$, 'LY246'),
 ('checkout_confirm: foreign',      $$checkout_confirm({ann}, 'reserved')$$, 'LY247'),
 ('checkout_confirm: cancelled',    $$checkout_confirm({bob}, 'cancelled')$$, 'LY249'),
 ('checkout_confirm: late',         $$checkout_confirm({bob}, 'late')$$, 'LY248'),
