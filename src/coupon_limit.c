@@ -13,6 +13,8 @@
 PG_FUNCTION_INFO_V1(loyalty_coupon_limit);
 PG_FUNCTION_INFO_V1(loyalty_coupon_require);
 
+#define LIMIT_END INT64CONST(1000000000000)
+
 static Statement select_program = {
 	"SELECT program_id, currency_scale FROM loyalty.program WHERE name = $1",
 	1, {TEXTOID}
@@ -93,15 +95,21 @@ counts_arg(Datum counts)
 			 errmsg("counts must be issued, used or discount")));
 }
 
+/* Minor units of a limit, which must be below what its column can hold. */
 static int64
 amount_arg(Datum amount, int scale)
 {
 	int64		minor;
+	int64		end = LIMIT_END;
 	Refusal		refusal = amount_parse(DatumGetNumeric(amount), scale,
 									   &minor);
 
+	for (int i = 0; i < scale; i++)
+		end *= 10;
 	if (refusal == REFUSAL_NONE && minor < 0)
 		refusal = REFUSAL_AMOUNT_NOT_POSITIVE;
+	if (refusal == REFUSAL_NONE && minor >= end)
+		refusal = REFUSAL_AMOUNT_TOO_LARGE;
 	if (refusal != REFUSAL_NONE)
 		refusal_raise(refusal, psprintf("decimals=%d", scale));
 	return minor;

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(274);
+SELECT plan(276);
 
 SELECT loyalty.program_create('Other', 'GBP', 'Europe/London') AS other \gset
 INSERT INTO loyalty.campaign (program_id, name) VALUES (:other, 'foreign') RETURNING campaign_id AS foreign_campaign \gset
@@ -224,7 +224,8 @@ SELECT throws_ok(format('SELECT loyalty.coupon_limit(%s)', args), code, NULL, fo
 	('22004', $$'Shop', 'amount', 'used', 5, NULL$$), ('LY403', $$'Nowhere', 'amount', 'used', 5$$), ('LY251', $$'Shop', 'nothing', 'used', 5$$),
 	('LY251', $$'Other', 'amount', 'used', 5$$), ('22023', $$'Shop', 'amount', 'lost', 5$$), ('22023', $$'Shop', 'amount', 'used', 5, 0$$),
 	('22023', $$'Shop', 'amount', 'used', 5, 1001$$), ('LY103', $$'Shop', 'amount', 'used', 5.5$$), ('LY103', $$'Shop', 'amount', 'discount', 5.555$$),
-	('LY101', $$'Shop', 'amount', 'used', -1$$), ('LY801', $$'Shop', 'offer', 'issued', 5$$)) bad (code, args);
+	('LY101', $$'Shop', 'amount', 'used', -1$$), ('LY801', $$'Shop', 'offer', 'issued', 5$$),
+	('LY102', $$'Shop', 'amount', 'used', 1000000000000$$), ('LY102', $$'Shop', 'amount', 'discount', 1000000000000$$)) bad (code, args);
 SELECT results_eq($$SELECT program, coupon, counts, amount, used, remaining, slots FROM loyalty.coupon_limit_status ORDER BY 2, 3$$,
 	$$VALUES ('Shop', 'amount', 'issued', 0::numeric, 0::numeric, 0::numeric, 16), ('Shop', 'amount', 'used', 10, 0, 10, 3), ('Shop', 'offer', 'discount', 99.99, 0.00, 99.99, 16)$$,
 	'coupon_limit_status');
