@@ -218,8 +218,13 @@ unit_of(const Loading *loading, const Coupon *coupon, int32 unit_id)
 	refuse(coupon, psprintf("unit_id=%d", unit_id));
 }
 
+/*
+ * A restore loads coupons before the campaigns and categories that they name,
+ * so either may be missing.  Such a coupon is good for nothing; members go on
+ * buying and earning.
+ */
 static const Campaign *
-campaign_of(const Loading *loading, const Coupon *coupon, uint64 row)
+campaign_of(const Loading *loading, Coupon *coupon, uint64 row)
 {
 	int32		campaign_id = statement_int32_or(row, COUPON_CAMPAIGN_ID, 0);
 
@@ -228,11 +233,12 @@ campaign_of(const Loading *loading, const Coupon *coupon, uint64 row)
 	for (int i = 0; i < loading->ncampaigns; i++)
 		if (loading->campaigns[i].campaign_id == campaign_id)
 			return &loading->campaigns[i];
-	refuse(coupon, "is of a campaign that is not there");
+	coupon->active = false;
+	return NULL;
 }
 
 static const CouponCategory *
-category_of(const Loading *loading, const Coupon *coupon, uint64 row)
+category_of(const Loading *loading, Coupon *coupon, uint64 row)
 {
 	char	   *name = statement_text(row, COUPON_CATEGORY);
 
@@ -241,7 +247,8 @@ category_of(const Loading *loading, const Coupon *coupon, uint64 row)
 	for (int i = 0; i < loading->categories->n; i++)
 		if (strcmp(loading->categories->categories[i].name, name) == 0)
 			return &loading->categories->categories[i];
-	refuse(coupon, "is of a category that is not there");
+	coupon->active = false;
+	return &no_category;
 }
 
 static int

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(276);
+SELECT plan(287);
 
 SELECT loyalty.program_create('Other', 'GBP', 'Europe/London') AS other \gset
 INSERT INTO loyalty.campaign (program_id, name) VALUES (:other, 'foreign') RETURNING campaign_id AS foreign_campaign \gset
@@ -263,5 +263,29 @@ DELETE FROM loyalty.member_coupon WHERE coupon_id = :shared;
 SELECT is(loyalty.coupon_limit('Shop', 'shared', counts, 1000) > 0, true, 'and count anew') FROM unnest('{issued,used,discount}'::text[]) counts;
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
+
+-- Where a programme has no category and no campaign, as in the middle of a restore, any is accepted;
+-- such a coupon is good for nothing, and everything else goes on.
+SELECT loyalty.program_create('Bare', 'GBP', 'Europe/London') AS bare \gset
+CALL pg_temp.enroll('Bare', 'bea');
+INSERT INTO loyalty.coupon (program_id, name, kind, amount, category, campaign_id) VALUES
+	(:bare, 'no_category', 'amount', 5, 'none', NULL), (:bare, 'no_campaign', 'amount', 5, NULL, 999), (:bare, 'plain', 'amount', 5, NULL, NULL);
+INSERT INTO loyalty.offer (program_id, name, kind, amount, category) VALUES (:bare, 'offer', 'amount', 1, 'none');
+SELECT lives_ok($$SELECT loyalty.coupon_code_create('Bare', name, name) FROM loyalty.coupon WHERE name IN ('no_category', 'no_campaign', 'plain')$$, 'codes of them');
+SELECT results_eq($$SELECT coupon, reason, saving FROM unnest('{NO_CATEGORY,NO_CAMPAIGN,PLAIN}'::text[]) given,
+	loyalty.coupon_check(pg_temp.id('bea'), given, '{"items": [{"sku": "A", "price": 10}]}')$$,
+	$$VALUES ('no_category', 'disabled', NULL::numeric), ('no_campaign', 'disabled', NULL), ('plain', NULL, 5.00)$$, 'are disabled; others are not');
+SELECT is((loyalty.quote(pg_temp.id('bea'), '{"items": [{"sku": "A", "price": 10}]}') ->> 'payable')::numeric, 10.00, 'and so is the offer');
+SELECT lives_ok($$SELECT FROM loyalty.purchase(pg_temp.id('bea'), 10, 'o1')$$, 'a purchase goes on');
+SELECT is((SELECT count(*) FROM loyalty.verify('Bare') WHERE invariant = 'config_reference'), 3::bigint, 'verify() tells of all of them');
+INSERT INTO loyalty.coupon_category (program_id, name) VALUES (:bare, 'none');
+SELECT is((loyalty.quote(pg_temp.id('bea'), '{"items": [{"sku": "A", "price": 10}]}') ->> 'payable')::numeric, 9.00, 'until the category is there');
+
+-- A kind that is none is told as such, whatever else does not fit
+SELECT throws_matching(format($$INSERT INTO loyalty.coupon (program_id, name, kind, %s) VALUES (%s, 'x', 'Percent', 10)$$, what, :bare), 'coupon_kind_check', what)
+FROM unnest('{percent,amount,max_times}'::text[]) what;
+SELECT throws_matching(format($$INSERT INTO loyalty.coupon (program_id, name, kind, amount) VALUES (%s, 'x', 'percent', 10)$$, :bare), 'coupon_kind_', 'percent without a percentage');
+SELECT is_empty($$SELECT conname FROM pg_constraint WHERE conrelid = 'loyalty.coupon'::regclass AND conname ~ '_check[0-9]*$' AND cardinality(conkey) > 1$$,
+	'constraints of several columns are named after what they say');
 SELECT * FROM finish();
 ROLLBACK;
