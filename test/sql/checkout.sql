@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(64);
+SELECT plan(66);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 CREATE FUNCTION pg_temp.unit(name text) RETURNS int LANGUAGE sql STABLE AS $$ SELECT unit_id FROM loyalty.unit JOIN loyalty.program USING (program_id) WHERE code = $1 AND program.name = 'Shop' $$;
@@ -141,6 +141,23 @@ SELECT is((SELECT to_jsonb(v) FROM loyalty.coupon_check(pg_temp.id('bob'), ' tEn
 	"applicable": false, "reason": "min_amount", "saving": null, "missing": 19.5, "valid_until": null, "message": "19.50 more", "beaten_by": null}', 'a near miss');
 SELECT is((SELECT saving FROM loyalty.coupon_check(pg_temp.id('bob'), 'TENOFF', :'cart')), 9.70, 'what a code would save, beside the offers');
 SELECT is((SELECT count(DISTINCT to_jsonb(v) - 'code') FROM unnest('{NONE,"",#1,#99999999999999999999,AAAABBBBCCCC}'::text[]) code, loyalty.coupon_check(pg_temp.id('bob'), code, :'cart') v), 1::bigint, 'codes that are none look alike');
+-- ann has taken a code into her wallet
+CREATE FUNCTION pg_temp.looked_at(code text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	scans text[];
+BEGIN
+	FOR i IN 1..2 LOOP
+		PERFORM FROM loyalty.coupon_check(pg_temp.id('bob'), code) WHERE i = 2;
+		scans[i] := (SELECT jsonb_object_agg(relname, seq_scan + coalesce(idx_scan, 0)) FROM pg_stat_xact_user_tables WHERE schemaname = 'loyalty');
+	END LOOP;
+	RETURN (SELECT string_agg(key || ' ' || value::bigint - coalesce((scans[1]::jsonb ->> key)::bigint, 0), ', ' ORDER BY key) FROM jsonb_each_text(scans[2]::jsonb)
+		WHERE value::bigint > coalesce((scans[1]::jsonb ->> key)::bigint, 0));
+END
+$$;
+SELECT code AS hers FROM loyalty.coupon_generate('Shop', 'mug', 1) code \gset
+SELECT FROM loyalty.coupon_claim_code(pg_temp.id('ann'), :'hers');
+SELECT is((SELECT reason FROM loyalty.coupon_check(pg_temp.id('bob'), :'hers')), 'not_found', 'another member''s code');
+SELECT is(pg_temp.looked_at(:'hers'), pg_temp.looked_at('00000000007'), 'is looked for like one that is none');
 
 -- A budget that has less left than the order would earn
 SELECT FROM loyalty.coupon_issue(pg_temp.id('bob'), 'mug', 'gift-1');
