@@ -6,6 +6,8 @@
  */
 #include "event_refund.h"
 
+#include "miscadmin.h"
+
 #include "amount.h"
 
 /* What the order had cost when a refund was made. */
@@ -143,6 +145,7 @@ refund_take_awards(Call *call, const Order *order, JournalRow *journal_row)
 		{
 			const Award *award = &order->awards[n];
 
+			CHECK_FOR_INTERRUPTS();
 			from[n] = award_taken_back(order, row, award, order->nrefunds);
 			until[n] = award_taken_back(order, row, award,
 										order->nrefunds + 1);

@@ -10,6 +10,7 @@
  */
 #include "store_coupon.h"
 
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 
@@ -252,8 +253,11 @@ judge_member_limits(const Search *search, Candidate *candidates, int n)
 	args[3] = POINTER_ARG(search->ref);
 	nuses = statement_run(&select_uses, args, search->read_only);
 	for (int i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		if (is_limited_by_member(candidates[i].coupon))
 			judge_uses(search->decision, &candidates[i], nuses);
+	}
 }
 
 /*
