@@ -730,6 +730,10 @@ is_of_interest(const Decision *decision)
 			(row->npostings > 0 ||
 			 strncmp(row->kind, "benefit_", strlen("benefit_")) == 0))
 			return true;
+		/* coupons that are reserved make due as a hold does */
+		if ((parts & READS_COUNTERS) &&
+			strcmp(row->kind, "checkout_reserve") == 0)
+			return true;
 		if (row->nchanges > 0)
 			return true;
 	}

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(118);
+SELECT plan(120);
 
 SELECT is(pg_temp.signature('checkout_reserve'),
 	'(member_id bigint, cart jsonb, ref text, codes text[] DEFAULT NULL::text[], use jsonb DEFAULT NULL::jsonb, expect numeric DEFAULT NULL::numeric, ttl interval DEFAULT NULL::interval, at timestamp with time zone DEFAULT NULL::timestamp with time zone, key text DEFAULT NULL::text, mode text DEFAULT ''do''::text) -> loyalty.receipt',
@@ -239,6 +239,13 @@ SELECT results_eq($$SELECT i.value, p.amount FROM loyalty.simulate_postings('Sho
 	$$VALUES ('gus', 6::numeric), ('ida', 14)$$, 'simulated, an order has its coupons');
 SELECT is(granted, 148::numeric, 'and it can be explained') FROM loyalty.journal j, loyalty.explain(j.member_id, j.journal_id) e
 WHERE j.member_id = pg_temp.id('ida') AND j.ref = 'o1' AND j.kind = 'event' AND e.name = 'base';
+
+-- What is reserved may give back what conditions see, so its end makes due; without points as well
+INSERT INTO loyalty.tag (program_id, name, condition) VALUES (:shop, 'rich', '$.member.counters.points >= 5000');
+SELECT FROM loyalty.tag_refresh('Shop');
+SELECT is_empty($$SELECT * FROM loyalty.tag_check('Shop')$$, 'all are judged');
+SELECT FROM loyalty.checkout_reserve(pg_temp.id('joe'), pg_temp.cart(), 'due', ttl => '3 days');
+SELECT is_empty($$SELECT * FROM loyalty.tag_check('Shop')$$, 'judging all anew would change nothing');
 
 -- One order earns once in the programme
 SELECT loyalty.program_create('Once', 'GBP', 'Europe/London') AS once \gset

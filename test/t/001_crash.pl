@@ -40,6 +40,19 @@ INSERT INTO loyalty.tier_threshold (program_id, tier_id, unit_id, threshold, win
     SELECT t.program_id, t.tier_id, u.unit_id, 50 * t.rank, 'lifetime'
     FROM loyalty.tier t JOIN loyalty.unit u USING (program_id) WHERE u.code = 'orders' AND t.rank > 0;
 SELECT count(r) FROM generate_series(1, 10) no, loyalty.enroll('shop', jsonb_build_object('customer_no', no::text)) r;
+-- where carts are sold: a code takes 1.00 off, and a point pays 1.00
+SELECT loyalty.program_create('mart', 'EUR', 'UTC') AS mart \gset
+CREATE FUNCTION q(no int) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT loyalty.find('mart', 'customer_no', no::text)
+$$;
+INSERT INTO loyalty.unit_anchor (program_id, unit_id, valid_from, units, money)
+    SELECT program_id, unit_id, '2020-01-01', 1, 100 FROM loyalty.unit WHERE program_id = :mart AND code = 'points';
+INSERT INTO loyalty.cart_unit (program_id, unit_id) SELECT program_id, unit_id FROM loyalty.unit WHERE program_id = :mart AND code = 'points';
+INSERT INTO loyalty.cart_policy (program_id, reserve_ttl) VALUES (:mart, '10 days');
+INSERT INTO loyalty.coupon (program_id, name, kind, amount) VALUES (:mart, 'one', 'amount', 1);
+SELECT loyalty.coupon_code_create('mart', 'one', 'OPEN'), loyalty.coupon_limit('mart', 'one', 'used', 1000000), loyalty.coupon_limit('mart', 'one', 'discount', 1000000);
+SELECT count(r) FROM generate_series(1, 10) no, loyalty.enroll('mart', jsonb_build_object('customer_no', no::text)) e,
+    loyalty.adjust(e.member_id, 100000, 'points', 'float', key => 'float') r;
 SQL
 $node->safe_psql('postgres', 'SELECT loyalty.budget_set(\'shop\', \'stars\', ' . STARS . ', campaign => \'stars\')');
 
@@ -150,6 +163,90 @@ sub expect
     return;
 }
 
+# Of every three calls one buys a cart, one reserves another, and one confirms
+# that: 20.00, less 1.00 by a code, of which a point pays 1.00.
+sub order_calls
+{
+    my ($round, $client) = @_;
+    my $cart = q{'{"items": [{"sku": "A", "price": 20}]}'};
+    my $how = q{'{OPEN}', '{"points": 1}'};
+    my @calls;
+
+    for my $n (1 .. 8_000)
+    {
+        my $key = "order-$round-$client-$n";
+        my $member = 1 + ($n * 7 + $client * 3) % MEMBERS;
+
+        push @calls, [ "$key-a", "checkout(q($member), $cart, '$key-a', $how)" ],
+          [ "$key-b", "checkout_reserve(q($member), $cart, '$key-b', $how)" ],
+          [ "$key-b-paid", "checkout_confirm(q($member), '$key-b')" ];
+    }
+    return \@calls;
+}
+
+# What came back of the orders: those that were acknowledged as bought, and as
+# reserved, and the calls that bought them.
+sub acknowledged_orders
+{
+    my (@bought, @reserved, @calls);
+
+    for my $client (@_)
+    {
+        my %call = map { $_->[0] => $_->[1] } @{ $client->{calls} };
+        for (split /\n/, slurp_file("$client->{base}.out"))
+        {
+            next unless /^(\S+) done$/;
+            my $key = $1;
+            (my $ref = $key) =~ s/-paid$//;
+            push @{ $key =~ /-(a|paid)$/ ? \@bought : \@reserved }, $ref;
+            push @calls, $call{$key} if $key =~ /-(a|paid)$/;
+        }
+    }
+    return (\@bought, \@reserved, \@calls);
+}
+
+# Carts under load, and a crash: what was acknowledged is there with its coupon
+# and its points, and nothing is there by halves.
+sub crash_orders
+{
+    my ($how, $crash) = @_;
+    (my $round = $how) =~ s/\W+/-/g;
+    my $rows = journal_rows();
+    my @clients = map { start_client(order_calls($round, $_)) } 1 .. CLIENTS;
+
+    $node->poll_query_until('postgres', "SELECT count(*) >= $rows + 2000 FROM loyalty.journal") or die 'no load';
+    $crash->();
+    $_->{run}->finish for @clients;
+    $node->start if $how =~ /stop/;
+    $node->poll_query_until('postgres', 'SELECT true') or die 'no restart';
+
+    books_agree($node, 'postgres', "orders, after $how");
+    my ($bought, $reserved, $calls) = acknowledged_orders(@clients);
+    cmp_ok(scalar @$bought, '>', 100, "orders, $how: " . @$bought . ' were acknowledged');
+    is($node->safe_psql('postgres', q[SELECT count(*) FROM unnest('{] . join(',', @$bought) . q[}'::text[]) x (ref)
+            WHERE 1 <> (SELECT count(*) FROM loyalty.journal j WHERE j.ref = x.ref AND j.kind = 'event' AND j.event = 'purchase')
+            OR 1 <> (SELECT count(*) FROM loyalty.journal j WHERE j.ref = x.ref AND j.kind IN ('redeem', 'capture'))
+            OR 1 <> (SELECT count(*) FROM loyalty.coupon_use u WHERE u.ref = x.ref AND u.status = 'used')]),
+        '0', "orders, $how: each of them is there once, with its coupon and its points");
+    is($node->safe_psql('postgres', q[SELECT count(*) FROM unnest('{] . join(',', @$reserved) . q[}'::text[]) x (ref)
+            WHERE NOT EXISTS (SELECT FROM loyalty.checkout c WHERE c.ref = x.ref AND c.status IN ('reserved', 'confirmed'))]),
+        '0', "orders, $how: so is what was acknowledged as reserved");
+    # every order takes 1.00 and a place of the limits, pays a point and earns 19
+    is($node->safe_psql('postgres', <<'SQL'), 't|t|t', "orders, $how: limits and points are those of the orders");
+WITH n AS (
+    SELECT (SELECT count(*) FROM loyalty.journal j JOIN loyalty.program p USING (program_id) WHERE p.name = 'mart' AND j.kind = 'event' AND j.event = 'purchase') AS bought,
+        (SELECT count(*) FROM loyalty.checkout WHERE status = 'reserved') AS reserved)
+SELECT (SELECT used = bought + reserved FROM loyalty.coupon_limit_status WHERE counts = 'used'),
+    (SELECT used = bought + reserved FROM loyalty.coupon_limit_status WHERE counts = 'discount'),
+    (SELECT sum(available) = 10 * 100000 + 18 * bought - reserved FROM generate_series(1, 10) no, loyalty.balance(q(no), 'points'))
+FROM n
+SQL
+    is($node->safe_psql('postgres', "SELECT string_agg(DISTINCT status || ' ' || replayed, ', ') FROM ("
+          . join(' UNION ALL ', map { "SELECT status, replayed FROM loyalty.$_" } @$calls[ 0 .. 50 ]) . ') x'),
+        'done true', "orders, $how: they replay");
+    return;
+}
+
 sub journal_rows
 {
     return $node->safe_psql('postgres',
@@ -228,6 +325,8 @@ for my $how (sort keys %crash)
         '0', "$how: and was promoted step by step");
     books_agree($node, 'postgres', "after the repetition");
 }
+
+crash_orders($_, $crash{$_}) for 'kill -9 of a backend', 'immediate stop';
 
 cmp_ok($node->safe_psql('postgres', 'SELECT remaining FROM loyalty.budget_status'), '==', 0, 'the budget came to its end');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM loyalty.journal WHERE key ~ '_'}),
