@@ -322,5 +322,5 @@ loyalty_checkout(PG_FUNCTION_ARGS)
 	if (call_begin(&checkout.call, fcinfo, &checkout_verb) &&
 		call_open(&checkout.call))
 		check_out(&checkout);
-	return call_close(&checkout.call);
+	return checkout_close(&checkout.call);
 }

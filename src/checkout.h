@@ -95,6 +95,8 @@ extern bool checkout_post(Call *call, const Quote *quote);
 extern Facts *checkout_make(const Call *call, const Quote *quote,
 							JournalRow *row);
 extern bool checkout_purchase(Call *call, const Quote *quote);
+/* Ends the call; the receipt shows what paid for the order, too. */
+extern Datum checkout_close(Call *call);
 extern void checkout_push_data(JsonbParseState **state, const Facts *facts);
 
 /* checkout.c */

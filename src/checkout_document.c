@@ -183,11 +183,7 @@ step_of(const Coupon *coupon)
 		return STEP_SHIPPING;
 	if (!coupon->automatic)
 		return STEP_COUPON;
-	if (coupon->by_line || coupon->has_target ||
-		coupon->kind == COUPON_PRICE || coupon->kind == COUPON_BUNDLE ||
-		coupon->kind == COUPON_BUY_GET || coupon->kind == COUPON_EXCHANGE)
-		return STEP_OFFER_LINE;
-	return STEP_OFFER_ORDER;
+	return decide_cart_by_line(coupon) ? STEP_OFFER_LINE : STEP_OFFER_ORDER;
 }
 
 /* The candidates that were applied, in their order. */

@@ -159,3 +159,47 @@ checkout_purchase(Call *call, const Quote *quote)
 
 	return event_judge(call, row, checkout_make(call, quote, row));
 }
+
+/* Is it a row by which a unit pays for the order of the call? */
+static bool
+is_payment(const Call *call, const JournalRow *row)
+{
+	return row != call->row && row->ref != NULL && row->event != NULL &&
+		row->request_hash == NULL &&
+		(strcmp(row->kind, "redeem") == 0 ||
+		 strcmp(row->kind, "capture") == 0) &&
+		VARSIZE_ANY_EXHDR(row->ref) == VARSIZE_ANY_EXHDR(call->ref) &&
+		memcmp(VARDATA_ANY(row->ref), VARDATA_ANY(call->ref),
+			   VARSIZE_ANY_EXHDR(call->ref)) == 0;
+}
+
+static void
+show_payments(Call *call)
+{
+	const Decision *decision = &call->decision;
+	JournalRow **payments = palloc(sizeof(JournalRow *) *
+								   Max(decision->nrows, 1));
+	int			n = 0;
+
+	for (int i = 0; i < decision->nrows; i++)
+		if (is_payment(call, decision->rows[i]))
+			payments[n++] = decision->rows[i];
+	journal_row_show_before(call->row, payments, n);
+}
+
+Datum
+checkout_close(Call *call)
+{
+	call_finish(call);
+	if (call->refusal == REFUSAL_NONE && call->replay != NULL)
+	{
+		int			n;
+		JournalRow **payments = journal_read_payments(call->member_id,
+													  call->ref, &n);
+
+		journal_row_show_before(call->replay, payments, n);
+	}
+	else if (call->refusal == REFUSAL_NONE)
+		show_payments(call);
+	return call_close(call);
+}

@@ -207,31 +207,6 @@ checkout_takings(const Quote *quote, int **taken, int *ntakings)
 	return takings;
 }
 
-/*
- * The same, until there is enough left of all that is applied together: two
- * coupons of one template may be one too many.
- */
-static void
-price(Call *call, const QuoteRequest *request, Quote *quote)
-{
-	CouponReason reason;
-
-	do
-	{
-		int		   *taken;
-		int			n;
-		int			failed;
-		CouponTaking *takings;
-
-		choose(call, request, quote);
-		takings = checkout_takings(quote, &taken, &n);
-		reason = store_coupon_look(&call->decision, request->ref, takings, n,
-								   request->read_only, &failed);
-		if (reason != COUPON_APPLICABLE)
-			quote->candidates[taken[failed]].state = reason;
-	} while (reason != COUPON_APPLICABLE);
-}
-
 /* The lines with what each comes to. */
 static void
 put_nets(Quote *quote)
@@ -258,7 +233,7 @@ checkout_quote(Call *call, const QuoteRequest *request, Quote *quote)
 		!find_candidates(call, request, quote))
 		return false;
 	checkout_match(call, quote, request->ref);
-	price(call, request, quote);
+	choose(call, request, quote);
 	put_nets(quote);
 	quote->total = amount_add(quote->pricing.goods, quote->pricing.shipping);
 	return checkout_pay(call, request->use, quote);

@@ -451,7 +451,7 @@ loyalty_checkout_confirm(PG_FUNCTION_ARGS)
 		else if (call->mode == MODE_DO)
 			use_reserved(&reserve);
 	}
-	return call_close(call);
+	return checkout_close(call);
 }
 
 /* Everything that was set aside returns. */

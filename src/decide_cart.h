@@ -90,7 +90,10 @@ typedef struct Candidate
 	bool		chosen;			/* by the caller, with a code */
 	/* what store_coupon.c found of validity, limits, owner and reservation */
 	CouponReason state;
-	int64		left;			/* of its discount budget; -1: not limited */
+	/* of its template; all of it in one order share them; -1: not limited */
+	int64		left;			/* of the discount budget */
+	int64		uses_left;
+	CouponReason uses_limit;	/* why there are no more uses */
 
 	/*
 	 * decide_cart_match(): lines that count, lines that are reduced (both not

@@ -20,7 +20,8 @@ decide_cart_blocked(const Program *program, const Candidate *candidates,
 	Bitmapset  *alike = NULL;
 	Bitmapset  *of_category = NULL;
 	Bitmapset  *coupons = NULL;
-	int			least = coupon->max_per_order;
+	CouponReason limit;
+	int			least = decide_cart_allowed(&candidates[which], &limit);
 	int			category_limit = coupon->category->max_per_order;
 	CouponReason reason = COUPON_APPLICABLE;
 	Bitmapset  *found = NULL;
@@ -34,8 +35,16 @@ decide_cart_blocked(const Program *program, const Candidate *candidates,
 			excluding = bms_add_member(excluding, i);
 		if (other->coupon_id == coupon->coupon_id)
 		{
+			CouponReason other_limit;
+			int			most = decide_cart_allowed(&candidates[i],
+												   &other_limit);
+
 			alike = bms_add_member(alike, i);
-			least = Min(least, other->max_per_order);
+			if (most < least)
+			{
+				least = most;
+				limit = other_limit;
+			}
 		}
 		if (other->category == coupon->category)
 			of_category = bms_add_member(of_category, i);
@@ -49,7 +58,7 @@ decide_cart_blocked(const Program *program, const Candidate *candidates,
 	}
 	else if (bms_num_members(alike) >= least)
 	{
-		reason = COUPON_REASON_STACK_CATEGORY_LIMIT;
+		reason = limit;
 		found = alike;
 	}
 	else if (category_limit > 0 &&
@@ -80,6 +89,31 @@ saving_less(const Bitmapset *use, const Pricing *without, const Pricing *with)
 		if (with->applied[i].saving < without->applied[i].saving)
 			less = bms_add_member(less, i);
 	return less;
+}
+
+/*
+ * Those of the combination that leave no room in the budget of the template
+ * that they share with another; NULL: there is enough for all.
+ */
+static Bitmapset *
+sharing_budget(const Candidate *candidates, const Bitmapset *use, int which,
+			   const Pricing *with)
+{
+	Bitmapset  *sharing = NULL;
+	bool		exhausted =
+		with->applied[which].reason == COUPON_REASON_BUDGET_EXHAUSTED;
+	int			i = -1;
+
+	while ((i = bms_next_member(use, i)) >= 0)
+	{
+		if (candidates[i].coupon->coupon_id !=
+			candidates[which].coupon->coupon_id)
+			continue;
+		sharing = bms_add_member(sharing, i);
+		exhausted |=
+			with->applied[i].reason == COUPON_REASON_BUDGET_EXHAUSTED;
+	}
+	return exhausted ? sharing : NULL;
 }
 
 void
@@ -119,6 +153,10 @@ decide_cart_losers(const Program *program, const Cart *cart,
 		decide_cart_price(program, cart, candidates, ncandidates, joined,
 						  &priced);
 		bms_free(joined);
-		loser->beaten_by = saving_less(use, &best, &priced);
+		loser->beaten_by = sharing_budget(candidates, use, i, &priced);
+		if (loser->beaten_by != NULL)
+			loser->reason = COUPON_REASON_BUDGET_EXHAUSTED;
+		else
+			loser->beaten_by = saving_less(use, &best, &priced);
 	}
 }

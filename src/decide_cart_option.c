@@ -158,12 +158,15 @@ make_runs(Search *search)
 	for (int i = 0; i < search->noptions; i = next)
 	{
 		const Coupon *coupon = search->options[i].coupon;
+		int			most = coupon->max_per_order;
 
-		for (next = i + 1; next < search->noptions &&
-			 search->options[next].coupon == coupon;)
-			next++;
+		for (next = i; next < search->noptions &&
+			 search->options[next].coupon == coupon; next++)
+			most = Min(most,
+					   decide_cart_allowed(search->options[next].candidate,
+										   NULL));
 		qsort(&search->options[i], next - i, sizeof(Option), compare_ends);
-		for (int j = i; j < next && j - i < coupon->max_per_order; j++)
+		for (int j = i; j < next && j - i < most; j++)
 		{
 			search->options[kept] = search->options[j];
 			search->options[kept++].run = i;
@@ -200,7 +203,7 @@ bool
 search_fits(const Search *search, const Option *option)
 {
 	int			max_coupons = search->program->cart.max_coupons;
-	int			least = option->coupon->max_per_order;
+	int			least = decide_cart_allowed(option->candidate, NULL);
 	int			used = 1;
 
 	if (option->quota != NULL &&
@@ -213,11 +216,11 @@ search_fits(const Search *search, const Option *option)
 		return true;
 	for (int i = 0; i < search->path.n; i++)
 	{
-		const Coupon *other = search->path.options[i]->coupon;
+		const Option *other = search->path.options[i];
 
-		if (other->coupon_id != option->coupon->coupon_id)
+		if (other->coupon->coupon_id != option->coupon->coupon_id)
 			continue;
-		least = Min(least, other->max_per_order);
+		least = Min(least, decide_cart_allowed(other->candidate, NULL));
 		used++;
 	}
 	return used <= least;

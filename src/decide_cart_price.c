@@ -90,6 +90,8 @@ decide_cart_work(const Cart *cart, int ncandidates)
 	work->remainders = palloc(sizeof(Remainder) * work->max_parts);
 	work->max_pieces = 4 * n;
 	work->pieces = palloc(sizeof(Pieces) * work->max_pieces);
+	work->max_spent = 2;
+	work->spent = palloc(sizeof(Spent) * work->max_spent);
 	work->rows = palloc0(sizeof(int64 *) * Max(ncandidates, 1));
 	work->order = palloc(sizeof(int) * Max(ncandidates, 1));
 	return work;
@@ -105,6 +107,7 @@ decide_cart_begin(CartWork *work, const Program *program, const Cart *cart)
 	work->on_initial = program->cart.on_initial;
 	work->shipping = cart->shipping;
 	work->nruns = 0;
+	work->nspent = 0;
 	work->nrows = 0;
 	for (int i = 0; i < cart->lines.n; i++)
 	{
@@ -125,6 +128,11 @@ decide_cart_copy(CartWork *to, const CartWork *from)
 		to->max_runs = from->max_runs;
 		to->runs = repalloc_huge(to->runs, sizeof(Run) * to->max_runs);
 	}
+	if (to->max_spent < from->nspent)
+	{
+		to->max_spent = from->max_spent;
+		to->spent = repalloc_huge(to->spent, sizeof(Spent) * to->max_spent);
+	}
 	to->cart = from->cart;
 	to->on_initial = from->on_initial;
 	to->room = from->room;
@@ -132,6 +140,8 @@ decide_cart_copy(CartWork *to, const CartWork *from)
 	to->nruns = from->nruns;
 	memcpy(to->lines, from->lines, sizeof(WorkLine) * from->cart->lines.n);
 	memcpy(to->runs, from->runs, sizeof(Run) * from->nruns);
+	to->nspent = from->nspent;
+	memcpy(to->spent, from->spent, sizeof(Spent) * from->nspent);
 }
 
 /* Rounds a share down; returns by how much, in parts of total. */
@@ -325,6 +335,38 @@ saving_of(CartWork *work, const Candidate *candidate, Applied *applied)
 	return saving;
 }
 
+/* What this order has used of a template's discount budget. */
+static Spent *
+spent_of(CartWork *work, const Coupon *coupon)
+{
+	Spent	   *spent;
+
+	for (int i = 0; i < work->nspent; i++)
+		if (work->spent[i].coupon_id == coupon->coupon_id)
+			return &work->spent[i];
+	work->spent = decide_cart_grown(work->spent, work->nspent,
+									&work->max_spent, sizeof(Spent));
+	spent = &work->spent[work->nspent++];
+	spent->coupon_id = coupon->coupon_id;
+	spent->amount = 0;
+	return spent;
+}
+
+/* Takes a saving from the budget, if it has a limit; false: it is too much. */
+static bool
+spend(CartWork *work, const Candidate *candidate, int64 saving)
+{
+	Spent	   *spent;
+
+	if (candidate->left < 0)
+		return true;
+	spent = spent_of(work, candidate->coupon);
+	if (saving > candidate->left - spent->amount)
+		return false;
+	spent->amount += saving;
+	return true;
+}
+
 void
 decide_cart_apply(CartWork *work, const Candidate *candidate,
 				  Applied *applied)
@@ -338,7 +380,7 @@ decide_cart_apply(CartWork *work, const Candidate *candidate,
 	saving = saving_of(work, candidate, applied);
 	if (saving == 0)
 		applied->reason = COUPON_REASON_NO_EFFECT;
-	else if (candidate->left >= 0 && saving > candidate->left)
+	else if (!spend(work, candidate, saving))
 		applied->reason = COUPON_REASON_BUDGET_EXHAUSTED;
 	else
 	{

@@ -27,13 +27,28 @@ decide_cart_same(const Candidate *one, const Candidate *other)
 		strcmp(one->code, other->code) == 0;
 }
 
+int
+decide_cart_allowed(const Candidate *candidate, CouponReason *why)
+{
+	int			most = candidate->coupon->max_per_order;
+	bool		limited = candidate->uses_left >= 0 &&
+		candidate->uses_left < most;
+
+	if (why != NULL)
+		*why = limited ? candidate->uses_limit :
+			COUPON_REASON_STACK_CATEGORY_LIMIT;
+	return limited ? (int) candidate->uses_left : most;
+}
+
 /* Why a candidate cannot be added to some, or COUPON_APPLICABLE. */
 static CouponReason
 stack_reason(const Program *program, const Candidate *candidates,
 			 const Bitmapset *beside, int added)
 {
 	const Coupon *coupon = candidates[added].coupon;
-	int			max_of_template = coupon->max_per_order;
+	CouponReason template_limit;
+	int			max_of_template = decide_cart_allowed(&candidates[added],
+													  &template_limit);
 	int			of_template = 1;
 	int			of_category = 1;
 	int			coupons = 1;
@@ -48,15 +63,23 @@ stack_reason(const Program *program, const Candidate *candidates,
 		/* it may be of another version */
 		if (other->coupon_id == coupon->coupon_id)
 		{
-			max_of_template = Min(max_of_template, other->max_per_order);
+			CouponReason limit;
+			int			most = decide_cart_allowed(&candidates[i], &limit);
+
+			if (most < max_of_template)
+			{
+				max_of_template = most;
+				template_limit = limit;
+			}
 			of_template++;
 		}
 		of_category += other->category == coupon->category;
 		coupons += !other->automatic;
 	}
-	if (of_template > max_of_template ||
-		(coupon->category->max_per_order > 0 &&
-		 of_category > coupon->category->max_per_order))
+	if (of_template > max_of_template)
+		return template_limit;
+	if (coupon->category->max_per_order > 0 &&
+		of_category > coupon->category->max_per_order)
 		return COUPON_REASON_STACK_CATEGORY_LIMIT;
 	if (!coupon->automatic && program->cart.max_coupons > 0 &&
 		coupons > program->cart.max_coupons)
@@ -121,6 +144,23 @@ stack(const Program *program, const Candidate *candidates, int ncandidates,
 	return stacked;
 }
 
+/*
+ * Of equal coupons that share a budget those given first are used, in whatever
+ * order they are applied: the one that stands back for another that got
+ * nothing.
+ */
+static int
+last_equal(const Candidate *candidates, const Bitmapset *use, int which)
+{
+	int			last = which;
+	int			i = which;
+
+	while ((i = bms_next_member(use, i)) >= 0)
+		if (candidates[i].coupon == candidates[which].coupon)
+			last = i;
+	return last;
+}
+
 Bitmapset *
 decide_cart_choose(const Program *program, const Cart *cart,
 				   const Candidate *candidates, int ncandidates,
@@ -145,8 +185,15 @@ decide_cart_choose(const Program *program, const Cart *cart,
 		all = true;
 		while ((i = bms_next_member(use, i)) >= 0)
 		{
-			own[i] = pricing->applied[i].reason;
-			all &= own[i] == COUPON_APPLICABLE;
+			CouponReason reason = pricing->applied[i].reason;
+			int			back = i;
+
+			if (reason == COUPON_APPLICABLE)
+				continue;
+			if (reason == COUPON_REASON_BUDGET_EXHAUSTED)
+				back = last_equal(candidates, use, i);
+			own[back] = reason;
+			all = false;
 		}
 	} while (!all);
 	for (int i = 0; i < ncandidates; i++)

@@ -66,6 +66,13 @@ typedef struct Remainder
 	int			part;
 } Remainder;
 
+/* What is used of the discount budget of a template. */
+typedef struct Spent
+{
+	int32		coupon_id;
+	int64		amount;
+} Spent;
+
 typedef struct CartWork
 {
 	const Cart *cart;
@@ -76,6 +83,9 @@ typedef struct CartWork
 	int			nruns;
 	int			max_runs;
 	Run		   *runs;
+	int			nspent;
+	int			max_spent;
+	Spent	   *spent;
 
 	/* of the candidate that is applied */
 	int			nparts;
@@ -92,6 +102,12 @@ typedef struct CartWork
 	int		   *order;			/* of the candidates in use */
 } CartWork;
 
+/*
+ * How many of its template one order may have, and why no more (NULL: nobody
+ * asks).
+ */
+extern int	decide_cart_allowed(const Candidate *candidate,
+								CouponReason *why);
 /* Does it take something off pieces, and not off lines as they are? */
 extern bool decide_cart_by_piece(const Coupon *coupon);
 /*

@@ -301,8 +301,9 @@ take(void *argument)
 	Call	   *call = attempt->call;
 	int			failed;
 	CouponReason reason = call->mode == MODE_DRY ?
-		store_coupon_look(&call->decision, attempt->ref, &attempt->taking, 1,
-						  false, &failed) :
+		store_coupon_look(&call->decision, attempt->ref,
+						  attempt->taking.candidate,
+						  attempt->taking.discount) :
 		store_coupon_take(&call->decision, call->row, attempt->ref, DT_NOEND,
 						  &attempt->taking, 1, &failed);
 

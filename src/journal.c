@@ -61,6 +61,14 @@ static Statement select_known = {
 	5, {INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
 };
 
+/* What redeem() and capture() write was asked for by itself. */
+static Statement select_payments = {
+	"SELECT journal_id FROM loyalty.journal"
+	" WHERE member_id = $1 AND ref = $2 AND kind IN ('redeem', 'capture')"
+	" AND event IS NOT NULL AND request_hash IS NULL ORDER BY journal_id",
+	2, {INT8OID, TEXTOID}
+};
+
 static Statement select_entries = {
 	"SELECT unit_id, amount, balance_after, vests_on, expires_on"
 	" FROM loyalty.entry WHERE member_id = $1 AND journal_id = $2"
@@ -289,6 +297,34 @@ journal_row_tell_too(JournalRow *row, const JournalRow *other)
 		appendStringInfoString(next_message(row), other->messages->data);
 }
 
+/*
+ * Has the receipt of a row that is stored already show what others have moved
+ * before it.
+ */
+void
+journal_row_show_before(JournalRow *row, JournalRow *const *others, int n)
+{
+	int			total = row->npostings;
+	int			npostings = 0;
+	Posting    *postings;
+
+	for (int i = 0; i < n; i++)
+		total += others[i]->npostings;
+	postings = palloc(sizeof(Posting) * Max(total, 1));
+	for (int i = 0; i <= n; i++)
+	{
+		const JournalRow *other = i < n ? others[i] : row;
+
+		if (other->npostings > 0)
+			memcpy(&postings[npostings], other->postings,
+				   sizeof(Posting) * other->npostings);
+		npostings += other->npostings;
+	}
+	row->postings = postings;
+	row->npostings = total;
+	row->capacity = Max(total, 1);
+}
+
 static bytea *
 column_bytea(uint64 row, int column)
 {
@@ -450,6 +486,26 @@ journal_read(int64 member_id, int64 journal_id)
 		journal_row_post(row, &lot)->balance_after = balance_after;
 	}
 	return row;
+}
+
+/* The rows by which units paid for an order, as much as a receipt shows. */
+JournalRow **
+journal_read_payments(int64 member_id, const text *ref, int *n)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(member_id)),
+		POINTER_ARG(ref)
+	};
+	uint64		nrows = statement_run(&select_payments, args, false);
+	int64	   *ids = palloc(sizeof(int64) * Max(nrows, 1));
+	JournalRow **rows = palloc(sizeof(JournalRow *) * Max(nrows, 1));
+
+	for (uint64 i = 0; i < nrows; i++)
+		ids[i] = DatumGetInt64(statement_notnull(i, 1));
+	for (uint64 i = 0; i < nrows; i++)
+		rows[i] = journal_read(member_id, ids[i]);
+	*n = nrows;
+	return rows;
 }
 
 #define ROW_NARGS 23

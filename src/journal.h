@@ -110,12 +110,16 @@ extern StringInfo journal_row_begin_message(JournalRow *row,
 											const char *code);
 extern void journal_row_benefit(JournalRow *row, const BenefitNews *news);
 extern void journal_row_tell_too(JournalRow *row, const JournalRow *other);
+extern void journal_row_show_before(JournalRow *row, JournalRow *const *others,
+									int n);
 
 extern bool journal_match(int64 member_id, const text *key, const text *ref,
 						  const char *kind, const char *event,
 						  JournalMatch *match);
 extern List *journal_known(const JournalRequest *requests, int n);
 extern JournalRow *journal_read(int64 member_id, int64 journal_id);
+extern JournalRow **journal_read_payments(int64 member_id, const text *ref,
+										  int *n);
 extern void journal_insert(JournalRow *row, const Program *program);
 extern void journal_insert_changes(const JournalRow *row,
 								   const Program *program);

@@ -130,6 +130,18 @@ note(Candidate *candidate, CouponReason reason)
 		candidate->state = reason;
 }
 
+/* No more uses than that, because of one limit. */
+static void
+note_uses_left(Candidate *candidate, int64 left, CouponReason reason)
+{
+	if (left <= 0)
+		note(candidate, reason);
+	if (candidate->uses_left >= 0 && candidate->uses_left <= left)
+		return;
+	candidate->uses_left = Max(left, 0);
+	candidate->uses_limit = reason;
+}
+
 static bool
 same_text(const text *one, const text *other)
 {
@@ -222,10 +234,12 @@ judge_uses(const Decision *decision, Candidate *candidate, uint64 nuses)
 		ever++;
 		in_period += on >= from && on <= until;
 	}
-	if (coupon->limit_member > 0 && ever >= coupon->limit_member)
-		note(candidate, COUPON_REASON_LIMIT_MEMBER);
-	if (coupon->limit_period > 0 && in_period >= coupon->limit_period)
-		note(candidate, COUPON_REASON_LIMIT_PERIOD);
+	if (coupon->limit_member > 0)
+		note_uses_left(candidate, coupon->limit_member - ever,
+					   COUPON_REASON_LIMIT_MEMBER);
+	if (coupon->limit_period > 0)
+		note_uses_left(candidate, coupon->limit_period - in_period,
+					   COUPON_REASON_LIMIT_PERIOD);
 }
 
 static void
@@ -329,24 +343,24 @@ left_load(const Search *search, Left *left)
 static void
 judge_stock(const Search *search, const Left *left, Candidate *candidate)
 {
-	const int32 *budgets = candidate->coupon->budgets;
+	const Coupon *coupon = candidate->coupon;
+	const int32 *budgets = coupon->budgets;
 	bool		by_use = budgets[COUNTS_USED] != 0;
 	bool		by_discount = budgets[COUNTS_DISCOUNT] != 0;
-	int64		uses = by_use ? left_of(left, budgets[COUNTS_USED]) : 1;
+	int64		uses = by_use ? left_of(left, budgets[COUNTS_USED]) : 0;
 	int64		amount = by_discount ?
 		left_of(left, budgets[COUNTS_DISCOUNT]) : -1;
 	int64		discount;
 
 	/* reservations are counted only where they may matter */
-	if (uses <= 0 || by_discount)
+	if (by_discount || uses < coupon->max_per_order)
 	{
-		uses += free_uses(search, candidate->coupon->coupon_id, NULL,
-						  &discount);
+		uses += free_uses(search, coupon->coupon_id, NULL, &discount);
 		if (by_discount)
 			amount += discount;
 	}
-	if (uses <= 0)
-		note(candidate, COUPON_REASON_LIMIT_CAMPAIGN);
+	if (by_use)
+		note_uses_left(candidate, uses, COUPON_REASON_LIMIT_CAMPAIGN);
 	if (by_discount && amount <= 0)
 		note(candidate, COUPON_REASON_BUDGET_EXHAUSTED);
 	candidate->left = amount;
@@ -410,6 +424,7 @@ set_coupon(const Search *search, Candidate *candidate, int32 coupon_id,
 		return false;
 	candidate->state = COUPON_APPLICABLE;
 	candidate->left = -1;
+	candidate->uses_left = -1;
 	candidate->valid_from = candidate->coupon->valid_from;
 	candidate->valid_until = candidate->coupon->valid_until;
 	return true;
@@ -668,6 +683,7 @@ find(const Search *search, const text *code, Candidate *candidate)
 		candidate->given = given;
 		candidate->state = COUPON_REASON_NOT_FOUND;
 		candidate->left = -1;
+		candidate->uses_left = -1;
 	}
 	candidate->chosen = true;
 }
@@ -734,6 +750,7 @@ store_coupon_offers(const Decision *decision, const text *ref, bool read_only,
 		memset(candidate, 0, sizeof(Candidate));
 		candidate->coupon = coupon;
 		candidate->left = -1;
+		candidate->uses_left = -1;
 		candidate->valid_from = coupon->valid_from;
 		candidate->valid_until = coupon->valid_until;
 		judge_validity(decision, candidate);
@@ -768,53 +785,19 @@ store_coupon_again(const Decision *decision, const Candidate *candidate,
 		COUPON_APPLICABLE : COUPON_REASON_ALREADY_USED;
 }
 
-/* Is this taking, with those of the same template before it, too much? */
-static CouponReason
-look_at(const Search *search, const CouponTaking *takings, int i)
-{
-	const Coupon *coupon = takings[i].candidate->coupon;
-	int64		uses = 1;
-	int64		amount = takings[i].discount;
-	int64		discount;
-	Left		left = {0, palloc(sizeof(int32) * 2), palloc(sizeof(int64) * 2)};
-
-	if (!is_limited_in_all(coupon))
-		return COUPON_APPLICABLE;
-	for (int k = 0; k < i; k++)
-		if (takings[k].candidate->coupon->coupon_id == coupon->coupon_id)
-		{
-			uses++;
-			amount = amount_add(amount, takings[k].discount);
-		}
-	left_add(&left, coupon->budgets[COUNTS_USED]);
-	left_add(&left, coupon->budgets[COUNTS_DISCOUNT]);
-	left_load(search, &left);
-	uses -= free_uses(search, coupon->coupon_id, NULL, &discount);
-	if (coupon->budgets[COUNTS_USED] != 0 &&
-		uses > left_of(&left, coupon->budgets[COUNTS_USED]))
-		return COUPON_REASON_LIMIT_CAMPAIGN;
-	if (coupon->budgets[COUNTS_DISCOUNT] != 0 && amount - discount >
-		left_of(&left, coupon->budgets[COUNTS_DISCOUNT]))
-		return COUPON_REASON_BUDGET_EXHAUSTED;
-	return COUPON_APPLICABLE;
-}
-
 CouponReason
 store_coupon_look(const Decision *decision, const text *ref,
-				  const CouponTaking *takings, int ntakings, bool read_only,
-				  int *failed)
+				  const Candidate *candidate, int64 discount)
 {
-	Search		search = search_for(decision, ref, read_only);
+	Search		search = search_for(decision, ref, false);
+	Candidate	now = *candidate;
 
-	for (int i = 0; i < ntakings; i++)
-	{
-		CouponReason reason = look_at(&search, takings, i);
-
-		*failed = i;
-		if (reason != COUPON_APPLICABLE)
-			return reason;
-	}
-	return COUPON_APPLICABLE;
+	now.state = COUPON_APPLICABLE;
+	judge_limits_in_all(&search, &now, 1, 0);
+	if (now.state == COUPON_APPLICABLE && now.left >= 0 &&
+		discount > now.left)
+		return COUPON_REASON_BUDGET_EXHAUSTED;
+	return now.state;
 }
 
 void

@@ -56,14 +56,13 @@ extern CouponReason store_coupon_again(const Decision *decision,
 									   const Candidate *candidate,
 									   const text *ref);
 /*
- * Is there enough left in all for these together?  What store_coupon_take()
- * would find, without taking; *failed: the first that is too much.
+ * Is there enough left in all for one use?  What store_coupon_take() would
+ * find, without taking.
  */
 extern CouponReason store_coupon_look(const Decision *decision,
 									  const text *ref,
-									  const CouponTaking *takings,
-									  int ntakings, bool read_only,
-									  int *failed);
+									  const Candidate *candidate,
+									  int64 discount);
 /*
  * A template in one of its versions (0: as it is now).  What others have
  * issued since this transaction compiled the programme may be of a newer

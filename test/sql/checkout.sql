@@ -37,7 +37,7 @@ SELECT is(q ->> 'payable', '65.30', 'a quote: 87.30 and 8, less 10 and 20') FROM
 SELECT is(q -> 'earned', '[{"unit": "points", "amount": 190}, {"unit": "spend", "amount": 95.3}, {"unit": "orders", "amount": 1}]', 'what would be earned: 95 points twice')
 FROM loyalty.quote(pg_temp.id('ann'), :'cart', '{TENOFF,TWICE,MUGMUG}', '{"points": 1000, "balance": "max"}') q;
 SELECT is(q -> 'gifts', '[{"qty": 1, "sku": "MUG", "code": "MUGMUG", "coupon": "mug"}]', 'a gift') FROM loyalty.quote(pg_temp.id('ann'), :'cart', '{TENOFF,TWICE,MUGMUG}') q;
-SELECT is(r.status || ' ' || pg_temp.moved(r), 'dry 1 orders, 190 points, 95.3 spend', 'dry') FROM loyalty.checkout(pg_temp.id('ann'), :'cart', 'o1', '{TENOFF,TWICE,MUGMUG}', '{"points": 1000, "balance": "max"}', 65.3, mode => 'dry') r;
+SELECT is(r.status || ' ' || pg_temp.moved(r), 'dry -20 balance, 1 orders, -810 points, 95.3 spend', 'dry') FROM loyalty.checkout(pg_temp.id('ann'), :'cart', 'o1', '{TENOFF,TWICE,MUGMUG}', '{"points": 1000, "balance": "max"}', 65.3, mode => 'dry') r;
 SELECT is(r.status || ' ' || r.reason, 'refused not_found', 'try: a code that is none') FROM loyalty.checkout(pg_temp.id('ann'), :'cart', 'o1', '{TENOFF,NONE}', mode => 'try') r;
 SELECT is(r.status || ' ' || r.reason, 'refused payable_changed', 'try: another amount') FROM loyalty.checkout(pg_temp.id('ann'), :'cart', 'o1', '{TENOFF}', expect => 65.3, mode => 'try') r;
 SELECT is(pg_temp.state(), :'before', 'none of that was written');
@@ -57,6 +57,8 @@ SELECT to_jsonb(r) AS receipt FROM loyalty.checkout(pg_temp.id('ann'), :'cart', 
 SELECT is(jsonb_path_query_array(:'receipt', '$.messages[*]'), '[{"code": "paid", "unit": "points", "money": 10, "amount": 1000}, {"code": "paid", "unit": "balance", "money": 20, "amount": 20},
 	{"code": "coupon_used", "coupon": "ten", "discount": 9.7}, {"code": "coupon_used", "coupon": "double", "discount": 0}, {"code": "coupon_used", "coupon": "mug", "discount": 0},
 	{"code": "gift", "coupon": "mug", "sku": "MUG", "quantity": 1}, {"code": "offer_used", "coupon": "tea", "discount": 3}]', 'the receipt tells of it');
+SELECT is((SELECT string_agg(concat_ws(' ', p ->> 'unit', p ->> 'amount', p ->> 'balance_after'), ', ' ORDER BY n) FROM jsonb_array_elements(:'receipt'::jsonb -> 'postings') WITH ORDINALITY x (p, n)),
+	'points -1000 0, balance -20.00 0.00, points 190 190, spend 95.30 95.30, orders 1 1', 'and of all that moved: what pays first, then what was earned');
 SELECT results_eq(
 	$$SELECT j.kind, j.event, j.amount, u.code, j.channel, j.store, j.staff, j.request_hash IS NULL FROM loyalty.journal j LEFT JOIN loyalty.unit u USING (unit_id)
 	  WHERE member_id = pg_temp.id('ann') AND ref = 'o1' ORDER BY journal_id$$,
@@ -80,6 +82,7 @@ SELECT is_empty($$SELECT FROM loyalty.journal WHERE to_jsonb(journal)::text ~* '
 SELECT pg_temp.state() AS before \gset
 SELECT is(to_jsonb(r), :'receipt'::jsonb || '{"replayed": true}', 'the same order replays')
 FROM loyalty.checkout(pg_temp.id('ann'), :'cart', 'o1', '{tenoff,TWICE,MUGMUG}', '{"points": 1000, "balance": "max"}', 65.30) r;
+SELECT pg_temp.state() AS before \gset
 SELECT is(pg_temp.refused(:'lit', '''o1'''), 'LY002 journal_id=' || (:'receipt'::jsonb ->> 'journal_id'), 'another with its reference does not');
 SELECT is(pg_temp.raised($$SELECT loyalty.purchase(pg_temp.id('ann'), 5, 'o1')$$), 'LY002 journal_id=' || (:'receipt'::jsonb ->> 'journal_id'), 'nor a purchase');
 SELECT is(pg_temp.refused(:'lit', '''o1''', 'key => ''new'''), 'LY003 the key is new, but the ref is not', 'nor with a new key');
@@ -165,6 +168,16 @@ INSERT INTO loyalty.campaign (program_id, name, status) VALUES (:shop, 'scarce',
 INSERT INTO loyalty.rule (program_id, event, unit_id, kind, award, campaign_id, condition) VALUES (:shop, 'purchase', pg_temp.unit('points'), 'fixed', 500, :scarce, '$.data.payment_method == "card"');
 SELECT FROM loyalty.budget_set('Shop', 'points', 30, campaign => 'scarce');
 SELECT is(q -> 'earned' -> 0, '{"unit": "points", "amount": 135}', 'what is left of a budget is earned: 105 and 30') FROM loyalty.quote(pg_temp.id('bob'), :'cart') q;
+
+-- A key; other rows with the order's reference are not of the order
+CALL pg_temp.enroll('Shop', 'fay');
+SELECT FROM loyalty.adjust(pg_temp.id('fay'), 300, 'points', 'test', key => 'k1');
+SELECT FROM loyalty.redeem(pg_temp.id('fay'), 50, ref => 'keyed');
+SELECT to_jsonb(r) AS keyed, pg_temp.moved(r) AS moved FROM loyalty.checkout(pg_temp.id('fay'), :'cart', 'keyed', use => '{"points": 200}', key => 'once') r \gset
+SELECT is(:'moved'::text, '1 orders, -65 points, 105 spend', 'with a key: 105 and 30 points less 200');
+SELECT is(to_jsonb(r), :'keyed'::jsonb || '{"replayed": true}', 'the key replays the same') FROM loyalty.checkout(pg_temp.id('fay'), :'cart', 'keyed', use => '{"points": 200}', key => 'once') r;
+SELECT is(to_jsonb(r), :'keyed'::jsonb || '{"replayed": true}', 'in mode try, too') FROM loyalty.checkout(pg_temp.id('fay'), :'cart', 'keyed', use => '{"points": 200}', key => 'once', mode => 'try') r;
+SELECT is(to_jsonb(r), :'keyed'::jsonb || '{"replayed": true}', 'in mode dry, too') FROM loyalty.checkout(pg_temp.id('fay'), :'cart', 'keyed', use => '{"points": 200}', key => 'once', mode => 'dry') r;
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'verify()');
 

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(210);
+SELECT plan(212);
 
 -- Books with something of everything, of which verify() finds nothing to say.
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', vest_days => 7) AS shop \gset
@@ -328,6 +328,8 @@ INSERT INTO change (codes, what, sql) VALUES
 	('coupon_use_of', 'a use of a code that is gone', $$DELETE FROM loyalty.coupon_code WHERE code = 'XDAY'$$),
 	('coupon_limit_member', 'more uses than a member may have', $$UPDATE loyalty.coupon SET limit_member = 1 WHERE name = 'five'$$),
 	('coupon_limit_member', 'more uses than a member may have in a day', $$UPDATE loyalty.coupon SET limit_period = 1, period = 'day' WHERE name = 'five'$$),
+	('config_reference program_mismatch', 'a coupon of another programme', format('UPDATE loyalty.member_coupon SET program_id = %s WHERE coupon_no = %s', :other, :unused_coupon)),
+	('config_reference program_mismatch', 'a use of another programme', format($$UPDATE loyalty.coupon_use SET program_id = %s WHERE ref = 'u4'$$, :other)),
 	('hold_until_late', 'a reserved coupon that ends before hold_until', $$UPDATE loyalty.coupon_use SET status = 'reserved', reserved_until = '2026-03-22 13:00+00' WHERE ref = 'u1'$$),
 	('coupon_limit_slots', 'a limit with another amount than its slots', format('UPDATE loyalty.coupon_limit SET amount = amount + 1 WHERE budget_id = %s', :ten_discount)),
 	('coupon_limit_slots', 'a slot of a limit that is gone', format('DELETE FROM loyalty.budget_slot WHERE budget_id = %s AND slot = 1', :ten_used)),
