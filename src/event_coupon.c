@@ -287,7 +287,9 @@ check_claims(Call *call, const Coupon *coupon, int64 quantity)
 	if (coupon->claims > 0 &&
 		store_coupon_claims(&call->decision, coupon) + quantity >
 		coupon->claims)
-		return event_coupon_refuse(call, COUPON_REASON_LIMIT_MEMBER, coupon);
+		return call_refuse(call, REFUSAL_LIMIT_MEMBER,
+						   "coupon=%s claims=%d", coupon->name,
+						   coupon->claims);
 	return true;
 }
 

@@ -33,7 +33,7 @@ CREATE TABLE loyalty.topup_step (
 	pack           text,
 	benefit_id     int,
 	PRIMARY KEY (unit_id, step_from),
-	CHECK ((points IS NULL) = (points_unit_id IS NULL))
+	CONSTRAINT topup_step_points_need_unit CHECK ((points IS NULL) = (points_unit_id IS NULL))
 );
 
 -- A member's card: of each money unit there is one.
@@ -75,5 +75,5 @@ CREATE TABLE loyalty.topup (
 	journal_id  bigint      NOT NULL,
 	done_by     bigint,
 	PRIMARY KEY (member_id, ref),
-	CHECK (refunded + deducted <= amount)
+	CONSTRAINT topup_taken_at_most_amount CHECK (refunded + deducted <= amount)
 );
