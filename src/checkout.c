@@ -52,6 +52,7 @@ enum checkout_arg
 	CHECKOUT_AT,
 	CHECKOUT_KEY,
 	CHECKOUT_MODE,
+	CHECKOUT_BEST,
 	CHECKOUT_NARGS
 };
 
@@ -65,7 +66,8 @@ static const Verb checkout_verb = {
 		[CHECKOUT_EXPECT] = {"expect", ARG_NUMERIC},
 		[CHECKOUT_AT] = {"at", ARG_AT},
 		[CHECKOUT_KEY] = {"key", ARG_KEY},
-		[CHECKOUT_MODE] = {"mode", ARG_MODE, true}
+		[CHECKOUT_MODE] = {"mode", ARG_MODE, true},
+		[CHECKOUT_BEST] = {"best", ARG_BOOLEAN, true}
 	}
 };
 
@@ -165,10 +167,15 @@ loyalty_checkout_quote(PG_FUNCTION_ARGS)
 	PG_RETURN_JSONB_P(document);
 }
 
-/* The first code that does not apply refuses the whole order. */
+/*
+ * The first code that does not apply refuses the whole order; but where the
+ * best combination was asked for, codes are offered, not demanded.
+ */
 bool
 checkout_codes_apply(Call *call, const Quote *quote)
 {
+	if (quote->best)
+		return true;
 	for (int i = 0; i < quote->ncandidates; i++)
 	{
 		const Candidate *candidate = &quote->candidates[i];
@@ -284,7 +291,8 @@ check_out(Checkout *checkout)
 		.cart = call_jsonb(call, CHECKOUT_CART),
 		.codes = call_texts(call, CHECKOUT_CODES),
 		.use = call_jsonb(call, CHECKOUT_USE),
-		.ref = call->ref
+		.ref = call->ref,
+		.best = DatumGetBool(call->fcinfo->args[CHECKOUT_BEST].value)
 	};
 
 	if (call->ref == NULL)
@@ -313,7 +321,7 @@ check_out(Checkout *checkout)
 		take(checkout);
 }
 
-/* checkout(member_id, cart, ref, codes, use, expect, at, key, mode) */
+/* checkout(member_id, cart, ref, codes, use, expect, at, key, mode, best) */
 Datum
 loyalty_checkout(PG_FUNCTION_ARGS)
 {

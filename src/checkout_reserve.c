@@ -33,6 +33,7 @@ enum reserve_arg
 	RESERVE_AT,
 	RESERVE_KEY,
 	RESERVE_MODE,
+	RESERVE_BEST,
 	RESERVE_NARGS
 };
 
@@ -51,7 +52,8 @@ static const Verb reserve_verb = {
 		[RESERVE_TTL] = {"ttl", ARG_INTERVAL},
 		[RESERVE_AT] = {"at", ARG_AT},
 		[RESERVE_KEY] = {"key", ARG_KEY},
-		[RESERVE_MODE] = {"mode", ARG_MODE, true}
+		[RESERVE_MODE] = {"mode", ARG_MODE, true},
+		[RESERVE_BEST] = {"best", ARG_BOOLEAN, true}
 	}, reserve_replays
 };
 
@@ -240,7 +242,8 @@ price(Reserve *reserve)
 		.cart = call_jsonb(call, RESERVE_CART),
 		.codes = call_texts(call, RESERVE_CODES),
 		.use = call_jsonb(call, RESERVE_USE),
-		.ref = reserve->reservation.ref
+		.ref = reserve->reservation.ref,
+		.best = DatumGetBool(call->fcinfo->args[RESERVE_BEST].value)
 	};
 
 	if (reserve->reservation.status == RESERVATION_RESERVED)
@@ -347,7 +350,7 @@ take(void *argument)
 
 /*
  * checkout_reserve(member_id, cart, ref, codes, use, expect, ttl, at, key,
- * mode)
+ * mode, best)
  */
 Datum
 loyalty_checkout_reserve(PG_FUNCTION_ARGS)

@@ -11,12 +11,13 @@ COMMENT ON FUNCTION loyalty.quote(bigint, jsonb, text[], jsonb, timestamptz, boo
 
 CREATE OR REPLACE FUNCTION loyalty.checkout(member_id bigint, cart jsonb, ref text,
 	codes text[] DEFAULT NULL, use jsonb DEFAULT NULL, expect numeric DEFAULT NULL,
-	at timestamptz DEFAULT NULL, key text DEFAULT NULL, mode text DEFAULT 'do')
+	at timestamptz DEFAULT NULL, key text DEFAULT NULL, mode text DEFAULT 'do',
+	best boolean DEFAULT false)
 RETURNS loyalty.receipt LANGUAGE C VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_checkout';
-COMMENT ON FUNCTION loyalty.checkout(bigint, jsonb, text, text[], jsonb, numeric, timestamptz, text, text) IS
-'Buys a cart as quote() prices it: uses coupons, spends points and stored value, and records the purchase; expect is the payable that the customer saw';
+COMMENT ON FUNCTION loyalty.checkout(bigint, jsonb, text, text[], jsonb, numeric, timestamptz, text, text, boolean) IS
+'Buys a cart as quote() prices it, with best too: uses coupons, spends points and stored value, and records the purchase; expect is the payable that the customer saw';
 
 CREATE OR REPLACE FUNCTION loyalty.coupon_check(member_id bigint, code text, cart jsonb DEFAULT NULL,
 	at timestamptz DEFAULT NULL)

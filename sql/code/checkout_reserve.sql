@@ -1,10 +1,10 @@
 CREATE OR REPLACE FUNCTION loyalty.checkout_reserve(member_id bigint, cart jsonb, ref text,
 	codes text[] DEFAULT NULL, use jsonb DEFAULT NULL, expect numeric DEFAULT NULL, ttl interval DEFAULT NULL,
-	at timestamptz DEFAULT NULL, key text DEFAULT NULL, mode text DEFAULT 'do')
+	at timestamptz DEFAULT NULL, key text DEFAULT NULL, mode text DEFAULT 'do', best boolean DEFAULT false)
 RETURNS loyalty.receipt LANGUAGE C VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_checkout_reserve';
-COMMENT ON FUNCTION loyalty.checkout_reserve(bigint, jsonb, text, text[], jsonb, numeric, interval, timestamptz, text, text) IS
+COMMENT ON FUNCTION loyalty.checkout_reserve(bigint, jsonb, text, text[], jsonb, numeric, interval, timestamptz, text, text, boolean) IS
 'Sets everything aside that the quote of an order needs, at its prices, for ttl (NULL: that of cart_policy); the same order anew replaces it';
 
 CREATE OR REPLACE FUNCTION loyalty.checkout_confirm(member_id bigint, ref text,

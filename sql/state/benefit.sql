@@ -51,7 +51,7 @@ CREATE TABLE loyalty.benefit_holder (
 	-- stage: a tag of dimension lifecycle; everyone has no name
 	source     text    NOT NULL
 	           CHECK (source IN ('everyone', 'tier', 'segment', 'tag', 'stage', 'plan', 'campaign')),
-	name       text    NOT NULL DEFAULT '',
+	name       text    NOT NULL DEFAULT '' CHECK (octet_length(name) <= 255),
 	-- quota: instead of the benefit's own; of several, the largest counts
 	quantity   numeric CHECK (quantity > 0 AND quantity < 1000000000),
 	PRIMARY KEY (benefit_id, source, name),

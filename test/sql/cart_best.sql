@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(17);
+SELECT plan(22);
 
 -- The combination that saves most, and why the others are not in it. All amounts are
 -- worked out by hand: the cart is 100 + 40 = 140, and 10 shipping.
@@ -84,6 +84,21 @@ UPDATE loyalty.cart_policy SET search_limit = DEFAULT;
 -- 50 % of 140 is 70, a tenth of the other 70 is 7: 77. Without: 20 of the toys or the food, 30, 25, and a tenth of 65: 81.50
 SELECT is(pg_temp.best('gus', :'cart'), 'off25 25.00, off30 30.00, tenth 6.50, toys20 20.00 | food50 stack_category_limit by toys20, '
 	'half stack_exclusive by off25+off30+toys20, sale stack_category_limit by toys20', '20 of the toys, which come before the food, 30, 25 and a tenth of the rest');
+
+-- What was searched for can be bought: 50 less 1 by the offer that comes first, or less 10 by the one that saves more, or less ida's 30
+UPDATE loyalty.coupon SET status = 'inactive' WHERE automatic;
+INSERT INTO loyalty.offer (program_id, name, kind, amount, exclusive, priority) VALUES (:shop, 'one', 'amount', 1, true, 1), (:shop, 'ten', 'amount', 10, true, 100);
+CALL pg_temp.enroll('Shop', 'hal', 'ida');
+CALL pg_temp.issue('ida', 'off30');
+\set cart '{"items": [{"sku": "A", "price": 50}]}'
+SELECT throws_ok(format($$SELECT loyalty.checkout(pg_temp.id('hal'), %L, 'plain', expect => 40)$$, :'cart'), 'LY246', NULL, 'without a search the offer of the lower priority counts');
+SELECT results_eq(format($$SELECT name, (loyalty.quote(pg_temp.id(name), %L, best => true) ->> 'payable')::numeric FROM unnest('{hal,ida}'::text[]) name$$, :'cart'),
+	$$VALUES ('hal', 40.00), ('ida', 20.00)$$, 'with one the best does');
+SELECT is((SELECT (r).status FROM loyalty.checkout(pg_temp.id('hal'), :'cart', 'best', expect => 40, best => true) r), 'done', 'and can be bought');
+SELECT is((SELECT string_agg((r).status, ' ') FROM loyalty.checkout_reserve(pg_temp.id('ida'), :'cart', 'best', '{NOCODE}', expect => 20, best => true) r), 'done', 'or reserved; a code that is none refuses nothing');
+SELECT FROM loyalty.checkout_confirm(pg_temp.id('ida'), 'best', expect => 20);
+SELECT results_eq($$SELECT c.name, u.discount, u.coupon_no IS NOT NULL FROM loyalty.coupon_use u JOIN loyalty.coupon c USING (coupon_id) WHERE u.ref = 'best' AND u.status = 'used' ORDER BY 1$$,
+	$$VALUES ('off30', 3000::bigint, true), ('ten', 1000, false)$$, 'by what was found');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'verify() finds nothing');
 SELECT * FROM finish();

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(66);
+SELECT plan(71);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 CREATE FUNCTION pg_temp.unit(name text) RETURNS int LANGUAGE sql STABLE AS $$ SELECT unit_id FROM loyalty.unit JOIN loyalty.program USING (program_id) WHERE code = $1 AND program.name = 'Shop' $$;
@@ -19,7 +19,7 @@ SELECT FROM (VALUES ('ten', 'TENOFF'), ('double', 'TWICE'), ('mug', 'MUGMUG')) x
 SELECT code AS code1 FROM loyalty.coupon_generate('Shop', 'ten', 1) code \gset
 
 SELECT is(pg_temp.signature('checkout'), '(member_id bigint, cart jsonb, ref text, codes text[] DEFAULT NULL::text[], use jsonb DEFAULT NULL::jsonb, '
-	'expect numeric DEFAULT NULL::numeric, at timestamp with time zone DEFAULT NULL::timestamp with time zone, key text DEFAULT NULL::text, mode text DEFAULT ''do''::text) -> loyalty.receipt',
+	'expect numeric DEFAULT NULL::numeric, at timestamp with time zone DEFAULT NULL::timestamp with time zone, key text DEFAULT NULL::text, mode text DEFAULT ''do''::text, best boolean DEFAULT false) -> loyalty.receipt',
 	'checkout(): arguments');
 
 -- 2 x 30 and a tea of 40: less 3 off the tea is 97, less 10 % is 87.30; and 8 shipping

@@ -3,7 +3,7 @@
 SELECT plan(120);
 
 SELECT is(pg_temp.signature('checkout_reserve'),
-	'(member_id bigint, cart jsonb, ref text, codes text[] DEFAULT NULL::text[], use jsonb DEFAULT NULL::jsonb, expect numeric DEFAULT NULL::numeric, ttl interval DEFAULT NULL::interval, at timestamp with time zone DEFAULT NULL::timestamp with time zone, key text DEFAULT NULL::text, mode text DEFAULT ''do''::text) -> loyalty.receipt',
+	'(member_id bigint, cart jsonb, ref text, codes text[] DEFAULT NULL::text[], use jsonb DEFAULT NULL::jsonb, expect numeric DEFAULT NULL::numeric, ttl interval DEFAULT NULL::interval, at timestamp with time zone DEFAULT NULL::timestamp with time zone, key text DEFAULT NULL::text, mode text DEFAULT ''do''::text, best boolean DEFAULT false) -> loyalty.receipt',
 	'checkout_reserve');
 SELECT is(pg_temp.signature('checkout_confirm'),
 	'(member_id bigint, ref text, expect numeric DEFAULT NULL::numeric, at timestamp with time zone DEFAULT NULL::timestamp with time zone, key text DEFAULT NULL::text, mode text DEFAULT ''do''::text) -> loyalty.receipt',
