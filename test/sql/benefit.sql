@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(140);
+SELECT plan(141);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai', 'empty') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale, expiry) VALUES
@@ -122,6 +122,7 @@ SELECT is(pg_temp.raised(format('SELECT loyalty.benefit_hold(%s)', args)), error
 SELECT matches(pg_temp.raised($$SELECT loyalty.benefit_hold('Shop', 'fast', 'everyone', 'gold')$$), '^23514', 'hold: everyone has no name');
 SELECT matches(pg_temp.raised($$SELECT loyalty.benefit_hold('Shop', 'fast', 'tier')$$), '^23514|^23503', 'hold: a tier has one');
 SELECT matches(pg_temp.raised($$SELECT loyalty.benefit_hold('Shop', 'fast', 'friend', 'ann')$$), '^23514', 'hold: an unknown source');
+SELECT matches(pg_temp.raised($$SELECT loyalty.benefit_hold('Shop', 'fast', 'tag', repeat('t', 256))$$), '^23514', 'hold: a name that is too long');
 SELECT results_eq('SELECT source, name FROM loyalty.benefit_holder', $$VALUES ('tag', 'anything')$$, 'hold: one row each');
 DELETE FROM loyalty.benefit_holder;
 
