@@ -195,9 +195,8 @@ prepare(Check *check, Jsonb *cart)
 	check->has_cart = cart != NULL;
 	quote->at = call->at;
 	if (check->has_cart)
-		checkout_cart(call, cart, &quote->cart);
-	if (check->has_cart)
 	{
+		checkout_cart(call, cart, &quote->cart);
 		checkout_offers(call, NULL, quote);
 		checkout_match(call, quote, NULL);
 	}

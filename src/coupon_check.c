@@ -383,18 +383,7 @@ static Statement keep_coupons = {
 Datum
 loyalty_coupon_keep(PG_FUNCTION_ARGS)
 {
-	NullableDatum args[] = {ARG(TimestampTzGetDatum(loyalty_clock()))};
-
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("must be called as a trigger")));
-	SPI_connect();
-	if (SPI_register_trigger_data((TriggerData *) fcinfo->context) < 0)
-		elog(ERROR, "could not register the transition table");
-	statement_run(&keep_coupons, args, false);
-	SPI_finish();
-	return PointerGetDatum(NULL);
+	return statement_keep(fcinfo, &keep_coupons);
 }
 
 static Statement select_automatic = {

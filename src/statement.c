@@ -7,6 +7,8 @@
  */
 #include "statement.h"
 
+#include "commands/trigger.h"
+
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "funcapi.h"
@@ -77,6 +79,23 @@ statement_run(Statement *statement, const NullableDatum *args, bool read_only)
 		elog(ERROR, "could not run \"%s\": %s", statement->sql,
 			 SPI_result_code_string(result));
 	return SPI_processed;
+}
+
+Datum
+statement_keep(FunctionCallInfo fcinfo, Statement *statement)
+{
+	NullableDatum args[] = {ARG(TimestampTzGetDatum(loyalty_clock()))};
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("must be called as a trigger")));
+	SPI_connect();
+	if (SPI_register_trigger_data((TriggerData *) fcinfo->context) < 0)
+		elog(ERROR, "could not register the transition table");
+	statement_run(statement, args, false);
+	SPI_finish();
+	return PointerGetDatum(NULL);
 }
 
 /*

@@ -64,6 +64,11 @@ extern Datum rows_array(const StatementRows *rows);
 
 extern uint64 statement_run(Statement *statement, const NullableDatum *args,
 							bool read_only);
+/*
+ * What a trigger with a transition table does to keep old rows: runs a
+ * statement that reads that table, with the clock as its one argument.
+ */
+extern Datum statement_keep(FunctionCallInfo fcinfo, Statement *statement);
 extern bool statement_attempt(bool (*work) (void *argument), void *argument);
 extern Datum statement_value(uint64 row, int column, bool *isnull);
 extern Datum statement_notnull(uint64 row, int column);
