@@ -5,22 +5,32 @@
 SELECT program_id AS program FROM loyalty.program WHERE name = 'bench' \gset
 
 -- The batch, limited in slots; and the same program with a counter in one row, which
--- is locked as late as can be, after everything else was done.
+-- is looked at first, as one would, or as late as can be, after everything else was done.
 INSERT INTO loyalty.coupon (program_id, name, kind, amount, claimable)
 SELECT :program, name, 'amount', 5, true FROM unnest('{hot,counted,scarce}'::text[]) name;
 SELECT FROM loyalty.coupon_limit('bench', 'hot', 'issued', 100000000, slots => 64);
 SELECT FROM loyalty.coupon_limit('bench', 'scarce', 'issued', 1000, slots => 64);
 CREATE TABLE bench.counter (name text PRIMARY KEY, used bigint NOT NULL, maximum bigint NOT NULL) WITH (fillfactor = 50);
 INSERT INTO bench.counter VALUES ('counted', 0, 100000000);
-CREATE FUNCTION bench.claim(member_id bigint, ref text) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+CREATE PROCEDURE bench.count() LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE bench.counter SET used = used + 1 WHERE name = 'counted' AND used < maximum;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'sold out';
+	END IF;
+END
+$$;
+CREATE FUNCTION bench.claim(member_id bigint, ref text, late boolean) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	claimed bigint;
 BEGIN
+	IF NOT late THEN
+		CALL bench.count();
+	END IF;
 	SELECT c.journal_id INTO claimed FROM loyalty.coupon_claim(claim.member_id, 'counted', claim.ref) c;
-	UPDATE bench.counter SET used = used + 1 WHERE name = 'counted' AND used < maximum;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION 'sold out';
+	IF late THEN
+		CALL bench.count();
 	END IF;
 	RETURN claimed;
 END
