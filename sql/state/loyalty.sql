@@ -21,6 +21,7 @@ CREATE SEQUENCE loyalty.ingest_run_id_seq AS int;
 CREATE SEQUENCE loyalty.benefit_id_seq AS int;
 CREATE SEQUENCE loyalty.plan_id_seq AS int;
 CREATE SEQUENCE loyalty.coupon_id_seq AS int;
+CREATE SEQUENCE loyalty.automation_id_seq AS int;
 
 INSERT INTO loyalty.table_kind (table_name, kind, column_name, builtin) VALUES
 	('table_kind',    'reference', NULL,    true),
@@ -54,6 +55,12 @@ INSERT INTO loyalty.table_kind (table_name, kind, column_name, builtin) VALUES
 	('cart_policy',   'reference', NULL,    true),
 	('cart_unit',     'reference', NULL,    true),
 	('activity_kind', 'reference', NULL,    true),
+	('automation',    'reference', NULL,    true),
+	('automation_step', 'reference', NULL,  true),
+	('automation_scan', 'reference', NULL,  true),
+	('automation_broadcast', 'reference', NULL, true),
+	('message_channel', 'reference', NULL,  true),
+	('maintenance_job', 'reference', NULL,  true),
 	('rule_group',    'reference', NULL,    true),
 	('rule',          'reference', NULL,    true),
 	('rule_version',  'reference', NULL,    true),
@@ -84,6 +91,12 @@ INSERT INTO loyalty.table_kind (table_name, kind, column_name, builtin) VALUES
 	('event_data',    'member',    NULL,    true),
 	('entry',         'member',    NULL,    true),
 	('hold',          'member',    NULL,    true),
+	('automation_run', 'member',   NULL,    true),
+	('consent',       'member',    NULL,    true),
+	('message',       'member',    NULL,    true),
+	('message_feedback', 'member', NULL,    true),
+	('maintenance_fault', 'member', NULL,   true),
+	('message_quota', 'lookup',    'channel', true),
 	('visitor',       'lookup',    'visitor', true),
 	('identity',      'lookup',    'value', true),
 	('coupon_code',   'lookup',    'code',  true),

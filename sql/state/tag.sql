@@ -11,6 +11,9 @@ CREATE TABLE loyalty.tag (
 	-- over the member document; NULL: given by hand
 	condition  jsonpath,
 	status     text     NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'inactive')),
+	-- of stages: the first by position whose condition is true counts; also their order
+	-- of progress, for people
+	position   int      NOT NULL DEFAULT 100,
 	PRIMARY KEY (program_id, name)
 );
 

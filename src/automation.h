@@ -1,0 +1,105 @@
+/*
+ * automation.h
+ *
+ * Automations, compiled: what starts them, and for whom.
+ */
+#ifndef LOYALTY_AUTOMATION_H
+#define LOYALTY_AUTOMATION_H
+
+#include "loyalty.h"
+
+#include "utils/jsonb.h"
+#include "utils/jsonpath.h"
+#include "utils/timestamp.h"
+
+#include "statement.h"
+#include "unit.h"
+
+#pragma GCC visibility push(hidden)
+
+typedef enum TriggerKind
+{
+	/* at the moment it happens, in its transaction */
+	TRIGGER_EVENT,
+	TRIGGER_REFUND,
+	TRIGGER_ACTIVITY,
+	TRIGGER_TIER,
+	TRIGGER_NEAR_TIER,
+	TRIGGER_TAG_SET,
+	TRIGGER_TAG_REMOVED,
+	TRIGGER_STAGE,
+	TRIGGER_SEGMENT_ENTERED,
+	TRIGGER_SEGMENT_LEFT,
+	/* on a date: account.due_on is lowered for these */
+	TRIGGER_DATE,
+	TRIGGER_POINTS_EXPIRING,
+	TRIGGER_COUPON_EXPIRING,
+	TRIGGER_PLAN_ENDING,
+	TRIGGER_SILENT,
+	/* found by an index of their own, or made for many at once */
+	TRIGGER_HOLD_EXPIRING,
+	TRIGGER_SCHEDULE,
+	TRIGGER_ANNOUNCEMENT
+} TriggerKind;
+
+#define TRIGGER_NKINDS (TRIGGER_ANNOUNCEMENT + 1)
+#define TRIGGER_IS_DATED(kind) \
+	((kind) >= TRIGGER_DATE && (kind) <= TRIGGER_SILENT)
+
+typedef enum AutomationOnce
+{
+	ONCE_OCCURRENCE,
+	ONCE_DAY,
+	ONCE_WEEK,
+	ONCE_MONTH,
+	ONCE_YEAR,
+	ONCE_EVER
+} AutomationOnce;
+
+/* One that is live: a row of loyalty.automation, without its steps. */
+typedef struct Automation
+{
+	int32		automation_id;
+	char	   *name;
+	TriggerKind kind;
+	char	   *trigger_name;	/* NULL: any */
+	int32		unit_id;		/* of points_expiring, hold_expiring; 0: any */
+	int			days;
+	bool		yearly;
+	int			permille;		/* near_tier: tenths of a per cent */
+	int64		min_amount;		/* minor units of the unit; 0: any */
+	TimeADT		at_time;
+	int			late_days;
+	AutomationOnce once;
+	Interval   *delay;			/* or NULL: none */
+	bool		restarts;
+	int			holdout;		/* hundredths of a per cent */
+	TimestampTz starts_at;		/* DT_NOBEGIN: none */
+	TimestampTz ends_at;		/* DT_NOEND: none */
+} Automation;
+
+/*
+ * The live automations of a programme that start by themselves for one
+ * member, in order of kind, then id.  Their units are looked up in units.
+ */
+typedef struct Automations
+{
+	int			n;
+	Automation *list;
+	/* by kind: the first of its kind, and how many there are */
+	int			first[TRIGGER_NKINDS];
+	int			count[TRIGGER_NKINDS];
+	int			ndated;
+	/* a hash of those that are dated, for automation_scan */
+	bytea	   *definition;
+} Automations;
+
+extern void automation_load(int32 program_id, const Unit *units, int nunits,
+							Automations *automations);
+/* Is the member among those who get nothing, for comparison?  Always the same. */
+extern bool automation_holds_out(const Automation *automation,
+								 int64 member_id);
+
+#pragma GCC visibility pop
+
+#endif							/* LOYALTY_AUTOMATION_H */
