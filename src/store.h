@@ -84,6 +84,8 @@ extern int64 store_segment_empty(int32 program_id, const char *segment);
 
 extern StoreBatch *store_batch_begin(const Program *program,
 									 const Datum *member_ids, int n);
+extern StoreBatch *store_batch_of(const Program *program,
+								  const Account *accounts, int n);
 extern void store_batch_look_up(StoreBatch *batch,
 								const JournalRequest *requests, int n);
 extern bool store_batch_load(StoreBatch *batch, int64 member_id,
@@ -94,6 +96,7 @@ extern bool store_batch_match(const StoreBatch *batch, int64 member_id,
 							  const char *kind, const char *event,
 							  JournalMatch *match);
 extern void store_batch_keep(StoreBatch *batch, Decision *decision);
+extern void store_batch_keep_last(StoreBatch *batch, Decision *decision);
 extern void store_batch_flush(StoreBatch *batch);
 extern void store_publish(const Decision *decision);
 extern int32 store_tier_at(const Decision *decision, TimestampTz at,
