@@ -158,6 +158,8 @@ extern TimedBatch *store_timed_begin(const Program *program,
 									 TimestampTz now, bool read_only);
 extern void store_timed_member(TimedBatch *batch, Decision *decision);
 extern int64 store_timed_end(TimedBatch *batch);
+/* When nothing else of the account changes: what decide_due() would do. */
+extern void store_timed_lower(Decision *decision);
 extern const Timed *store_timed_of(const TimedBatch *batch, int64 member_id);
 
 #pragma GCC visibility pop

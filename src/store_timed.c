@@ -274,3 +274,31 @@ store_timed_end(TimedBatch *batch)
 {
 	return batch == NULL ? 0 : store_runs_end(batch->starts);
 }
+
+static Statement lower_due_on = {
+	"UPDATE loyalty.account SET due_on = $2"
+	" WHERE member_id = $1 AND due_on > $2",
+	2, {INT8OID, DATEOID}
+};
+
+/*
+ * Lowers the date on which an account that is locked is looked at, because
+ * more is known of the person.
+ */
+void
+store_timed_lower(Decision *decision)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(decision->account->member_id)),
+		NULL_ARG
+	};
+	DateADT		due_on;
+
+	if (decision->timed == NULL)
+		return;
+	due_on = decide_timed_due(decision);
+	if (due_on >= decision->account->due_on)
+		return;
+	args[1] = ARG(DateADTGetDatum(due_on));
+	statement_run(&lower_due_on, args, false);
+}
