@@ -146,6 +146,25 @@ extern void store_segment_history(int64 member_id, int32 program_id,
 								  const char *segment, bool entered,
 								  TimestampTz at);
 
+/*
+ * store_timed.c: automations that start on a date.
+ *
+ * Whoever looks at members because time has passed begins with
+ * store_timed_begin(), calls store_timed_member() for each, when it is
+ * settled and after decide_due(.., true), and store_timed_end() when the
+ * accounts are stored.  A batch that is NULL does nothing.
+ */
+typedef struct TimedBatch TimedBatch;
+
+extern TimedBatch *store_timed_begin(const Program *program,
+									 const Datum *member_ids, int n,
+									 TimestampTz now, bool read_only);
+extern void store_timed_member(TimedBatch *batch, Decision *decision);
+extern int64 store_timed_end(TimedBatch *batch);
+/* When nothing else of the account changes: what decide_due() would do. */
+extern void store_timed_lower(Decision *decision);
+extern const Timed *store_timed_of(const TimedBatch *batch, int64 member_id);
+
 #pragma GCC visibility pop
 
 #endif							/* LOYALTY_STORE_H */
