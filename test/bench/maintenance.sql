@@ -1,11 +1,12 @@
 -- Maintenance: members of whom something falls due in one night: a lot of each
--- lapses, and the tier of every tenth comes up for review. They are taken over from
--- another system on the day before, by the verb for that.
+-- lapses, and the tier of every tenth comes up for review. They have joined and
+-- bought by the extension's own verbs, up to the day before.
 -- Variables: members
 \set ON_ERROR_STOP on
 
 SELECT loyalty.program_create('night', 'EUR', 'Europe/Paris') AS program,
 	(now() AT TIME ZONE 'Europe/Paris')::date AS today \gset
+UPDATE loyalty.unit SET expiry = 'days', expiry_count = 185 WHERE program_id = :program AND code = 'points';
 INSERT INTO loyalty.tier (program_id, code, rank)
 SELECT :program, code, rank FROM (VALUES ('member', 0), ('silver', 1), ('gold', 2)) AS t (code, rank);
 INSERT INTO loyalty.tier_threshold (program_id, tier_id, unit_id, threshold, months)
@@ -13,28 +14,25 @@ SELECT :program, tier_id, unit_id, threshold, 12
 FROM loyalty.tier JOIN (VALUES ('silver', 1000), ('gold', 10000)) AS t (code, threshold) USING (code), loyalty.unit
 WHERE tier.program_id = :program AND unit.program_id = :program AND unit.code = 'spend';
 
-CREATE TABLE bench.sleeper AS
-SELECT jsonb_build_object('card', 'N' || n) AS identities,
-	CASE WHEN n % 10 = 0 THEN 'silver' END AS tier,
-	CASE WHEN n % 10 = 0 THEN date :'today' - 365 END AS tier_since,
-	CASE WHEN n % 10 = 0 THEN date :'today' - 1 END AS tier_until,
-	lots.lots
-FROM generate_series(1, :members) n,
-	LATERAL (SELECT jsonb_agg(lot) AS lots FROM (
-		SELECT jsonb_build_object('unit', 'points', 'amount', 100 + n % 17, 'expires_on', date :'today' - 1 + 31 * m) AS lot
-		FROM generate_series(0, 5) m
-		UNION ALL
-		SELECT jsonb_build_object('unit', 'spend', 'amount', 150 + n % 31, 'vests_on', date_trunc('month', date :'today' - 31 * m)::date)
-		FROM generate_series(0, 5) m) l) lots;
-BEGIN;
--- a procedure that commits would lose it
 SELECT set_config('loyalty.now', (date :'today' - 1 || ' 12:00 Europe/Paris')::timestamptz::text, false) \g /dev/null
-COMMIT;
--- a few first: without statistics the rest would take for ever
-CREATE VIEW bench.first_sleeper AS SELECT * FROM bench.sleeper WHERE (identities ->> 'card') ~ '^N[1-9]?[0-9]?[0-9]00$';
-CALL loyalty.import_members('night', 'bench.first_sleeper');
-ANALYZE loyalty.identity, loyalty.member, loyalty.account, loyalty.journal, loyalty.entry, loyalty.event_data, loyalty.tier_history;
-CALL loyalty.import_members('night', 'bench.sleeper');
+CREATE TABLE bench.sleeper AS
+SELECT n, (loyalty.enroll('night', jsonb_build_object('card', 'N' || n))).member_id FROM generate_series(0, :members - 1) n;
+ANALYZE loyalty.identity, loyalty.member, loyalty.account, loyalty.journal, loyalty.entry, bench.sleeper;
+
+-- an order a month; the points of the first are good until yesterday
+CREATE PROCEDURE bench.half_year(today date) LANGUAGE plpgsql AS $$
+BEGIN
+	FOR months_ago IN REVERSE 5 .. 0 LOOP
+		PERFORM loyalty.ingest_batch('night', array_agg((n::text, member_id, NULL, NULL, 90 + n % 17, 'order-' || months_ago, NULL, NULL,
+			(today - 36 - 30 * months_ago || ' 10:00 Europe/Paris')::timestamptz, NULL, NULL)::loyalty.ingest_row), 'bench')
+		FROM bench.sleeper GROUP BY n / 1000;
+		COMMIT;
+	END LOOP;
+END;
+$$;
+CALL bench.half_year(:'today');
+SELECT count(r.status) FROM bench.sleeper s,
+	loyalty.tier_grant(s.member_id, 'silver', 'bench', until => date :'today' - 1) r WHERE s.n % 10 = 0 \g /dev/null
 RESET loyalty.now;
 
 CREATE TABLE bench.night AS
