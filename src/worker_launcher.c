@@ -273,6 +273,7 @@ try_round(Database *database)
 	bool		started;
 
 	database->due = worker_clock() + pause_after(0);
+	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	role = round_role();
 	oid = OidIsValid(role) ? round_database(database) : InvalidOid;

@@ -60,11 +60,12 @@ check_version(void)
 static void
 run_call(const char *sql)
 {
-	MemoryContext context = AllocSetContextCreate(
-		TopMemoryContext, "loyalty call", ALLOCSET_DEFAULT_SIZES);
-	RawStmt *statement;
-	List	*plan;
-	Portal	 portal;
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
+												  "loyalty call",
+												  ALLOCSET_DEFAULT_SIZES);
+	RawStmt    *statement;
+	List	   *plan;
+	Portal		portal;
 
 	debug_query_string = sql;
 	pgstat_report_activity(STATE_RUNNING, sql);
@@ -74,9 +75,8 @@ run_call(const char *sql)
 	MemoryContextSwitchTo(context);
 	statement = linitial_node(RawStmt, pg_parse_query(sql));
 	PushActiveSnapshot(GetTransactionSnapshot());
-	plan = pg_plan_queries(
-		pg_analyze_and_rewrite_fixedparams(statement, sql, NULL, 0, NULL), sql,
-		CURSOR_OPT_PARALLEL_OK, NULL);
+	plan = pg_analyze_and_rewrite_fixedparams(statement, sql, NULL, 0, NULL);
+	plan = pg_plan_queries(plan, sql, CURSOR_OPT_PARALLEL_OK, NULL);
 	PopActiveSnapshot();
 
 	portal = CreatePortal("", true, true);
