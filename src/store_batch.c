@@ -27,6 +27,7 @@ struct StoreBatch
 	HTAB	   *members;
 	JournalBatch journal;		/* to be stored, ascending id */
 	List	   *changed;		/* BatchMember */
+	RunStarts	starts;			/* of automations */
 };
 
 static BatchMember *
@@ -54,6 +55,7 @@ store_batch_begin(const Program *program, const Datum *member_ids, int n)
 	batch->program = program;
 	batch->context = CurrentMemoryContext;
 	journal_batch_begin(&batch->journal);
+	store_runs_begin(&batch->starts, program, loyalty_clock());
 	batch->members = hash_create("loyalty batch", Max(n, 16), &control,
 								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	accounts = account_lock_many(member_ids, n, &nfound);
@@ -288,6 +290,7 @@ store_batch_keep(StoreBatch *batch, Decision *decision)
 	store_facts(decision);
 	for (int i = 0; i < decision->nrows; i++)
 		journal_batch_add(&batch->journal, decision->rows[i], batch->program);
+	store_listen(&batch->starts, decision);
 
 	caller = MemoryContextSwitchTo(batch->context);
 	for (int i = 0; i < decision->nrows; i++)
@@ -334,6 +337,7 @@ store_batch_flush(StoreBatch *batch)
 	{
 		journal_batch_store(&batch->journal);
 		account_update_many(accounts, nchanged);
+		store_runs_flush(&batch->starts);
 	}
 	journal_batch_begin(&batch->journal);
 	batch->changed = NIL;
