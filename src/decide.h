@@ -548,6 +548,9 @@ extern bool decide_tier_by(const Decision *decision, TimestampTz at,
 extern DateADT decide_tier_until(const Decision *decision);
 extern DateADT decide_tier_period_end(const Decision *decision);
 extern const Tier *decide_tier_next(const Decision *decision);
+extern const TierThreshold *decide_tier_nearest(const Decision *decision,
+												const Tier **next,
+												int64 *missing);
 extern TierJudgement decide_tier_retention(const Decision *decision);
 extern int64 decide_tier_reached(const Decision *decision,
 								 const TierThreshold *threshold, DateADT on,

@@ -633,6 +633,23 @@ program_midnight(const Program *program, DateADT date)
 	return program_at(program, date, 0);
 }
 
+/*
+ * So much later: months and days of the calendar at the same time of day, and
+ * then hours of the clock.
+ */
+TimestampTz
+program_after(const Program *program, TimestampTz at,
+			  const Interval *interval)
+{
+	DateADT		date = program_date(program, at);
+
+	if (interval->month == 0 && interval->day == 0)
+		return at + interval->time;
+	date = date_add_months(date, interval->month) + interval->day;
+	return program_at(program, date, program_time(program, at)) +
+		interval->time;
+}
+
 /* The benefit with this name, NULL if the programme has none. */
 const Benefit *
 program_benefit(const Program *program, const char *name)

@@ -272,6 +272,8 @@ extern DateADT program_date(const Program *program, TimestampTz at);
 extern TimestampTz program_midnight(const Program *program, DateADT date);
 extern TimestampTz program_at(const Program *program, DateADT date,
 							  TimeADT time);
+extern TimestampTz program_after(const Program *program, TimestampTz at,
+								 const Interval *interval);
 extern int	program_offset(const Program *program, TimestampTz at);
 extern TimeADT program_time(const Program *program, TimestampTz at);
 
