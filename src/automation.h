@@ -79,8 +79,8 @@ typedef struct Automation
 } Automation;
 
 /*
- * The live automations of a programme that start by themselves for one
- * member, in order of kind, then id.  Their units are looked up in units.
+ * The live automations of a programme, in order of kind, then id, also those
+ * whose time has not come or is over.  Their units are looked up in units.
  */
 typedef struct Automations
 {
@@ -93,6 +93,9 @@ typedef struct Automations
 	/* a hash of those that are dated, for automation_scan */
 	bytea	   *definition;
 } Automations;
+
+/* Kinds of trigger as they are called in the table. */
+extern const char *const automation_trigger_names[TRIGGER_NKINDS];
 
 extern void automation_load(int32 program_id, const Unit *units, int nunits,
 							Automations *automations);

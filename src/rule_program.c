@@ -42,7 +42,8 @@ static const char *const config_tables[] = {
 	"calendar_day", "campaign", "budget", "tier", "tier_threshold",
 	"rule_group", "rule", "rule_cap", "tag", "segment", "plan", "benefit",
 	"benefit_holder", "coupon_category", "coupon", "coupon_version",
-	"coupon_limit", "topup_policy", "topup_step", "cart_policy", "cart_unit"
+	"coupon_limit", "topup_policy", "topup_step", "cart_policy", "cart_unit",
+	"automation", "automation_step"
 };
 
 static Oid	config_oids[lengthof(config_tables)];
@@ -288,6 +289,8 @@ load_program(Program *program, int32 live_campaign)
 								 program->nunits, &program->ntopups);
 	cart_load(program->program_id, program->currency_scale, program->units,
 			  program->nunits, &program->cart);
+	automation_load(program->program_id, program->units, program->nunits,
+					&program->automations);
 	rule_load(program);
 	return true;
 }

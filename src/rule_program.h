@@ -14,6 +14,7 @@
 #include "utils/jsonpath.h"
 #include "utils/timestamp.h"
 
+#include "automation.h"
 #include "benefit.h"
 #include "campaign.h"
 #include "cart.h"
@@ -212,6 +213,7 @@ typedef struct Program
 	int			ntopups;
 	TopupPolicy *topups;		/* ascending unit_id */
 	CartPolicy	cart;
+	Automations automations;
 	bool		explain;
 	CollectionLoader loader;	/* that its rules and coupons share */
 

@@ -145,9 +145,9 @@ INSERT INTO rule (what, sql) VALUES
 	('tables of members and lookup tables carry the programme',
 	 $$SELECT k.table_name::text FROM loyalty.table_kind k WHERE k.kind IN ('member', 'lookup') AND NOT EXISTS (
 		SELECT FROM attribute a WHERE a.relname = k.table_name AND a.attname = 'program_id' AND a.attnotnull AND a.atttypid = 'int'::regtype)$$),
-	('an account changes in place: no index but on its key and on due_on',
+	('an account changes in place: no index but on its key, its programme and due_on',
 	 $$SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
-	   WHERE i.indrelid = 'loyalty.account'::regclass AND a.attname NOT IN ('member_id', 'due_on')$$),
+	   WHERE i.indrelid = 'loyalty.account'::regclass AND a.attname NOT IN ('member_id', 'program_id', 'due_on')$$),
 
 	-- words
 	('every object has a comment',
