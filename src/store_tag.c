@@ -392,7 +392,7 @@ is_refund(const Decision *decision)
 static void
 bring_days(const Decision *decision, bool is_judged)
 {
-	if (!(decision->program->reads.parts & READS_PURCHASES))
+	if (!(decision->program->reads.parts & READS_BOUGHT))
 		return;
 	if (!is_judged || is_refund(decision))
 	{
