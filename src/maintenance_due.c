@@ -140,7 +140,7 @@ static Statement lower_due_on = {
 	2, {INT8ARRAYOID, DATEARRAYOID}
 };
 
-typedef struct Scan
+typedef struct MemberScan
 {
 	const Program *program;
 	TimestampTz now;
@@ -150,14 +150,14 @@ typedef struct Scan
 	int			n;
 	Datum	   *members;
 	Datum	   *dates;
-} Scan;
+} MemberScan;
 
 /*
  * What is due for one member, whose account is locked.  He is settled in
  * memory only: what is due of that makes him due by itself.
  */
 static void
-scan_member(Scan *scan, StoreBatch *batch, TimedBatch *timed, Datum member_id)
+scan_member(MemberScan *scan, StoreBatch *batch, TimedBatch *timed, Datum member_id)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Account		account;
@@ -186,7 +186,7 @@ scan_member(Scan *scan, StoreBatch *batch, TimedBatch *timed, Datum member_id)
 }
 
 static void
-scan_members(Scan *scan, Datum *ids, int n)
+scan_members(MemberScan *scan, Datum *ids, int n)
 {
 	StoreBatch *batch = store_batch_begin(scan->program, ids, n);
 	TimedBatch *timed = store_timed_begin(scan->program, ids, n, scan->now,
@@ -213,7 +213,7 @@ scan_members(Scan *scan, Datum *ids, int n)
 
 /* Is the programme to be scanned, as far as is known without a lock? */
 static bool
-needs_scan(const Scan *scan, const NullableDatum *args)
+needs_scan(const MemberScan *scan, const NullableDatum *args)
 {
 	if (statement_run(&select_scan, args, false) > 0)
 		return !DatumGetBool(statement_notnull(0, 1));
@@ -229,7 +229,7 @@ needs_scan(const Scan *scan, const NullableDatum *args)
  * there are more.  None if there is nothing to do, or another session does it.
  */
 static int
-scan_program(Scan *scan, bool *left_over)
+scan_program(MemberScan *scan, bool *left_over)
 {
 	const bytea *definition = scan->program->automations.definition;
 	NullableDatum args[] = {
@@ -277,7 +277,7 @@ loyalty_automation_scan(PG_FUNCTION_ARGS)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	int			batch = maintenance_batch_arg(fcinfo, 0);
-	Scan		scan = {.now = loyalty_clock()};
+	MemberScan		scan = {.now = loyalty_clock()};
 	IdList		programs;
 	int			done = 0;
 	bool		left_over = false;

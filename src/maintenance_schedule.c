@@ -90,7 +90,9 @@ announce(TimestampTz now, int batch)
  * of it.  One that is shorter than that is not spoken of: its end is no news.
  */
 static Statement select_holds = {
-	"SELECT h.member_id, h.hold_id, h.unit_id, h.amount, h.expires_at, t.at"
+	"SELECT h.member_id, h.hold_id, h.unit_id, h.amount,"
+	" to_char(h.expires_at AT TIME ZONE p.time_zone, 'YYYY-MM-DD HH24:MI'),"
+	" t.at"
 	" FROM loyalty.automation a"
 	" JOIN loyalty.program p ON p.program_id = a.program_id"
 	" JOIN loyalty.hold h ON h.program_id = a.program_id"
@@ -131,9 +133,7 @@ hold_facts(const Program *program, int row)
 	push_cstring(&state, "unit", unit->code);
 	push_amount(&state, "amount", DatumGetInt64(statement_notnull(row, 4)),
 				unit->scale);
-	push_cstring(&state, "expires_at",
-				 timestamptz_text(DatumGetTimestampTz(
-					 statement_notnull(row, 5))));
+	push_cstring(&state, "expires_at", statement_text(row, 5));
 	return end_object(&state);
 }
 
