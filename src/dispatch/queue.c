@@ -34,7 +34,7 @@ struct Queue
 
 /* The server writes the JSON, so that none is written here. */
 static const char take_sql[] =
-	"SELECT m.member_id, m.message_id, m.attempts,"
+	"SELECT m.member_id, m.message_id, m.attempts, m.idempotency_key,"
 	" pg_catalog.json_build_object('message_id', m.message_id,"
 	" 'member_id', m.member_id, 'program', m.program,"
 	" 'channel', m.channel, 'template', m.template, 'params', m.params,"
@@ -280,8 +280,8 @@ among(const char *state, const char *const *list)
 static QueueAnswer
 judge(Queue *queue, const PGresult *result)
 {
-	static const char *const hopeless[] = {"22", "3F", "42", "LY440", NULL};
 	static const char *const gone[] = {"LY441", "LY442", NULL};
+	static const char *const hopeless[] = {"22", "3F", "42", "LY4", NULL};
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	const char *message =
 		PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
@@ -294,10 +294,10 @@ judge(Queue *queue, const PGresult *result)
 	}
 	if (message == NULL)
 		message = "no message";
-	if (among(state, hopeless))
-		fatal("the database refuses: %s (%s)", message, state);
 	if (among(state, gone))
 		return QUEUE_GONE;
+	if (among(state, hopeless))
+		fatal("the database refuses: %s (%s)", message, state);
 	log_fault("the database failed", message);
 	return QUEUE_LATER;
 }
@@ -353,7 +353,8 @@ queue_read(const PGresult *taken, int row, Hand *hand)
 	hand->member_id = copy_text(PQgetvalue(taken, row, 0));
 	hand->message_id = copy_text(PQgetvalue(taken, row, 1));
 	hand->attempt = copy_text(PQgetvalue(taken, row, 2));
-	hand->text = copy_text(PQgetvalue(taken, row, 3));
+	hand->key = copy_text(PQgetvalue(taken, row, 3));
+	hand->text = copy_text(PQgetvalue(taken, row, 4));
 }
 
 /*
