@@ -49,7 +49,7 @@ REGRESS_OPTS = --inputdir=test --outputdir=build/regress --launcher='test/cluste
                $(if $(filter-out 15,$(MAJORVERSION)),--expecteddir=build/regress)
 REGRESS_PREP = regress-expected
 
-EXTRA_CLEAN = build $(wildcard loyalty--*.sql) src/*.o src/*.bc
+EXTRA_CLEAN = build $(wildcard loyalty--*.sql) src/*.o src/*.bc src/dispatch/*.o loyalty-dispatch
 
 all: ## build the library and the install script
 
@@ -66,6 +66,38 @@ all install installcheck:
 	      'run test/setup, or set PG_CONFIG.' >&2; exit 1
 clean:
 	rm -rf $(MODULE_big).so $(EXTRA_CLEAN)
+endif
+
+# The consumer of the outbox, a program of its own, where the headers of libpq,
+# libcurl and OpenSSL are.
+CURL_CONFIG ?= curl-config
+DISPATCH_OBJS = $(patsubst %.c,%.o,$(wildcard src/dispatch/*.c))
+DISPATCH_CPPFLAGS := -D_GNU_SOURCE -DLOYALTY_VERSION=\"$(LOYALTY_VERSION)\" \
+                    -I$(includedir) $(shell $(CURL_CONFIG) --cflags 2>/dev/null)
+DISPATCH_LIBS = $(shell $(CURL_CONFIG) --libs) -L$(libdir) -lpq -lcrypto
+DISPATCH_HEADERS = curl/curl.h libpq-fe.h openssl/hmac.h
+DISPATCH := $(if $(wildcard $(PGXS)),$(shell $(CC) $(DISPATCH_CPPFLAGS) $(DISPATCH_HEADERS:%=-include %) \
+                                            -E -x c /dev/null >/dev/null 2>&1 && echo loyalty-dispatch))
+
+ifneq ($(DISPATCH),)
+all: loyalty-dispatch
+
+loyalty-dispatch: $(DISPATCH_OBJS)
+	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LDFLAGS_EX) $(DISPATCH_LIBS) -o $@
+
+$(DISPATCH_OBJS): %.o: %.c $(wildcard src/dispatch/*.h) loyalty.control Makefile
+	$(CC) $(CFLAGS) $(DISPATCH_CPPFLAGS) -c $< -o $@
+
+install: install-dispatch
+
+install-dispatch: loyalty-dispatch
+	$(MKDIR_P) '$(DESTDIR)$(bindir)'
+	$(INSTALL_PROGRAM) $< '$(DESTDIR)$(bindir)'
+
+uninstall: uninstall-dispatch
+
+uninstall-dispatch:
+	rm -f '$(DESTDIR)$(bindir)/loyalty-dispatch'
 endif
 
 # PostgreSQL is usually configured without dependency tracking.
@@ -134,12 +166,12 @@ SANITIZERS = -fsanitize=undefined -fno-sanitize-recover=undefined -fno-wrapv
 sanitize: ## pgtap, isolation and script with the undefined-behaviour sanitizer
 	rm -rf build/sanitize && mkdir -p build/sanitize
 	cp -R Makefile loyalty.control README.md CHANGELOG.md LICENSE sql src test doc build/sanitize
-	rm -f build/sanitize/src/*.o
+	rm -f build/sanitize/src/*.o build/sanitize/src/dispatch/*.o
 	UBSAN_OPTIONS=print_stacktrace=1 CLUSTER_NAME=sanitize \
 	$(MAKE) -C build/sanitize -j1 SANITIZE="$(SANITIZERS)" pgtap isolation script
 
 format: ## clang-format the C files
-	clang-format -i src/*.[ch]
+	clang-format -i src/*.[ch] src/dispatch/*.[ch]
 
 clean: stop-servers ## remove everything that was built
 
@@ -151,4 +183,4 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
 	while IFS='|' read -r target text; do printf '  %-14s%s\n' "$$target" "$$text"; done
 
-.PHONY: all install installcheck clean strays regress-expected expected prepare ready test pgtap isolation tap script demo bench sanitize format stop-servers help
+.PHONY: all install install-dispatch uninstall-dispatch installcheck clean strays regress-expected expected prepare ready test pgtap isolation tap script demo bench sanitize format stop-servers help

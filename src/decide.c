@@ -329,7 +329,8 @@ decide_settle(Decision *decision, TimestampTz not_before)
 /*
  * Sets the date on which the account must be looked at next.  A verb only
  * lowers it, so that the index on it is seldom touched; housekeeping, which
- * has seen everything (exact), may raise it.
+ * has seen everything (exact), may raise it.  Whoever does so lowers it then
+ * to what dated automations make due (store_timed_member).
  */
 void
 decide_due(Decision *decision, bool exact)
@@ -348,6 +349,8 @@ decide_due(Decision *decision, bool exact)
 		if (lot->expires_on != DATEVAL_NOEND)
 			due_on = Min(due_on, lot->expires_on + 1);
 	}
+	if (!exact && decision->program->automations.ndated > 0)
+		due_on = Min(due_on, decide_timed_due(decision));
 	account->due_on = exact ? due_on : Min(account->due_on, due_on);
 }
 

@@ -169,6 +169,34 @@ typedef struct Voucher
 	JournalRow *changed_by;		/* the same */
 } Voucher;
 
+/* A coupon that can be used and has an end, as dated automations see it. */
+typedef struct TimedCoupon
+{
+	int64		coupon_no;
+	const char *name;			/* of the template */
+	DateADT		valid_until;	/* last day */
+} TimedCoupon;
+
+/* A period of a plan that nothing follows. */
+typedef struct TimedPlan
+{
+	const char *name;
+	DateADT		ends_on;		/* last day */
+	bool		auto_renew;
+} TimedPlan;
+
+/* What dated automations look at beside the account. */
+typedef struct Timed
+{
+	DateADT		joined_on;		/* DATEVAL_NOBEGIN: not known */
+	int			birth_month;	/* 0: not known */
+	int			birth_day;
+	int			ncoupons;
+	TimedCoupon *coupons;
+	int			nplans;
+	TimedPlan  *plans;
+} Timed;
+
 /* A hold that a row of the decision opens; its id is the row's. */
 typedef struct NewHold
 {
@@ -207,6 +235,8 @@ typedef struct Decision
 	DateADT		own_tier_until;
 	int			nawards;		/* events judged, in the order of their rows */
 	Awards		awards[DECISION_MAX_EVENTS];
+	/* of a person who is new, or of whom more is known now; or NULL */
+	const Timed *timed;
 } Decision;
 
 extern void decide_begin(Decision *decision, Account *account,
@@ -234,6 +264,24 @@ extern void decide_spend(Decision *decision, JournalRow *row,
 						 const Unit *unit, int64 amount, LotList *taken);
 extern void decide_give_back(Decision *decision, JournalRow *row,
 							 const LotList *lots, DateADT on);
+
+/* decide_automation.c: automations that start on a date. */
+
+/* Something that is due, of which a member has one run at most. */
+typedef struct Occurrence
+{
+	const Automation *automation;
+	const char *text;			/* what it is, as in automation_run */
+	DateADT		due_on;
+	TimestampTz at;				/* on that date, at the time it begins */
+	Jsonb	   *trigger;
+} Occurrence;
+
+extern List *decide_timed(const Decision *decision, const Timed *timed,
+						  bool coming, DateADT *next);
+extern DateADT decide_timed_due(const Decision *decision);
+extern void decide_timed_by(Decision *decision, TriggerKind kind,
+							DateADT end);
 
 /*
  * decide_topup.c: stored value.  It has two parts, principal and all else,
@@ -500,6 +548,9 @@ extern bool decide_tier_by(const Decision *decision, TimestampTz at,
 extern DateADT decide_tier_until(const Decision *decision);
 extern DateADT decide_tier_period_end(const Decision *decision);
 extern const Tier *decide_tier_next(const Decision *decision);
+extern const TierThreshold *decide_tier_nearest(const Decision *decision,
+												const Tier **next,
+												int64 *missing);
 extern TierJudgement decide_tier_retention(const Decision *decision);
 extern int64 decide_tier_reached(const Decision *decision,
 								 const TierThreshold *threshold, DateADT on,

@@ -76,7 +76,7 @@ push_amount(JsonbParseState **state, const char *name, int64 minor, int scale)
 		push_value(state, name, &value);
 }
 
-static void
+void
 push_bool(JsonbParseState **state, const char *name, bool boolean)
 {
 	JsonbValue	value;

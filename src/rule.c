@@ -356,6 +356,15 @@ static Statement segments_known = {
 	" EXISTS (SELECT FROM loyalty.segment WHERE program_id = $1)",
 	2, {INT4OID, TEXTARRAYOID}
 };
+static Statement segment_known = {
+	CHECK_KNOWN("segment", "name = $2"), 2, {INT4OID, TEXTOID}
+};
+static Statement coupon_name_known = {
+	CHECK_KNOWN("coupon", "name = $2"), 2, {INT4OID, TEXTOID}
+};
+static Statement automation_known = {
+	CHECK_KNOWN("automation", "automation_id = $2"), 2, {INT4OID, INT4OID}
+};
 
 /* Which columns refer to what, beyond the programme. */
 static const struct
@@ -403,6 +412,13 @@ static const struct
 	{"topup_step", "pack", &pack_known},
 	{"topup_step", "benefit_id", &benefit_known},
 	{"cart_unit", "unit_id", &unit_known},
+	{"automation", "calendar", &calendar_known},
+	{"automation", "segment", &segment_known},
+	{"automation", "campaign_id", &campaign_known},
+	{"automation_step", "automation_id", &automation_known},
+	{"automation_step", "unit_id", &unit_known},
+	{"automation_step", "coupon", &coupon_name_known},
+	{"automation_step", "pack", &pack_known},
 	{"rule_cap", "rule_id", &rule_known},
 	{"rule_cap", "unit_id", &counter_known}
 };

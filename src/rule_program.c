@@ -42,7 +42,8 @@ static const char *const config_tables[] = {
 	"calendar_day", "campaign", "budget", "tier", "tier_threshold",
 	"rule_group", "rule", "rule_cap", "tag", "segment", "plan", "benefit",
 	"benefit_holder", "coupon_category", "coupon", "coupon_version",
-	"coupon_limit", "topup_policy", "topup_step", "cart_policy", "cart_unit"
+	"coupon_limit", "topup_policy", "topup_step", "cart_policy", "cart_unit",
+	"automation", "automation_step"
 };
 
 static Oid	config_oids[lengthof(config_tables)];
@@ -291,6 +292,8 @@ load_program(Program *program, int32 live_campaign)
 								 program->nunits, &program->ntopups);
 	cart_load(program->program_id, program->currency_scale, program->units,
 			  program->nunits, &program->cart);
+	automation_load(program->program_id, program->units, program->nunits,
+					&program->automations);
 	rule_load(program);
 	return true;
 }
@@ -628,6 +631,23 @@ TimestampTz
 program_midnight(const Program *program, DateADT date)
 {
 	return program_at(program, date, 0);
+}
+
+/*
+ * So much later: months and days of the calendar at the same time of day, and
+ * then hours of the clock.
+ */
+TimestampTz
+program_after(const Program *program, TimestampTz at,
+			  const Interval *interval)
+{
+	DateADT		date = program_date(program, at);
+
+	if (interval->month == 0 && interval->day == 0)
+		return at + interval->time;
+	date = date_add_months(date, interval->month) + interval->day;
+	return program_at(program, date, program_time(program, at)) +
+		interval->time;
 }
 
 /* The benefit with this name, NULL if the programme has none. */

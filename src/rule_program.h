@@ -14,6 +14,7 @@
 #include "utils/jsonpath.h"
 #include "utils/timestamp.h"
 
+#include "automation.h"
 #include "benefit.h"
 #include "campaign.h"
 #include "cart.h"
@@ -212,6 +213,7 @@ typedef struct Program
 	int			ntopups;
 	TopupPolicy *topups;		/* ascending unit_id */
 	CartPolicy	cart;
+	Automations automations;
 	bool		explain;
 	CollectionLoader loader;	/* that its rules and coupons share */
 
@@ -270,6 +272,8 @@ extern DateADT program_date(const Program *program, TimestampTz at);
 extern TimestampTz program_midnight(const Program *program, DateADT date);
 extern TimestampTz program_at(const Program *program, DateADT date,
 							  TimeADT time);
+extern TimestampTz program_after(const Program *program, TimestampTz at,
+								 const Interval *interval);
 extern int	program_offset(const Program *program, TimestampTz at);
 extern TimeADT program_time(const Program *program, TimestampTz at);
 

@@ -114,3 +114,7 @@ CREATE OR REPLACE TRIGGER cart_policy_reference BEFORE INSERT OR UPDATE ON loyal
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_reference();
 CREATE OR REPLACE TRIGGER cart_unit_reference BEFORE INSERT OR UPDATE ON loyalty.cart_unit
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_reference();
+CREATE OR REPLACE TRIGGER automation_reference BEFORE INSERT OR UPDATE ON loyalty.automation
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_reference();
+CREATE OR REPLACE TRIGGER automation_step_reference BEFORE INSERT OR UPDATE ON loyalty.automation_step
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_reference();
