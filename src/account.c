@@ -15,11 +15,7 @@ PG_FUNCTION_INFO_V1(loyalty_member_require);
 PG_FUNCTION_INFO_V1(loyalty_unit_require);
 
 #define SELECT_ACCOUNT \
-	"SELECT member_id, program_id, salt, status, first_event_at, last_event_at," \
-	" first_purchase_at, last_purchase_at, hold_until, settled_on, due_on," \
-	" wallet, purchases, tier_id, tier_since, tier_until," \
-	" tier_locked_until, tier_state, tier_base, tier_promoted" \
-	" FROM loyalty.account WHERE member_id = "
+	"SELECT " ACCOUNT_COLUMNS " FROM loyalty.account WHERE member_id = "
 
 static Statement select_account = {SELECT_ACCOUNT "$1", 1, {INT8OID}};
 
@@ -156,9 +152,9 @@ pack_tier_base(const Account *account)
 										   TYPALIGN_DOUBLE));
 }
 
-/* Reads an account from a row of the last result. */
-static void
-read_account(uint64 row, Account *account)
+/* Reads an account from a row of the last result, of ACCOUNT_COLUMNS. */
+void
+account_read(uint64 row, Account *account)
 {
 	account->member_id = DatumGetInt64(statement_notnull(row, 1));
 	account->program_id = DatumGetInt32(statement_notnull(row, 2));
@@ -195,7 +191,7 @@ account_load(int64 member_id, AccountLock lock, Account *account)
 
 	if (statement_run(statement, args, lock == ACCOUNT_READ_STABLE) == 0)
 		return false;
-	read_account(0, account);
+	account_read(0, account);
 	return true;
 }
 
@@ -215,7 +211,7 @@ account_lock_many(const Datum *member_ids, int n, int *nfound)
 	*nfound = statement_run(&lock_accounts, args, false);
 	accounts = palloc(sizeof(Account) * Max(*nfound, 1));
 	for (int i = 0; i < *nfound; i++)
-		read_account(i, &accounts[i]);
+		account_read(i, &accounts[i]);
 	SPI_freetuptable(SPI_tuptable);
 	return accounts;
 }

@@ -55,6 +55,14 @@ typedef enum AccountLock
 	ACCOUNT_LOCK
 } AccountLock;
 
+/* What account_read() reads, of the first columns of a result. */
+#define ACCOUNT_COLUMNS \
+	"member_id, program_id, salt, status, first_event_at, last_event_at," \
+	" first_purchase_at, last_purchase_at, hold_until, settled_on, due_on," \
+	" wallet, purchases, tier_id, tier_since, tier_until," \
+	" tier_locked_until, tier_state, tier_base, tier_promoted"
+
+extern void account_read(uint64 row, Account *account);
 extern bool account_load(int64 member_id, AccountLock lock, Account *account);
 extern Account *account_lock_many(const Datum *member_ids, int n,
 								  int *nfound);

@@ -249,6 +249,7 @@ loyalty_account_settle(PG_FUNCTION_ARGS)
 	Account		account;
 	Account    *before;
 	Decision	decision;
+	TimedBatch *timed;
 
 	require_argument(fcinfo, 0, "member_id");
 	SPI_connect();
@@ -261,8 +262,12 @@ loyalty_account_settle(PG_FUNCTION_ARGS)
 	store_load_periods(&decision, false);
 	decide_settle(&decision, DT_NOBEGIN);
 	before = store_before(&decision);
+	timed = store_timed_begin(decision.program, &fcinfo->args[0].value, 1,
+							  decision.now, false);
 	decide_due(&decision, true);
+	store_timed_member(timed, &decision);
 	store_decision(&decision);
+	store_timed_end(timed);
 	store_judge(&decision, before, decision.now);
 	SPI_finish();
 	PG_RETURN_INT32(decision.nrows);

@@ -227,6 +227,12 @@
 	  "kind of activity is not known in this programme") \
 	X(VISITOR_JOINED, "LY431", "visitor_joined", \
 	  "visitor already belongs to another member") \
+	X(UNKNOWN_CHANNEL, "LY440", "unknown_channel", \
+	  "channel does not exist in this programme") \
+	X(MESSAGE_NOT_FOUND, "LY441", "message_not_found", \
+	  "member has no such message") \
+	X(MESSAGE_NOT_TAKEN, "LY442", "message_not_taken", \
+	  "message was never taken") \
 	/* LY5: members and identities */ \
 	X(MEMBER_NOT_FOUND, "LY501", "member_not_found", \
 	  "member does not exist") \

@@ -204,6 +204,30 @@ open_known(Enrolment *enrolment, int64 member_id, bool *again)
 	return true;
 }
 
+/*
+ * Lets dated automations know when the member joined, if he is new, and the
+ * birthday that is told now.
+ */
+static void
+know_person(Enrolment *enrolment)
+{
+	Call	   *call = &enrolment->call;
+	Facts		facts = {0};
+	Timed	   *timed;
+
+	if (enrolment->program->automations.ndated == 0 ||
+		(!enrolment->is_new && enrolment->profile == NULL))
+		return;
+	event_facts_person(&call->decision, &facts, call->at,
+					   enrolment->profile);
+	timed = palloc0(sizeof(Timed));
+	timed->joined_on = enrolment->is_new ? facts.joined_on :
+		DATEVAL_NOBEGIN;
+	timed->birth_month = facts.birth_month;
+	timed->birth_day = facts.birth_day;
+	call->decision.timed = timed;
+}
+
 /* Finds or creates the member and opens the call for it. */
 bool
 enrolment_open(Enrolment *enrolment)
@@ -224,8 +248,11 @@ enrolment_open(Enrolment *enrolment)
 		opened = owners.member_id == 0 ?
 			open_new(enrolment, &again) :
 			open_known(enrolment, owners.member_id, &again);
-		if (!again)
-			return opened;
+		if (again)
+			continue;
+		if (opened)
+			know_person(enrolment);
+		return opened;
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -275,6 +302,7 @@ enroll(Enrolment *enrolment)
 		if (call_data(call, ENROLL_DATA, -1) && call->mode != MODE_DRY)
 		{
 			store_person(call);
+			store_timed_lower(&call->decision);
 			if (enrolment->profile != NULL)
 				store_judge_holdings(&call->decision, call->now);
 		}

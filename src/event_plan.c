@@ -403,7 +403,13 @@ store_periods(Call *call)
 		plans->bought->journal_id = call->row->journal_id;
 		plan_insert(call->member_id, call->decision.program->program_id,
 					plans->bought);
+		decide_timed_by(&call->decision, TRIGGER_PLAN_ENDING,
+						plans->bought->ends_on);
 	}
+	/* what followed a period may be gone */
+	for (int i = 0; i < plans->n; i++)
+		decide_timed_by(&call->decision, TRIGGER_PLAN_ENDING,
+						plans->all[i].ends_on);
 }
 
 /* Gives the decision the periods as they are now. */

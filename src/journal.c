@@ -665,6 +665,7 @@ journal_batch_begin(JournalBatch *batch)
 	rows_begin(&batch->rows, &insert_row);
 	rows_begin(&batch->entries, &insert_entries[0]);
 	rows_begin(&batch->data, &insert_data);
+	tier_history_begin(&batch->changes);
 }
 
 /* Adds a row, its entries and its data, to be stored with others. */
@@ -689,6 +690,16 @@ journal_batch_add(JournalBatch *batch, JournalRow *row,
 		rows_append(&batch->data, args);
 }
 
+/* Adds the changes of the tier, which nobody reads before they are stored. */
+void
+journal_batch_add_changes(JournalBatch *batch, const JournalRow *row,
+						  const Program *program)
+{
+	for (int i = 0; i < row->nchanges; i++)
+		tier_history_add(&batch->changes, row->member_id, row->journal_id,
+						 i + 1, program->program_id, &row->changes[i]);
+}
+
 /* Stores them, each table in one statement. */
 void
 journal_batch_store(const JournalBatch *batch)
@@ -696,6 +707,7 @@ journal_batch_store(const JournalBatch *batch)
 	insert_many(&insert_rows, &batch->rows);
 	insert_many(&insert_entry_rows, &batch->entries);
 	insert_many(&insert_data_rows, &batch->data);
+	tier_history_store(&batch->changes);
 }
 
 /* What a reference is unique for: an event, or a kind, as no event is named. */

@@ -98,6 +98,7 @@ typedef struct JournalBatch
 	StatementRows rows;
 	StatementRows entries;
 	StatementRows data;
+	StatementRows changes;		/* of the tier, which were not written yet */
 } JournalBatch;
 
 extern JournalRow *journal_row_make(int64 member_id, const char *kind,
@@ -126,6 +127,9 @@ extern void journal_insert_changes(const JournalRow *row,
 extern void journal_batch_begin(JournalBatch *batch);
 extern void journal_batch_add(JournalBatch *batch, JournalRow *row,
 							  const Program *program);
+extern void journal_batch_add_changes(JournalBatch *batch,
+									  const JournalRow *row,
+									  const Program *program);
 extern void journal_batch_store(const JournalBatch *batch);
 extern bool journal_ref_taken(const JournalRow *row, const Program *program);
 extern bool journal_claim_ref(const JournalRow *row, const Program *program);

@@ -100,11 +100,11 @@ statement_keep(FunctionCallInfo fcinfo, Statement *statement)
 
 /*
  * Runs work in a subtransaction, which stays if the work returns true, and is
- * undone with its locks if it returns false or raises an error, which is
- * raised on.  Returns what the work returned.
+ * undone with its locks if it returns false or raises an error.  Returns the
+ * error, NULL if there was none.
  */
-bool
-statement_attempt(bool (*work) (void *argument), void *argument)
+ErrorData *
+statement_catch(bool (*work) (void *argument), void *argument, bool *stayed)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -131,9 +131,20 @@ statement_attempt(bool (*work) (void *argument), void *argument)
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
+	*stayed = stays && error == NULL;
+	return error;
+}
+
+/* The same; an error is raised on.  Returns what the work returned. */
+bool
+statement_attempt(bool (*work) (void *argument), void *argument)
+{
+	bool		stayed;
+	ErrorData  *error = statement_catch(work, argument, &stayed);
+
 	if (error != NULL)
 		ReThrowError(error);
-	return stays;
+	return stayed;
 }
 
 /* A column (from 1) of a row (from 0) of the last result. */

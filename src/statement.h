@@ -69,6 +69,8 @@ extern uint64 statement_run(Statement *statement, const NullableDatum *args,
  * statement that reads that table, with the clock as its one argument.
  */
 extern Datum statement_keep(FunctionCallInfo fcinfo, Statement *statement);
+extern ErrorData *statement_catch(bool (*work) (void *argument),
+								  void *argument, bool *stayed);
 extern bool statement_attempt(bool (*work) (void *argument), void *argument);
 extern Datum statement_value(uint64 row, int column, bool *isnull);
 extern Datum statement_notnull(uint64 row, int column);

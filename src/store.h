@@ -84,6 +84,8 @@ extern int64 store_segment_empty(int32 program_id, const char *segment);
 
 extern StoreBatch *store_batch_begin(const Program *program,
 									 const Datum *member_ids, int n);
+extern StoreBatch *store_batch_of(const Program *program,
+								  const Account *accounts, int n);
 extern void store_batch_look_up(StoreBatch *batch,
 								const JournalRequest *requests, int n);
 extern bool store_batch_load(StoreBatch *batch, int64 member_id,
@@ -94,6 +96,7 @@ extern bool store_batch_match(const StoreBatch *batch, int64 member_id,
 							  const char *kind, const char *event,
 							  JournalMatch *match);
 extern void store_batch_keep(StoreBatch *batch, Decision *decision);
+extern void store_batch_keep_last(StoreBatch *batch, Decision *decision);
 extern void store_batch_flush(StoreBatch *batch);
 extern void store_publish(const Decision *decision);
 extern int32 store_tier_at(const Decision *decision, TimestampTz at,
@@ -142,6 +145,25 @@ extern void store_tag_history(int64 member_id, int32 program_id,
 extern void store_segment_history(int64 member_id, int32 program_id,
 								  const char *segment, bool entered,
 								  TimestampTz at);
+
+/*
+ * store_timed.c: automations that start on a date.
+ *
+ * Whoever looks at members because time has passed begins with
+ * store_timed_begin(), calls store_timed_member() for each, when it is
+ * settled and after decide_due(.., true), and store_timed_end() when the
+ * accounts are stored.  A batch that is NULL does nothing.
+ */
+typedef struct TimedBatch TimedBatch;
+
+extern TimedBatch *store_timed_begin(const Program *program,
+									 const Datum *member_ids, int n,
+									 TimestampTz now, bool read_only);
+extern void store_timed_member(TimedBatch *batch, Decision *decision);
+extern int64 store_timed_end(TimedBatch *batch);
+/* When nothing else of the account changes: what decide_due() would do. */
+extern void store_timed_lower(Decision *decision);
+extern const Timed *store_timed_of(const TimedBatch *batch, int64 member_id);
 
 #pragma GCC visibility pop
 

@@ -36,11 +36,11 @@ find_member(const StoreBatch *batch, int64 member_id)
 }
 
 /*
- * Locks the accounts of these members, as far as they are there and of this
+ * Takes accounts that are loaded and locked, as far as they are of this
  * programme.  Everything lives in the current context.
  */
 StoreBatch *
-store_batch_begin(const Program *program, const Datum *member_ids, int n)
+store_batch_of(const Program *program, const Account *accounts, int n)
 {
 	StoreBatch *batch = palloc0(sizeof(StoreBatch));
 	HASHCTL		control = {
@@ -48,16 +48,13 @@ store_batch_begin(const Program *program, const Datum *member_ids, int n)
 		.entrysize = sizeof(BatchMember),
 		.hcxt = CurrentMemoryContext
 	};
-	Account    *accounts;
-	int			nfound;
 
 	batch->program = program;
 	batch->context = CurrentMemoryContext;
 	journal_batch_begin(&batch->journal);
 	batch->members = hash_create("loyalty batch", Max(n, 16), &control,
 								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	accounts = account_lock_many(member_ids, n, &nfound);
-	for (int i = 0; i < nfound; i++)
+	for (int i = 0; i < n; i++)
 	{
 		BatchMember *member;
 
@@ -72,6 +69,16 @@ store_batch_begin(const Program *program, const Datum *member_ids, int n)
 		member->tiers = NIL;
 	}
 	return batch;
+}
+
+/* The same for accounts that it locks, as far as they are there. */
+StoreBatch *
+store_batch_begin(const Program *program, const Datum *member_ids, int n)
+{
+	int			nfound;
+	Account    *accounts = account_lock_many(member_ids, n, &nfound);
+
+	return store_batch_of(program, accounts, nfound);
 }
 
 /* Looks up what the journal knows of the requests that are to come. */
@@ -272,19 +279,21 @@ keep_account(BatchMember *member, const Account *account)
 										   size);
 }
 
-/*
- * Keeps a decision to be stored with the others; nothing of its memory is
- * needed any more.  What later decisions read from tables is written at once.
- */
-void
-store_batch_keep(StoreBatch *batch, Decision *decision)
+static void
+keep(StoreBatch *batch, Decision *decision, bool is_last)
 {
 	BatchMember *member = find_member(batch, decision->account->member_id);
 	MemoryContext caller;
 
 	store_number(decision);
 	for (int i = 0; i < decision->nrows; i++)
-		journal_insert_changes(decision->rows[i], batch->program);
+	{
+		if (is_last)
+			journal_batch_add_changes(&batch->journal, decision->rows[i],
+									  batch->program);
+		else
+			journal_insert_changes(decision->rows[i], batch->program);
+	}
 	store_facts(decision);
 	for (int i = 0; i < decision->nrows; i++)
 		journal_batch_add(&batch->journal, decision->rows[i], batch->program);
@@ -301,6 +310,23 @@ store_batch_keep(StoreBatch *batch, Decision *decision)
 		batch->changed = lappend(batch->changed, member);
 	member->changed = true;
 	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Keeps a decision to be stored with the others; nothing of its memory is
+ * needed any more.  What later decisions read from tables is written at once.
+ */
+void
+store_batch_keep(StoreBatch *batch, Decision *decision)
+{
+	keep(batch, decision, false);
+}
+
+/* The same, and nothing is decided about the member before the next flush. */
+void
+store_batch_keep_last(StoreBatch *batch, Decision *decision)
+{
+	keep(batch, decision, true);
 }
 
 /*

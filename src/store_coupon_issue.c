@@ -36,6 +36,12 @@ static Statement insert_coupons = {
 	TEXTOID, TIMESTAMPTZOID, DATEOID, DATEOID, INT4OID}
 };
 
+static Statement lower_due_on = {
+	"UPDATE loyalty.account SET due_on = $2"
+	" WHERE member_id = ANY ($1) AND due_on > $2",
+	2, {INT8ARRAYOID, DATEOID}
+};
+
 static Statement count_claims = {
 	"SELECT count(*) FROM loyalty.member_coupon"
 	" WHERE member_id = $1 AND coupon_id = $2 AND status <> 'void'"
@@ -119,6 +125,7 @@ store_coupon_issue(Decision *decision, const JournalRow *row,
 
 		statement_run(&insert_coupon, args, false);
 	}
+	decide_timed_by(decision, TRIGGER_COUPON_EXPIRING, issue->valid_until);
 	return coupon_no;
 }
 
@@ -128,6 +135,23 @@ array_of(Datum *ids, int n)
 	return PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64),
 										   FLOAT8PASSBYVAL,
 										   TYPALIGN_DOUBLE));
+}
+
+/* What decide_due() does for one: the end of the coupons may be told. */
+static void
+lower_due(const Program *program, DateADT valid_until, Datum member_ids,
+		  TimestampTz now)
+{
+	Account		account = {.due_on = DATEVAL_NOEND};
+	Decision	decision;
+	NullableDatum args[] = {ARG(member_ids), NULL_ARG};
+
+	decide_begin(&decision, &account, program, now);
+	decide_timed_by(&decision, TRIGGER_COUPON_EXPIRING, valid_until);
+	if (account.due_on == DATEVAL_NOEND)
+		return;
+	args[1] = ARG(DateADTGetDatum(account.due_on));
+	statement_run(&lower_due_on, args, false);
 }
 
 void
@@ -158,6 +182,7 @@ store_coupon_issue_many(const CouponIssue *issue, const Program *program,
 	args[9] = date_arg(issue->valid_until);
 	args[10] = ARG(Int32GetDatum(issue->max_uses));
 	statement_run(&insert_coupons, args, false);
+	lower_due(program, issue->valid_until, args[0].value, now);
 }
 
 int64

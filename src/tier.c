@@ -41,6 +41,18 @@ static Statement insert_history = {
 	DATEOID, DATEOID}
 };
 
+static Statement insert_histories = {
+	"INSERT INTO loyalty.tier_history (member_id, journal_id, line,"
+	" program_id, effective_at, action, tier_before, tier_after, tier_until,"
+	" locked_until, unit_id, reached, threshold, window_from, window_until)"
+	" SELECT * FROM unnest($1) AS r (member_id bigint, journal_id bigint,"
+	" line smallint, program_id int, effective_at timestamptz, action text,"
+	" tier_before int, tier_after int, tier_until date, locked_until date,"
+	" unit_id int, reached bigint, threshold bigint, window_from date,"
+	" window_until date)",
+	1, {RECORDARRAYOID}
+};
+
 /*
  * Rows are dated in the order in which they are written, so the last one by
  * then tells; only a member who has none so old had no tier yet.
@@ -266,36 +278,73 @@ loyalty_tier_check(PG_FUNCTION_ARGS)
 	return PointerGetDatum(tuple);
 }
 
+#define HISTORY_NARGS 15
+
+static void
+history_args(int64 member_id, int64 journal_id, int line, int32 program_id,
+			 const TierChange *change, NullableDatum *args)
+{
+#define DATE_ARG(date) \
+	ARG_OR_NULL(DateADTGetDatum(date), !DATE_NOT_FINITE(date))
+	bool		decided = change->unit_id != 0;
+
+	*args++ = ARG(Int64GetDatum(member_id));
+	*args++ = ARG(Int64GetDatum(journal_id));
+	*args++ = ARG(Int16GetDatum(line));
+	*args++ = ARG(Int32GetDatum(program_id));
+	*args++ = ARG(TimestampTzGetDatum(change->effective_at));
+	*args++ = ARG(CStringGetTextDatum(action_names[change->action]));
+	*args++ = ARG_OR_NULL(Int32GetDatum(change->tier_before),
+						  change->tier_before != 0);
+	*args++ = ARG_OR_NULL(Int32GetDatum(change->tier_after),
+						  change->tier_after != 0);
+	*args++ = DATE_ARG(change->tier_until);
+	*args++ = DATE_ARG(change->locked_until);
+	*args++ = ARG_OR_NULL(Int32GetDatum(change->unit_id), decided);
+	*args++ = ARG_OR_NULL(Int64GetDatum(change->reached), decided);
+	*args++ = ARG_OR_NULL(Int64GetDatum(change->threshold), decided);
+	*args++ = decided ? DATE_ARG(change->window_from) : NULL_ARG;
+	*args++ = decided ? DATE_ARG(change->window_until) : NULL_ARG;
+#undef DATE_ARG
+}
+
 /* Writes a row of the history; the account is locked. */
 void
 tier_history_insert(int64 member_id, int64 journal_id, int line,
 					int32 program_id, const TierChange *change)
 {
-#define DATE_ARG(date) \
-	ARG_OR_NULL(DateADTGetDatum(date), !DATE_NOT_FINITE(date))
-	bool		decided = change->unit_id != 0;
-	NullableDatum args[] = {
-		ARG(Int64GetDatum(member_id)),
-		ARG(Int64GetDatum(journal_id)),
-		ARG(Int16GetDatum(line)),
-		ARG(Int32GetDatum(program_id)),
-		ARG(TimestampTzGetDatum(change->effective_at)),
-		ARG(CStringGetTextDatum(action_names[change->action])),
-		ARG_OR_NULL(Int32GetDatum(change->tier_before),
-					change->tier_before != 0),
-		ARG_OR_NULL(Int32GetDatum(change->tier_after),
-					change->tier_after != 0),
-		DATE_ARG(change->tier_until),
-		DATE_ARG(change->locked_until),
-		ARG_OR_NULL(Int32GetDatum(change->unit_id), decided),
-		ARG_OR_NULL(Int64GetDatum(change->reached), decided),
-		ARG_OR_NULL(Int64GetDatum(change->threshold), decided),
-		decided ? DATE_ARG(change->window_from) : NULL_ARG,
-		decided ? DATE_ARG(change->window_until) : NULL_ARG
-	};
-#undef DATE_ARG
+	NullableDatum args[HISTORY_NARGS];
 
+	history_args(member_id, journal_id, line, program_id, change, args);
 	statement_run(&insert_history, args, false);
+}
+
+/* No rows yet, to be written together. */
+void
+tier_history_begin(StatementRows *rows)
+{
+	rows_begin(rows, &insert_history);
+}
+
+void
+tier_history_add(StatementRows *rows, int64 member_id, int64 journal_id,
+				 int line, int32 program_id, const TierChange *change)
+{
+	NullableDatum args[HISTORY_NARGS];
+
+	history_args(member_id, journal_id, line, program_id, change, args);
+	rows_append(rows, args);
+}
+
+void
+tier_history_store(const StatementRows *rows)
+{
+	NullableDatum args[1];
+
+	if (rows->n == 0)
+		return;
+	args[0] = ARG(rows_array(rows));
+	statement_run(&insert_histories, args, false);
 }
 
 /* The histories of several members, of each the oldest row first. */

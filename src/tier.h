@@ -117,6 +117,12 @@ extern const char *tier_action_name(TierAction action);
 extern const char *tier_window_name(TierWindow window);
 extern void tier_history_insert(int64 member_id, int64 journal_id, int line,
 								int32 program_id, const TierChange *change);
+/* The same for many rows, in one statement. */
+extern void tier_history_begin(StatementRows *rows);
+extern void tier_history_add(StatementRows *rows, int64 member_id,
+							 int64 journal_id, int line, int32 program_id,
+							 const TierChange *change);
+extern void tier_history_store(const StatementRows *rows);
 /* A row of the history, as much as tells the tier of a time. */
 typedef struct TierPast
 {

@@ -99,6 +99,13 @@ BEGIN
 			('reader', 'SELECT (member_id, journal_id, program_id, kind, event, ref, reverses, effective_at, recorded_at, amount, unit_id, hold_id, other_member_id, tier_before, tier_after, channel, store, staff, actor, reason, outcome)', '{journal}'),
 			('reader', 'SELECT (member_id, coupon_no, program_id, coupon_id, version, status, source, issued_at, valid_from, valid_until, uses, max_uses, journal_id, ended_by, other_member_id)', '{member_coupon}'),
 			('reader', 'SELECT (member_id, use_id, program_id, coupon_id, version, coupon_no, ref, status, used_at, reserved_until, discount, returned, line_discounts, journal_id, ended_by)', '{coupon_use}'),
+			('owner', 'SELECT', '{maintenance_job,maintenance_fault}'),
+			('owner', 'INSERT', '{maintenance_job,maintenance_fault}'),
+			('owner', 'UPDATE', '{maintenance_job,maintenance_fault}'),
+			('owner', 'DELETE', '{maintenance_fault}'),
+			('reader', 'SELECT', '{maintenance_job,maintenance_fault,maintenance_status}'),
+			('worker', 'SELECT', '{maintenance_job,maintenance_fault,maintenance_status}'),
+			('admin', 'SELECT', '{maintenance_job,maintenance_fault,maintenance_status}'),
 			('pii', 'SELECT', '{member,member_tag,identity,event_data,tag_history,member_segment,segment_history,member_day,activity,visitor,checkout}'),
 			('auditor', 'SELECT', '{table_kind,journal,journal_ref}')
 		) g (role, privilege, objects)
@@ -138,6 +145,9 @@ BEGIN
 			('admin', '{benefit_give,benefit_withdraw,benefit_void,benefit_hold,adjust,program_create,rule_limit,budget_set,tier_ask,campaign_start,campaign_pause,campaign_end,tier_review,tier_grant,member_freeze,member_thaw,member_close,member_reopen,identity_remove,account_settle,tag_refresh,tag_check,rebuild,verify,unit_amount,attach,attach_order,attach_check,attach_mapping,attach_option,attach_set,attach_tables,attach_query,attach_booked,attach_ledger,attach_count,attach_catch_up,detach,reconcile,ingest,ingest_open,ingest_position,ingest_close,import_member,import_batch,import_members,import_total,simulate,simulate_postings,simulate_tiers,segment_drop,segment_members,activity_expire,report_path,topup_freeze,topup_unfreeze,topup_name}'),
 			('worker', '{account_settle,tag_refresh,tier_review,verify,now,plan_due,segment_refresh,activity_expire}'),
 			('reader', '{report_coupon,report_coupon_cost,has_benefit,benefits,benefit_price,balance,tier_current,tier_at,tier_progress,now,unit_amount,wallet_balance,wallet_pending,wallet_debt,wallet_lots,plan_current,segment_members,report_path,topup_balance}'),
+			('admin', '{maintain,maintain_batch,hold_maintain,account_maintain,tag_maintain,activity_maintain,maintenance_note,maintenance_backlog}'),
+			('worker', '{maintain,maintain_batch,hold_maintain,account_maintain,tag_maintain,activity_maintain,maintenance_note,maintenance_backlog}'),
+			('reader', '{maintenance_backlog}'),
 			('pii', '{identity_canonical,find,path}'),
 			('auditor', '{statement,verify}')
 		) g (role, names) ON f.proname = ANY (g.names) OR g.names IS NULL

@@ -47,7 +47,8 @@ CREATE TABLE loyalty.account (
 	tier_base         bigint[],
 	wallet            loyalty.wallet NOT NULL
 ) WITH (fillfactor = 60);
-CREATE INDEX account_due_on_idx ON loyalty.account (due_on);
+-- by programme, because each has a date of its own
+CREATE INDEX account_due_on_idx ON loyalty.account (program_id, due_on);
 
 -- One row of balance().
 CREATE TYPE loyalty.account_balance AS (

@@ -11,18 +11,23 @@ CREATE TABLE loyalty.message_channel (
 	-- messages taken per local day; NULL: no limit
 	quota         int      CHECK (quota >= 0),
 	-- local hours in which nothing is taken but what is urgent; may cross midnight
-	quiet_from    time,
+	quiet_from    time     CHECK (quiet_from < '24:00'),
 	quiet_until   time,
 	-- messages to one member in so many days; NULL: no limit
 	member_cap    int      CHECK (member_cap > 0),
 	member_days   int      NOT NULL DEFAULT 1 CHECK (member_days BETWEEN 1 AND 366),
-	-- the channel for what this one could not deliver
+	-- the channel for what this one could not deliver; no reference is checked, because
+	-- a restore loads the rows in any order
 	fallback      text,
 	max_attempts  int      NOT NULL DEFAULT 8 CHECK (max_attempts BETWEEN 1 AND 100),
 	-- after the first failure; doubles with each, up to retry_max
 	retry_after   interval NOT NULL DEFAULT '1 minute' CHECK (retry_after > '0' AND retry_after <= '1 day'),
 	retry_max     interval NOT NULL DEFAULT '6 hours' CHECK (retry_max > '0' AND retry_max <= '7 days'),
+	-- consumers are told by NOTIFY; transactions that do so commit one after the other
+	wakes         boolean  NOT NULL DEFAULT true,
 	CHECK ((quiet_from IS NULL) = (quiet_until IS NULL)),
+	CHECK (quiet_from <> quiet_until),
+	CHECK (retry_after <= retry_max),
 	CHECK (fallback <> name),
 	PRIMARY KEY (program_id, name)
 );
@@ -61,22 +66,24 @@ CREATE TABLE loyalty.message (
 	PRIMARY KEY (member_id, message_id)
 );
 CREATE UNIQUE INDEX message_dedupe_key_idx ON loyalty.message (member_id, dedupe_key) WHERE dedupe_key IS NOT NULL;
-CREATE INDEX message_due_at_idx ON loyalty.message (channel, priority, due_at) WHERE status IN ('queued', 'taken');
+-- the queue: of a programme, because those that are paused must not stand in the way of others
+CREATE INDEX message_due_at_idx ON loyalty.message (program_id, channel, priority, due_at, message_id)
+	WHERE status IN ('queued', 'taken');
+CREATE INDEX message_expires_at_idx ON loyalty.message (expires_at)
+	WHERE status IN ('queued', 'taken') AND expires_at IS NOT NULL;
 
--- What the channel tells of a message that was sent; append-only.
+-- What the channel tells of a message that was sent, each kind once; append-only.
 CREATE TABLE loyalty.message_feedback (
 	member_id   bigint      NOT NULL,
-	feedback_id bigint      NOT NULL,
 	message_id  bigint      NOT NULL,
-	program_id  int         NOT NULL,
 	-- delivered, opened, clicked, bounced, unsubscribed
 	kind        text        NOT NULL,
+	program_id  int         NOT NULL,
 	at          timestamptz NOT NULL,
-	PRIMARY KEY (member_id, feedback_id)
+	PRIMARY KEY (member_id, message_id, kind)
 );
-CREATE INDEX message_feedback_message_id_idx ON loyalty.message_feedback (member_id, message_id);
 
--- How many messages of a channel were taken on a local day.
+-- How many messages of a channel were taken on a local day, while it has a quota.
 CREATE TABLE loyalty.message_quota (
 	channel    text NOT NULL,
 	program_id int  NOT NULL,
@@ -85,13 +92,14 @@ CREATE TABLE loyalty.message_quota (
 	PRIMARY KEY (channel, program_id, day)
 );
 
--- What a member has agreed to, and taken back; append-only, the last row counts.
+-- What a member has agreed to, and taken back; append-only, what was said last counts.
 CREATE TABLE loyalty.consent (
 	member_id  bigint      NOT NULL,
 	consent_id bigint      NOT NULL,
 	program_id int         NOT NULL,
 	purpose    text        NOT NULL,
-	-- NULL: all channels. What is said of a channel counts before what is said of all
+	-- NULL: all channels. What is said of a channel counts before what is said of all,
+	-- but for a withdrawal of all that came later
 	channel    text,
 	given      boolean     NOT NULL,
 	at         timestamptz NOT NULL,

@@ -75,7 +75,7 @@ INSERT INTO rule (what, sql) VALUES
 	   WHERE lanname NOT IN ('c', 'internal') AND prosqlbody IS NULL AND proname <> ALL ('{setup_roles,attach,attach_catch_up,attach_count,attach_query,detach,reconcile}')$$),
 	('what changes a member runs with its owner''s rights, but what reads a shop''s table with its caller''s',
 	 $$SELECT signature FROM routine WHERE provolatile = 'v' AND NOT prosecdef
-	   AND prorettype <> 'trigger'::regtype AND proname <> ALL ('{setup_roles,attach,attach_catch_up,detach,ingest,import_members}')$$),
+	   AND prorettype <> 'trigger'::regtype AND proname <> ALL ('{setup_roles,attach,attach_catch_up,detach,ingest,import_members,maintain}')$$),
 	('views run with the rights of their reader',
 	 $$SELECT oid::regclass::text FROM relation WHERE relkind = 'v'
 	   AND NOT coalesce('security_invoker=true' = ANY (reloptions), false)$$),
@@ -118,7 +118,7 @@ INSERT INTO rule (what, sql) VALUES
 	 $$SELECT signature FROM routine WHERE prokind = 'f' AND prorettype <> 'trigger'::regtype AND pronargs > 0
 	   AND (proargnames IS NULL OR '' = ANY (proargnames))$$),
 	('functions, no procedures but those that commit, and none with a list of arguments',
-	 $$SELECT signature FROM routine WHERE (prokind = 'p' AND proname <> ALL ('{ingest,import_members}')) OR provariadic <> 0$$),
+	 $$SELECT signature FROM routine WHERE (prokind = 'p' AND proname <> ALL ('{ingest,import_members,maintain}')) OR provariadic <> 0$$),
 	('no function has a second form',
 	 $$SELECT proname::text FROM routine GROUP BY proname HAVING count(*) > 1$$),
 	('what writes is not run in parallel',
@@ -145,9 +145,9 @@ INSERT INTO rule (what, sql) VALUES
 	('tables of members and lookup tables carry the programme',
 	 $$SELECT k.table_name::text FROM loyalty.table_kind k WHERE k.kind IN ('member', 'lookup') AND NOT EXISTS (
 		SELECT FROM attribute a WHERE a.relname = k.table_name AND a.attname = 'program_id' AND a.attnotnull AND a.atttypid = 'int'::regtype)$$),
-	('an account changes in place: no index but on its key and on due_on',
+	('an account changes in place: no index but on its key, its programme and due_on',
 	 $$SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
-	   WHERE i.indrelid = 'loyalty.account'::regclass AND a.attname NOT IN ('member_id', 'due_on')$$),
+	   WHERE i.indrelid = 'loyalty.account'::regclass AND a.attname NOT IN ('member_id', 'program_id', 'due_on')$$),
 
 	-- words
 	('every object has a comment',

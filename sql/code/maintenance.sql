@@ -1,0 +1,135 @@
+COMMENT ON TABLE loyalty.maintenance_job IS 'What periodic work did last, by job';
+COMMENT ON TABLE loyalty.maintenance_fault IS 'Members whose turn in a job has failed, and until when they are left alone';
+
+-- The jobs: one batch each, in the transaction of the caller.
+
+CREATE OR REPLACE FUNCTION loyalty.hold_maintain(batch int DEFAULT 500, OUT done int, OUT left_over boolean)
+RETURNS record LANGUAGE C VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_maintenance_hold';
+COMMENT ON FUNCTION loyalty.hold_maintain(int) IS
+'Job hold: ends holds, reserved orders and reserved coupons of a batch of members whose time is over';
+
+CREATE OR REPLACE FUNCTION loyalty.account_maintain(batch int DEFAULT 500, OUT done int, OUT left_over boolean)
+RETURNS record LANGUAGE C VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_maintenance_account';
+COMMENT ON FUNCTION loyalty.account_maintain(int) IS
+'Job account: posts what fell due for a batch of members, those due longest first';
+
+CREATE OR REPLACE FUNCTION loyalty.tag_maintain(batch int DEFAULT 500, OUT done int, OUT left_over boolean)
+RETURNS record LANGUAGE C VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_maintenance_tag';
+COMMENT ON FUNCTION loyalty.tag_maintain(int) IS
+'Job tag: tag_refresh() of the programmes, a batch of members';
+
+CREATE OR REPLACE FUNCTION loyalty.activity_maintain(batch int DEFAULT 500, OUT done int, OUT left_over boolean)
+RETURNS record LANGUAGE C VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_maintenance_activity';
+COMMENT ON FUNCTION loyalty.activity_maintain(int) IS
+'Job activity: deletes a batch of what is no longer kept';
+
+CREATE OR REPLACE FUNCTION loyalty.maintain_batch(job text, batch int DEFAULT 500, OUT done int, OUT left_over boolean)
+RETURNS record LANGUAGE C VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_maintenance_batch';
+COMMENT ON FUNCTION loyalty.maintain_batch(text, int) IS
+'One batch of a job; left_over: call it again';
+
+-- No SET search_path: a procedure that has one cannot commit. It runs with the
+-- rights of its caller, and calls two functions by their full names.
+CREATE OR REPLACE PROCEDURE loyalty.maintain(budget interval DEFAULT '1 minute', batch int DEFAULT 500)
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'loyalty_maintenance_run';
+COMMENT ON PROCEDURE loyalty.maintain(interval, int) IS
+'Does all periodic work, job by job in small batches, each committed, until nothing is left or the budget is used';
+
+-- What the jobs tell of themselves.
+
+CREATE OR REPLACE FUNCTION loyalty.maintenance_note(job text, started_at timestamptz, finished_at timestamptz,
+	done bigint, errors int DEFAULT 0, error text DEFAULT NULL, waits boolean DEFAULT true)
+RETURNS boolean LANGUAGE C VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_maintenance_note';
+COMMENT ON FUNCTION loyalty.maintenance_note(text, timestamptz, timestamptz, bigint, int, text, boolean) IS
+'For maintain(): adds a turn to the row of a job; false if another session writes it and this one does not wait';
+
+CREATE OR REPLACE FUNCTION loyalty.maintenance_fail(member_id bigint, job text, sqlstate text, message text)
+RETURNS timestamptz LANGUAGE C VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_maintenance_fail';
+COMMENT ON FUNCTION loyalty.maintenance_fail(bigint, text, text, text) IS
+'For jobs: notes a member whose turn has failed, and tells until when he is left alone';
+
+CREATE OR REPLACE FUNCTION loyalty.maintenance_heal(job text, member_ids bigint[])
+RETURNS bigint LANGUAGE C VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_maintenance_heal';
+COMMENT ON FUNCTION loyalty.maintenance_heal(text, bigint[]) IS
+'For jobs: deletes what was noted of members whose turn has not failed now';
+
+CREATE OR REPLACE FUNCTION loyalty.maintenance_faulty(job text)
+RETURNS bigint[] LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT coalesce(array_agg(f.member_id ORDER BY f.member_id), '{}')
+	FROM loyalty.maintenance_fault f
+	WHERE f.job = maintenance_faulty.job AND f.retry_at > loyalty.now();
+END;
+COMMENT ON FUNCTION loyalty.maintenance_faulty(text) IS
+'For jobs: the members who are to be left alone now';
+
+-- Some of it is read from tables that nobody reads who watches.
+CREATE OR REPLACE FUNCTION loyalty.maintenance_backlog()
+RETURNS TABLE (job text, backlog bigint, since timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 10
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	WITH clock AS MATERIALIZED (
+		SELECT p.program_id, p.time_zone, (loyalty.now() AT TIME ZONE p.time_zone)::date AS today
+		FROM loyalty.program p
+	)
+	SELECT 'hold', count(DISTINCT h.member_id), min(h.ends_at)
+	FROM (
+		SELECT x.member_id, x.expires_at AS ends_at FROM loyalty.hold x
+		WHERE x.status = 'held' AND x.expires_at <= loyalty.now()
+		UNION ALL
+		SELECT x.member_id, x.expires_at FROM loyalty.checkout x
+		WHERE x.status = 'reserved' AND x.expires_at <= loyalty.now()
+		UNION ALL
+		SELECT x.member_id, x.reserved_until FROM loyalty.coupon_use x
+		WHERE x.status = 'reserved' AND x.reserved_until <= loyalty.now()) h
+	UNION ALL
+	SELECT 'account', coalesce(sum(d.n), 0)::bigint, min(d.first_due::timestamp AT TIME ZONE c.time_zone)
+	FROM clock c
+	CROSS JOIN LATERAL (
+		SELECT count(*) AS n, min(a.due_on) AS first_due
+		FROM loyalty.account a WHERE a.program_id = c.program_id AND a.due_on <= c.today) d
+	UNION ALL
+	SELECT 'tag', coalesce(sum(r.n + s.n), 0)::bigint, min(r.first_due::timestamp AT TIME ZONE c.time_zone)
+	FROM clock c
+	CROSS JOIN LATERAL (
+		SELECT count(*) AS n, min(t.due_on) AS first_due
+		FROM loyalty.tag_review t WHERE t.program_id = c.program_id AND t.due_on <= c.today) r
+	CROSS JOIN LATERAL (
+		SELECT count(*) AS n
+		FROM loyalty.tag_scan t
+		JOIN loyalty.account a ON a.program_id = t.program_id AND a.member_id > t.done_until
+		WHERE t.program_id = c.program_id) s
+	UNION ALL
+	SELECT 'activity', NULL, NULL;
+END;
+COMMENT ON FUNCTION loyalty.maintenance_backlog() IS
+'How much of each job is due and not done, and since when the oldest of it; NULL: not known';
+
+CREATE OR REPLACE VIEW loyalty.maintenance_status WITH (security_invoker) AS
+SELECT b.job, j.started_at, j.finished_at, coalesce(j.done, 0) AS done,
+	b.backlog, loyalty.now() - b.since AS lag,
+	coalesce(j.errors, 0) AS errors, j.failed_at, j.error,
+	(SELECT count(*) FROM loyalty.maintenance_fault f WHERE f.job = b.job) AS faults
+FROM loyalty.maintenance_backlog() WITH ORDINALITY b (job, backlog, since, place)
+LEFT JOIN loyalty.maintenance_job j ON j.job = b.job
+ORDER BY b.place;
+COMMENT ON VIEW loyalty.maintenance_status IS 'For the monitoring: each job, when it ran, how much is left to do, what failed';

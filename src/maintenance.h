@@ -1,0 +1,32 @@
+/*
+ * maintenance.h
+ *
+ * Periodic work: its jobs, and what they share.
+ */
+#ifndef LOYALTY_MAINTENANCE_H
+#define LOYALTY_MAINTENANCE_H
+
+#include "loyalty.h"
+
+#pragma GCC visibility push(hidden)
+
+/* Members, runs ... that a batch locks at most. */
+#define MAX_MAINTAIN_BATCH 10000
+
+extern int	maintenance_batch_arg(FunctionCallInfo fcinfo, int arg);
+extern Datum maintenance_outcome(FunctionCallInfo fcinfo, int done,
+								 bool left_over);
+/* Is the error nobody's fault, so that what raised it is to be repeated? */
+extern bool maintenance_is_transient(const ErrorData *error);
+/* What of an error's message can be kept: nothing that may be personal. */
+extern char *maintenance_message(const ErrorData *error);
+
+/* maintenance_fault.c */
+extern void maintenance_fault(const char *job, int64 member_id,
+							  const ErrorData *error, TimestampTz now);
+extern void maintenance_healthy(const char *job, const Datum *member_ids,
+								int n);
+
+#pragma GCC visibility pop
+
+#endif							/* LOYALTY_MAINTENANCE_H */
