@@ -110,25 +110,37 @@ settle(const Work *work, StoreBatch *batch, int64 member_id, Turn *turn)
 	turn->before = store_before(&turn->decision);
 }
 
-/* Settles members of one programme and stores what came of it. */
+/*
+ * Settles members of one programme and stores what came of it.  Who is due by
+ * date is seen wholly: his automations, too, and when he is due next.
+ */
 static void
 settle_accounts(const Work *work, const Account *accounts, int n)
 {
 	const Program *program = program_get(accounts[0].program_id);
 	Turn	   *turns = palloc(sizeof(Turn) * n);
+	Datum	   *members = palloc(sizeof(Datum) * n);
 	StoreBatch *batch;
+	TimedBatch *timed;
 
 	if (program == NULL)
 		elog(ERROR, "programme %d was not found", accounts[0].program_id);
 	batch = store_batch_of(program, accounts, n);
 	for (int i = 0; i < n; i++)
+	{
+		members[i] = Int64GetDatum(accounts[i].member_id);
 		settle(work, batch, accounts[i].member_id, &turns[i]);
+	}
+	timed = work->timed_out ? NULL :
+		store_timed_begin(program, members, n, work->now, false);
 	for (int i = 0; i < n; i++)
 	{
 		decide_due(&turns[i].decision, !work->timed_out);
+		store_timed_member(timed, &turns[i].decision);
 		store_batch_keep_last(batch, &turns[i].decision);
 	}
 	store_batch_flush(batch);
+	store_timed_end(timed);
 	for (int i = 0; i < n; i++)
 		store_judge(&turns[i].decision, turns[i].before, work->now);
 }

@@ -19,10 +19,12 @@
 PG_FUNCTION_INFO_V1(loyalty_tag_condition_check);
 PG_FUNCTION_INFO_V1(loyalty_tag_forget_scan);
 
+#define MAX_LITERAL_DAYS 10000000
+
 static Statement select_tags = {
 	"SELECT name, dimension = 'lifecycle', condition FROM loyalty.tag"
 	" WHERE program_id = $1 AND status = 'active' AND condition IS NOT NULL"
-	" ORDER BY name COLLATE \"C\"",
+	" ORDER BY position, name COLLATE \"C\"",
 	1, {INT4OID}
 };
 
@@ -44,13 +46,13 @@ tag_load(int32 program_id, int *ntags)
 }
 
 static Statement select_stages = {
-	"SELECT array_agg(name) FROM loyalty.tag"
-	" WHERE program_id = $1 AND dimension = 'lifecycle'"
-	" AND condition IS NULL",
+	"SELECT array_agg(name ORDER BY position, name COLLATE \"C\")"
+	" FROM loyalty.tag WHERE program_id = $1 AND dimension = 'lifecycle'"
+	" AND (condition IS NULL OR status = 'active')",
 	1, {INT4OID}
 };
 
-/* Tags of dimension lifecycle that are given by hand; NULL: none. */
+/* The stages; see tag.h. */
 NameList *
 tag_load_stages(int32 program_id)
 {
@@ -81,6 +83,8 @@ static const struct
 	{"tier_rank", READS_TIER},
 	{"age_days", READS_AGE},
 	{"days_since_purchase", READS_SINCE},
+	{"interval_days", READS_INTERVAL},
+	{"recency", READS_INTERVAL | READS_RECENCY},
 	{"counters", READS_COUNTERS},
 	{"now", READS_NOW},
 	{"date", READS_NOW_DATE},
@@ -89,7 +93,9 @@ static const struct
 	{"year", READS_YEAR | READS_NOW_YEAR}
 };
 
-#define READS_MEMBER (READS_TIER | READS_AGE | READS_SINCE | READS_COUNTERS)
+#define READS_MEMBER \
+	(READS_TIER | READS_AGE | READS_SINCE | READS_COUNTERS | \
+	 READS_INTERVAL | READS_RECENCY)
 #define READS_ANY_NOW (READS_NOW_DATE | READS_NOW_MONTH | READS_NOW_YEAR)
 #define READS_ALL \
 	(READS_DAYS | READS_WINDOWS | READS_MEMBER | READS_NOW | READS_ANY_NOW)
@@ -137,22 +143,34 @@ is_varying(JsonPathItem *item)
 	return !is_literal(&left) && !is_literal(&right);
 }
 
-/* A number with which a number of days may be compared. */
 static void
-add_literal(TagReads *reads, JsonPathItem *item)
+keep_literal(TagReads *reads, int32 hundredths)
 {
-	Datum		number =
-		DirectFunctionCall1(numeric_floor, NumericGetDatum(jspGetNumeric(item)));
-	int64		value;
-
-	/* nothing is as old as that */
-	if (amount_parse(DatumGetNumeric(number), 0, &value) != REFUSAL_NONE ||
-		value < 0 || value > 10000000)
-		return;
+	for (int i = 0; i < reads->nliterals; i++)
+		if (reads->literals[i] == hundredths)
+			return;
 	if (reads->nliterals == TAG_MAX_LITERALS)
 		reads->parts |= READS_VARYING;
 	else
-		reads->literals[reads->nliterals++] = value;
+		reads->literals[reads->nliterals++] = hundredths;
+}
+
+/* A number with which days, or intervals, may be compared. */
+static void
+add_literal(TagReads *reads, JsonPathItem *item)
+{
+	Datum		hundredths =
+		DirectFunctionCall2(numeric_mul,
+							NumericGetDatum(jspGetNumeric(item)),
+							NumericGetDatum(amount_numeric(100, 0)));
+	int64		value;
+
+	hundredths = DirectFunctionCall1(numeric_floor, hundredths);
+	/* nothing is as old as that */
+	if (amount_parse(DatumGetNumeric(hundredths), 0,
+					 &value) == REFUSAL_NONE &&
+		value >= 0 && value <= MAX_LITERAL_DAYS * INT64CONST(100))
+		keep_literal(reads, value);
 }
 
 static void
@@ -190,9 +208,13 @@ read_item(JsonPathItem *item, const JsonPathItem *before, void *context)
 		case jpiPlus:
 		case jpiMinus:
 		case jpiAbs:
+		case jpiFloor:
+		case jpiCeiling:
 		case jpiStartsWith:
 		case jpiLikeRegex:
 #if PG_VERSION_NUM >= 170000
+		case jpiBigint:
+		case jpiInteger:
 		case jpiBoolean:
 		case jpiStringFunc:
 #endif
@@ -211,7 +233,7 @@ narrow(TagReads *reads)
 		reads->parts &= ~READS_ANY_NOW;
 	if (!(reads->parts & READS_DAYS))
 		reads->parts &= ~READS_WINDOWS;
-	if (!(reads->parts & (READS_AGE | READS_SINCE)))
+	if (!(reads->parts & (READS_AGE | READS_SINCE | READS_RECENCY)))
 	{
 		reads->parts &= ~READS_VARYING;
 		reads->nliterals = 0;
@@ -228,12 +250,7 @@ tag_reads_add(TagReads *reads, JsonPath *condition)
 	narrow(&added);
 	reads->parts |= added.parts;
 	for (int i = 0; i < added.nliterals; i++)
-	{
-		if (reads->nliterals == TAG_MAX_LITERALS)
-			reads->parts |= READS_VARYING;
-		else
-			reads->literals[reads->nliterals++] = added.literals[i];
-	}
+		keep_literal(reads, added.literals[i]);
 }
 
 /*

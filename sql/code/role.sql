@@ -85,6 +85,11 @@ BEGIN
 			('admin', 'UPDATE', '{program,program_event,unit,unit_anchor,collection,collection_item,calendar_day,campaign,tier,tier_threshold,rule_group,rule,rule_cap,tag,segment,plan,benefit,benefit_holder,price_list,activity_kind,coupon_category,coupon,coupon_pack,topup_policy,topup_step,cart_policy,cart_unit,offer}'),
 			('admin', 'DELETE', '{ingest_run,ingest_reject,program_event,unit_anchor,collection,collection_item,calendar_day,tier,tier_threshold,rule_group,rule_cap,tag,segment,plan,benefit,benefit_holder,price_list,activity_kind,coupon_category,coupon,coupon_pack,topup_policy,topup_step,cart_policy,cart_unit,offer}'),
 			('admin', 'USAGE', '{program_id_seq,unit_id_seq,rule_id_seq,tier_id_seq,campaign_id_seq,benefit_id_seq,plan_id_seq,coupon_id_seq}'),
+			('owner', 'SELECT', '{lifecycle_current,lifecycle_history}'),
+			('owner', 'INSERT', '{tag}'),
+			('owner', 'UPDATE', '{tag}'),
+			('reader', 'SELECT', '{report_lifecycle,report_lifecycle_move}'),
+			('pii', 'SELECT', '{lifecycle_current,lifecycle_history}'),
 			('owner', 'SELECT', '{coupon_key,coupon_code,coupon_attempt}'),
 			('owner', 'INSERT', '{coupon_key,coupon_code,coupon_attempt}'),
 			('owner', 'UPDATE', '{coupon_key,coupon_code,coupon_attempt}'),
@@ -130,6 +135,8 @@ BEGIN
 			WHERE e.extname = 'loyalty') f
 		JOIN (VALUES
 			('owner', NULL::text[]),
+			('admin', '{lifecycle_set}'),
+			('reader', '{lifecycle_members,lifecycle_moves}'),
 			('app', '{quote,checkout,coupon_check,coupon_wallet,coupon_try}'),
 			('admin', '{coupon_limit,report_coupon,report_coupon_cost}'),
 			('app', '{checkout_reserve,checkout_confirm,checkout_cancel,checkout_status}'),

@@ -98,6 +98,7 @@ INSERT INTO call (name, roles) VALUES
 	('checkout_reserve', 'admin app'), ('checkout_confirm', 'admin app'), ('checkout_cancel', 'admin app'), ('checkout_status', 'admin app'), ('checkout_expire', 'admin worker'),
 	('maintain', 'admin worker'), ('maintain_batch', 'admin worker'), ('hold_maintain', 'admin worker'), ('account_maintain', 'admin worker'),
 	('tag_maintain', 'admin worker'), ('activity_maintain', 'admin worker'), ('maintenance_note', 'admin worker'), ('maintenance_backlog', 'admin auditor pii reader worker'),
+	('lifecycle_set', 'admin'), ('lifecycle_members', 'auditor pii reader'), ('lifecycle_moves', 'auditor pii reader'),
 	('activity_expire', 'admin worker'), ('report_path', 'admin auditor pii reader');
 SELECT set_eq(
 	$$SELECT p.proname::text, string_agg(role, ' ' ORDER BY role COLLATE "C")
@@ -145,7 +146,7 @@ SELECT set_eq(
 		('rule_version', 'owner', 'ra'), ('rule_version', 'admin', 'r'), ('rule_version', 'readers', 'r'),
 		('rule_cap', 'owner', 'raw'), ('rule_cap', 'admin', 'rawd'), ('rule_cap', 'readers', 'r'),
 		('rule_use', 'owner', 'raw'), ('streak', 'owner', 'rad'),
-		('member_tag', 'owner', 'rawd'), ('member_tag', 'pii', 'r'), ('tag', 'owner', 'r'), ('tag', 'admin', 'rawd'), ('tag', 'readers', 'r'), ('tag_history', 'owner', 'ra'), ('tag_history', 'pii', 'r'), ('member_day', 'owner', 'rawd'), ('member_day', 'pii', 'r'), ('tag_review', 'owner', 'rawd'), ('tag_scan', 'owner', 'raw'),
+		('member_tag', 'owner', 'rawd'), ('member_tag', 'pii', 'r'), ('tag', 'owner', 'raw'), ('tag', 'admin', 'rawd'), ('tag', 'readers', 'r'), ('tag_history', 'owner', 'ra'), ('tag_history', 'pii', 'r'), ('member_day', 'owner', 'rawd'), ('member_day', 'pii', 'r'), ('tag_review', 'owner', 'rawd'), ('tag_scan', 'owner', 'raw'),
 		('segment', 'owner', 'rwd'), ('segment', 'admin', 'rawd'), ('segment', 'worker', 'r'), ('segment', 'readers', 'r'), ('member_segment', 'owner', 'rad'), ('member_segment', 'pii', 'r'),
 		('segment_history', 'owner', 'ra'), ('segment_history', 'pii', 'r'),
 		('benefit', 'owner', 'r'), ('benefit', 'admin', 'rawd'), ('benefit', 'readers', 'r'), ('benefit_holder', 'owner', 'raw'), ('benefit_holder', 'admin', 'rawd'), ('benefit_holder', 'readers', 'r'),
@@ -171,7 +172,7 @@ SELECT set_eq(
 		('coupon_limit_status', 'admin', 'r'), ('coupon_limit_status', 'readers', 'r'), ('coupon_key', 'owner', 'raw'), ('coupon_code', 'owner', 'raw'), ('coupon_attempt', 'owner', 'rawd'),
 		('member_coupon', 'owner', 'raw'), ('member_coupon', 'readers', 'r*'), ('coupon_use', 'owner', 'raw'), ('coupon_use', 'readers', 'r*'),
 		('topup_policy', 'owner', 'r'), ('topup_policy', 'admin', 'rawd'), ('topup_policy', 'readers', 'r'), ('topup_step', 'owner', 'r'), ('topup_step', 'admin', 'rawd'), ('topup_step', 'readers', 'r'),
-		('topup_card', 'owner', 'raw'), ('topup_card', 'readers', 'r'), ('topup', 'owner', 'raw'), ('topup', 'readers', 'r'), ('report_topup', 'readers', 'r'), ('report_topup_quarter', 'readers', 'r'), ('checkout', 'owner', 'raw'), ('checkout', 'pii', 'r'),
+		('topup_card', 'owner', 'raw'), ('topup_card', 'readers', 'r'), ('topup', 'owner', 'raw'), ('topup', 'readers', 'r'), ('report_topup', 'readers', 'r'), ('lifecycle_current', 'owner', 'r'), ('lifecycle_current', 'pii', 'r'), ('lifecycle_history', 'owner', 'r'), ('lifecycle_history', 'pii', 'r'), ('report_lifecycle', 'readers', 'r'), ('report_lifecycle_move', 'readers', 'r'), ('report_topup_quarter', 'readers', 'r'), ('checkout', 'owner', 'raw'), ('checkout', 'pii', 'r'),
 		('cart_policy', 'owner', 'r'), ('cart_policy', 'admin', 'rawd'), ('cart_policy', 'readers', 'r'), ('cart_unit', 'owner', 'r'), ('cart_unit', 'admin', 'rawd'), ('cart_unit', 'readers', 'r'),
 		('coupon_key', 'owner', 'raw'), ('coupon_code', 'owner', 'raw'), ('coupon_attempt', 'owner', 'rawd'),
 		('maintenance_job', 'owner', 'raw'), ('maintenance_job', 'readers', 'r'), ('maintenance_job', 'worker', 'r'), ('maintenance_job', 'admin', 'r'),
