@@ -424,6 +424,7 @@ store(const Tracking *tracking)
 	int			nplain = 0;
 	int			nkeyed = 0;
 
+	activity_lock(tracking);
 	for (int i = 0; i < tracking->n; i++)
 	{
 		Activity   *activity = &tracking->activities[i];
@@ -443,6 +444,7 @@ store(const Tracking *tracking)
 	qsort(keyed, nkeyed, sizeof(Activity *), compare_keys);
 	in_chunks(tracking, keyed, nkeyed, insert_with_keys);
 	activity_count(tracking);
+	activity_start(tracking);
 }
 
 static void

@@ -87,6 +87,10 @@ pg_noreturn extern void activity_raise(const Activity *activity);
 /* activity_visitor.c */
 extern void activity_find_visitors(Tracking *tracking);
 
+/* activity_start.c: automations that start by what members do. */
+extern void activity_lock(const Tracking *tracking);
+extern void activity_start(const Tracking *tracking);
+
 /* activity_day.c: what conditions of tags and segments see of them. */
 extern void activity_count(const Tracking *tracking);
 extern void activity_recount(const Program *program, Datum member_ids);

@@ -185,7 +185,7 @@ refresh_members(Refresh *refresh, Datum *ids, int n, bool anew)
 	{
 		if (parts & READS_ACTIVITIES)
 			statement_run(&lock_reviews, due, false);
-		if (parts & READS_PURCHASES)
+		if (parts & READS_BOUGHT)
 			store_days_anew(ids, n, refresh->today);
 		if (parts & READS_ACTIVITIES)
 			activity_recount(refresh->program, args[0].value);
@@ -456,7 +456,7 @@ check_days(Check *check, Datum *ids, int n)
 {
 	int			parts = check->program->reads.parts;
 
-	if (parts & READS_PURCHASES)
+	if (parts & READS_BOUGHT)
 		put_days(check, store_days_compare(ids, n, check->today));
 	if (parts & READS_ACTIVITIES)
 		put_days(check, activity_compare(check->program,

@@ -54,6 +54,25 @@ static Statement select_live = {
 	1, {INT4OID}
 };
 
+static Statement select_goals = {
+	"SELECT automation_id, goal_event, goal_days FROM loyalty.automation"
+	" WHERE program_id = $1 AND goal_event IS NOT NULL"
+	" AND (status IN ('live', 'paused') OR status = 'ended'"
+	" AND (ends_at IS NULL OR goal_days IS NULL"
+	" OR ends_at + (goal_days + 1) * interval '1 day' > $2))"
+	" ORDER BY automation_id",
+	2, {INT4OID, TIMESTAMPTZOID}
+};
+
+static Statement select_undoes = {
+	"SELECT FROM loyalty.automation a"
+	" JOIN loyalty.automation_step s USING (automation_id)"
+	" WHERE a.program_id = $1 AND a.status <> 'draft' AND s.undo"
+	" AND a.trigger_kind IN ('event', 'tier', 'near_tier')"
+	" AND s.kind NOT IN ('wait', 'check') LIMIT 1",
+	1, {INT4OID}
+};
+
 /* A number that was checked when it was saved. */
 static int64
 whole(uint64 row, int column)
@@ -162,6 +181,27 @@ define(const Automations *automations)
 	return result;
 }
 
+static void
+load_goals(int32 program_id, Automations *automations)
+{
+	NullableDatum args[] = {
+		ARG(Int32GetDatum(program_id)),
+		ARG(TimestampTzGetDatum(loyalty_clock()))
+	};
+
+	automations->ngoals = statement_run(&select_goals, args, true);
+	automations->goals = palloc(sizeof(AutomationGoal) *
+								Max(automations->ngoals, 1));
+	for (int i = 0; i < automations->ngoals; i++)
+	{
+		AutomationGoal *goal = &automations->goals[i];
+
+		goal->automation_id = DatumGetInt32(statement_notnull(i, 1));
+		goal->event = statement_text(i, 2);
+		goal->days = statement_int32_or(i, 3, 0);
+	}
+}
+
 /* Fills in what is live now.  Needs SPI; allocates in the current context. */
 void
 automation_load(int32 program_id, const Unit *units, int nunits,
@@ -185,6 +225,15 @@ automation_load(int32 program_id, const Unit *units, int nunits,
 		automations->ndated += TRIGGER_IS_DATED(kind);
 	}
 	automations->definition = define(automations);
+	load_goals(program_id, automations);
+	automations->undoes = statement_run(&select_undoes, args, true) > 0;
+}
+
+bool
+automation_listens(const Automation *automation, const char *name)
+{
+	return automation->trigger_name == NULL ||
+		(name != NULL && strcmp(automation->trigger_name, name) == 0);
 }
 
 /*

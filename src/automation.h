@@ -78,6 +78,14 @@ typedef struct Automation
 	TimestampTz ends_at;		/* DT_NOEND: none */
 } Automation;
 
+/* What ends a run, and is counted for those who were held out as well. */
+typedef struct AutomationGoal
+{
+	int32		automation_id;
+	char	   *event;
+	int			days;			/* from the start of the run; 0: any time */
+} AutomationGoal;
+
 /*
  * The live automations of a programme, in order of kind, then id, also those
  * whose time has not come or is over.  Their units are looked up in units.
@@ -92,11 +100,19 @@ typedef struct Automations
 	int			ndated;
 	/* a hash of those that are dated, for automation_scan */
 	bytea	   *definition;
+	/* of those that are live, paused, or ended not longer ago than it counts */
+	int			ngoals;
+	AutomationGoal *goals;
+	/* may a refund take back what a run gave? */
+	bool		undoes;
 } Automations;
 
 /* Kinds of trigger as they are called in the table. */
 extern const char *const automation_trigger_names[TRIGGER_NKINDS];
 
+/* Is it one that starts by what is called so?  NULL: it has no name. */
+extern bool automation_listens(const Automation *automation,
+							   const char *name);
 extern void automation_load(int32 program_id, const Unit *units, int nunits,
 							Automations *automations);
 /* Is the member among those who get nothing, for comparison?  Always the same. */

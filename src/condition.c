@@ -384,20 +384,26 @@ static Shape
 member_key(Walk *walk, Shape shape, const char *name, int length)
 {
 	static const char *const tags[] = {"tags"};
+	static const char *const stage[] = {"stage"};
 	static const char *const segments[] = {"segments"};
 	static const char *const counters[] = {"counters"};
+	static const char *const intervals[] = {"interval_days", "recency"};
 
 	if (NAME_IN(counters))
 		return SHAPE_RECORD;
-	if (!NAME_IN(tags) && !NAME_IN(segments))
+	/* an event does not read what a member did before */
+	if (shape == SHAPE_MEMBER && NAME_IN(intervals))
+		refuse(walk, REFUSAL_RULE_INVALID,
+			   psprintf("the context has no \"%.*s\"", length, name));
+	if (!NAME_IN(tags) && !NAME_IN(stage) && !NAME_IN(segments))
 		return SHAPE_SINGLE;
 	/* tags are judged first, then segments */
 	if (shape == SHAPE_MEMBER_UNTAGGED ||
 		(shape == SHAPE_MEMBER_TAGGED && NAME_IN(segments)))
 		refuse(walk, REFUSAL_RULE_INVALID,
-			   psprintf("it is judged before \"%.*s\" are known", length,
+			   psprintf("it is judged before \"%.*s\" is known", length,
 						name));
-	return SHAPE_NAMES;
+	return NAME_IN(stage) ? SHAPE_SINGLE : SHAPE_NAMES;
 }
 
 /* What stands under a key of an object. */

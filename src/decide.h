@@ -449,6 +449,23 @@ extern bool decide_tag_remove(Portrait *portrait, const char *tag,
 							  TimestampTz now);
 /* The first day that any window reaches. */
 extern DateADT decide_days_from(DateADT on);
+/* To the nearest unit of the scale that part is in, half up. */
+extern int64 decide_quotient(int64 part, int64 whole);
+
+/*
+ * decide_lifecycle.c: stages, and the figures that they are made of.  The
+ * first of the programme's stages that is among the tags; NULL: none.
+ */
+extern const char *decide_stage(const Program *program, const NameList *tags);
+/* The member's own purchase interval on a date, in tenths of days; 0: none. */
+extern int64 decide_interval(const Decision *decision,
+							 const Portrait *portrait, DateADT on);
+/* The days since the last purchase by it, in hundredths; -1: not known. */
+extern int64 decide_recency(const Decision *decision, int64 interval,
+							DateADT on);
+/* Days on which the recency could pass what conditions compare it with. */
+extern DateADT decide_recency_due(const Decision *decision,
+								  const Portrait *portrait, DateADT on);
 /* What a purchase adds to its day; appended to a list of MemberDay. */
 extern List *decide_days(const Decision *decision, const Awards *awards,
 						 List *days);
@@ -531,6 +548,9 @@ extern bool decide_tier_by(const Decision *decision, TimestampTz at,
 extern DateADT decide_tier_until(const Decision *decision);
 extern DateADT decide_tier_period_end(const Decision *decision);
 extern const Tier *decide_tier_next(const Decision *decision);
+extern const TierThreshold *decide_tier_nearest(const Decision *decision,
+												const Tier **next,
+												int64 *missing);
 extern TierJudgement decide_tier_retention(const Decision *decision);
 extern int64 decide_tier_reached(const Decision *decision,
 								 const TierThreshold *threshold, DateADT on,

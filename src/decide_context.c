@@ -76,7 +76,7 @@ push_amount(JsonbParseState **state, const char *name, int64 minor, int scale)
 		push_value(state, name, &value);
 }
 
-static void
+void
 push_bool(JsonbParseState **state, const char *name, bool boolean)
 {
 	JsonbValue	value;
@@ -324,6 +324,8 @@ member_part(const Decision *decision, const JournalRow *row,
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	push_member(&state, decision, facts);
 	push_names(&state, "tags", &facts->held.tags);
+	push_cstring(&state, "stage",
+				 decide_stage(decision->program, &facts->held.tags));
 	push_names(&state, "segments", &facts->held.segments);
 	push_bool(&state, "first_purchase",
 			  decision->account->purchases == 0 &&

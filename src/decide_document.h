@@ -20,6 +20,8 @@ extern void push_cstring(JsonbParseState **state, const char *name,
 						 const char *string);
 extern void push_amount(JsonbParseState **state, const char *name,
 						int64 minor, int scale);
+extern void push_bool(JsonbParseState **state, const char *name,
+					  bool boolean);
 extern void push_json(JsonbParseState **state, const char *name,
 					  Jsonb *json);
 extern void push_date(JsonbParseState **state, const char *name,

@@ -18,6 +18,8 @@
 #define DOCUMENT_VERSION 1
 #define QUANTITY_SCALE 3
 #define SHARE_SCALE 4
+#define INTERVAL_SCALE 1
+#define RECENCY_SCALE 2
 
 #define RULE_SOURCE "rule"
 
@@ -108,9 +110,8 @@ add_figures(MemberDay *sum, const MemberDay *day)
 	sum->discounted = amount_add(sum->discounted, day->discounted);
 }
 
-/* part / whole, to the nearest unit of the scale that part is in. */
-static int64
-quotient(int64 part, int64 whole)
+int64
+decide_quotient(int64 part, int64 whole)
 {
 	return (int64) (((int128) part * 2 + whole) / ((int128) whole * 2));
 }
@@ -129,10 +130,10 @@ push_figures(JsonbParseState **state, const char *name, const MemberDay *sum,
 		push_amount(state, "discounted", sum->discounted, 0);
 		if (sum->times > 0)
 		{
-			push_amount(state, "average", quotient(sum->amount, sum->times),
-						scale);
+			push_amount(state, "average",
+						decide_quotient(sum->amount, sum->times), scale);
 			push_amount(state, "discount_share",
-						quotient(sum->discounted * 10000, sum->times),
+						decide_quotient(sum->discounted * 10000, sum->times),
 						SHARE_SCALE);
 		}
 	}
@@ -217,16 +218,35 @@ push_purchases(JsonbParseState **state, const Portrait *portrait,
 	push_windows(state, windows, DAY_PURCHASE, days, n, scale);
 }
 
+/* What is known of the member's own purchase interval. */
+static void
+push_interval(JsonbParseState **state, const Decision *decision,
+			  const Portrait *portrait, DateADT on)
+{
+	int64		interval = decide_interval(decision, portrait, on);
+	int64		recency = decide_recency(decision, interval, on);
+
+	if (interval > 0)
+		push_amount(state, "interval_days", interval, INTERVAL_SCALE);
+	if (recency >= 0)
+		push_amount(state, "recency", recency, RECENCY_SCALE);
+}
+
 static Jsonb *
-member_part(const Decision *decision, const Facts *facts,
-			const NameList *tags)
+member_part(const Decision *decision, const Portrait *portrait,
+			const Facts *facts, const NameList *tags)
 {
 	JsonbParseState *state = NULL;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	push_member(&state, decision, facts);
+	if (decision->program->reads.parts & READS_INTERVAL)
+		push_interval(&state, decision, portrait, facts->on);
 	if (tags != NULL)
+	{
 		push_names(&state, "tags", tags);
+		push_cstring(&state, "stage", decide_stage(decision->program, tags));
+	}
 	if (facts->birth_month > 0)
 		push_amount(&state, "birthday_month", facts->birth_month, 0);
 	return end_object(&state);
@@ -281,14 +301,15 @@ common_part(const Decision *decision, const Portrait *portrait,
 
 /* All that a condition may ask about; tags NULL: they are not known yet. */
 static Jsonb *
-document(const Decision *decision, const Facts *facts, Jsonb *common,
-		 const NameList *tags)
+document(const Decision *decision, const Portrait *portrait,
+		 const Facts *facts, Jsonb *common, const NameList *tags)
 {
 	JsonbParseState *state = NULL;
 	Jsonb	   *member;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	push_json(&state, "member", member_part(decision, facts, tags));
+	push_json(&state, "member",
+			  member_part(decision, portrait, facts, tags));
 	member = end_object(&state);
 	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
 											  JsonbPGetDatum(common),
@@ -381,7 +402,8 @@ has_stage(const Program *program, const Portrait *portrait)
 	if (program->stages == NULL)
 		return false;
 	for (int i = 0; i < portrait->ntags; i++)
-		if (name_listed(program->stages, portrait->tags[i].tag))
+		if (name_listed(program->stages, portrait->tags[i].tag) &&
+			!has_condition(program, portrait->tags[i].tag))
 			return true;
 	return false;
 }
@@ -424,7 +446,7 @@ judge_tags(const Decision *decision, Portrait *portrait, const Facts *facts,
 
 	if (program->ntags == 0)
 		return;
-	seen = document(decision, facts, common, NULL);
+	seen = document(decision, portrait, facts, common, NULL);
 	for (int i = 0; i < program->ntags; i++)
 	{
 		const Tag  *tag = &program->tags[i];
@@ -486,7 +508,7 @@ judge_segments(const Decision *decision, Portrait *portrait,
 	for (int i = 0; i < tags.n; i++)
 		tags.names[i] = unconstify(char *, portrait->tags[i].tag);
 	qsort(tags.names, tags.n, sizeof(char *), compare_names);
-	seen = document(decision, facts, common, &tags);
+	seen = document(decision, portrait, facts, common, &tags);
 	for (int i = 0; i < program->nsegments; i++)
 		judge_segment(portrait, &program->segments[i],
 					  condition_match(program->segments[i].condition,
@@ -531,13 +553,7 @@ find_valid_tag(Portrait *portrait, const char *tag, TimestampTz now)
 static bool
 is_stage(const Program *program, const char *tag)
 {
-	if (program->stages != NULL && name_listed(program->stages, tag))
-		return true;
-	for (int i = 0; i < program->ntags; i++)
-		if (program->tags[i].lifecycle &&
-			strcmp(program->tags[i].name, tag) == 0)
-			return true;
-	return false;
+	return program->stages != NULL && name_listed(program->stages, tag);
 }
 
 bool
@@ -615,21 +631,21 @@ consider_days(DateADT *due_on, DateADT on, int parts,
 		if (parts & (day->kind == DAY_ACTIVITY ? READS_ACTIVITIES :
 					 READS_PURCHASES))
 			consider_day(due_on, on, parts, day->day);
+		if ((parts & READS_INTERVAL) && day->kind == DAY_PURCHASE)
+			consider_day(due_on, on, READS_DAYS_365, day->day);
 	}
 }
 
-/* Days since a date are compared with numbers. */
+/* Days since a date, READS_AGE or READS_SINCE, are compared with numbers. */
 static void
-consider_since(DateADT *due_on, DateADT on, const TagReads *reads,
+consider_since(DateADT *due_on, DateADT on, const TagReads *reads, int part,
 			   DateADT since)
 {
 	if (reads->parts & READS_VARYING)
 		consider(due_on, on, on + 1);
-	for (int i = 0; i < reads->nliterals; i++)
-	{
-		consider(due_on, on, since + reads->literals[i]);
-		consider(due_on, on, since + reads->literals[i] + 1);
-	}
+	for (int i = 0; i < reads->nthresholds; i++)
+		if (reads->thresholds[i].part == part)
+			consider(due_on, on, since + reads->thresholds[i].value);
 }
 
 /* Value vests and lapses, periods of counters end, months leave a metric. */
@@ -693,11 +709,14 @@ decide_judge_due(const Decision *decision, const Portrait *portrait,
 	consider_days(&due_on, on, reads->parts, portrait);
 	consider_now(&due_on, on, reads->parts);
 	if (reads->parts & READS_AGE)
-		consider_since(&due_on, on, reads, portrait->facts.joined_on);
+		consider_since(&due_on, on, reads, READS_AGE,
+					   portrait->facts.joined_on);
 	if ((reads->parts & READS_SINCE) &&
 		account->last_purchase_at != DT_NOBEGIN)
-		consider_since(&due_on, on, reads,
+		consider_since(&due_on, on, reads, READS_SINCE,
 					   program_date(program, account->last_purchase_at));
+	if (reads->parts & READS_RECENCY)
+		consider(&due_on, on, decide_recency_due(decision, portrait, on));
 	if (reads->parts & READS_COUNTERS)
 	{
 		consider_wallet(&due_on, on, decision);

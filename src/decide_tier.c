@@ -272,6 +272,48 @@ decide_tier_next(const Decision *decision)
 	return NULL;
 }
 
+/* Is the share of one threshold that is missing below that of another? */
+static bool
+is_nearer(int64 missing, int64 threshold, int64 other_missing,
+		  int64 other_threshold)
+{
+	return (int128) missing * other_threshold <
+		(int128) other_missing * threshold;
+}
+
+/*
+ * Which entry threshold of the next tier decides how near that is: of several
+ * that must all be met the farthest, else the nearest.  NULL: there is no
+ * next tier.  *missing: how much.
+ */
+const TierThreshold *
+decide_tier_nearest(const Decision *decision, const Tier **next,
+					int64 *missing)
+{
+	const TierThreshold *nearest = NULL;
+
+	*next = decide_tier_next(decision);
+	for (int i = 0; *next != NULL && i < (*next)->nthresholds; i++)
+	{
+		const TierThreshold *threshold = &(*next)->thresholds[i];
+		DateADT		from;
+		int64		left;
+
+		if (threshold->retention)
+			break;
+		left = Max(threshold->threshold -
+				   decide_metric(decision, threshold, decision->today, &from),
+				   0);
+		if (nearest != NULL &&
+			is_nearer(left, threshold->threshold, *missing,
+					  nearest->threshold) == (*next)->entry_all)
+			continue;
+		nearest = threshold;
+		*missing = left;
+	}
+	return nearest;
+}
+
 /* Does any tier count a unit from the start of a period? */
 static bool
 counts_from_start(const Program *program, int32 unit_id)

@@ -446,6 +446,7 @@ loyalty_event_refund(PG_FUNCTION_ARGS)
 		if (call_data(&call, REFUND_DATA, REFUND_ITEMS))
 		{
 			order.replaced = is_replaced(call_jsonb(&call, REFUND_DATA));
+			row->takes_all = order.whole && !order.replaced;
 			keep_lines(&order, row);
 			/* in this order, or what returns could be forgiven first */
 			refund_return_spends(&call, &order, row);

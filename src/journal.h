@@ -51,6 +51,7 @@ typedef struct JournalRow
 	int32		tier_after;
 	int			nchanges;
 	TierChange *changes;		/* of the tier, brought about by this row */
+	bool		takes_all;		/* refund: nothing is left of the order */
 	StringInfo	messages;		/* elements of a json array, or NULL */
 	Jsonb	   *outcome;		/* the same, as stored */
 	Jsonb	   *data;			/* goes to event_data: items, data */

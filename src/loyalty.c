@@ -22,6 +22,7 @@
 
 #include "rule_program.h"
 #include "statement.h"
+#include "worker.h"
 
 #if PG_VERSION_NUM >= 180000
 PG_MODULE_MAGIC_EXT(.name = "loyalty",.version = LOYALTY_VERSION);
@@ -192,6 +193,7 @@ _PG_init(void)
 							   "Empty: the start of the statement.",
 							   &now_setting, "", PGC_SUSET, 0,
 							   check_now, assign_now, NULL);
+	worker_init();
 	MarkGUCPrefixReserved("loyalty");
 
 	CacheRegisterSyscacheCallback(TYPEOID, forget_catalog, (Datum) 0);

@@ -209,6 +209,9 @@ define(Program *program)
 						 program->tags[i].lifecycle,
 						 program->tags[i].condition);
 	appendStringInfoChar(&text, '\0');
+	for (int i = 0; program->stages != NULL && i < program->stages->n; i++)
+		appendStringInfo(&text, "%s ", program->stages->names[i]);
+	appendStringInfoChar(&text, '\0');
 	for (int i = 0; i < program->nsegments; i++)
 		append_condition(program, &text, program->segments[i].name, false,
 						 program->segments[i].condition);
@@ -628,6 +631,23 @@ TimestampTz
 program_midnight(const Program *program, DateADT date)
 {
 	return program_at(program, date, 0);
+}
+
+/*
+ * So much later: months and days of the calendar at the same time of day, and
+ * then hours of the clock.
+ */
+TimestampTz
+program_after(const Program *program, TimestampTz at,
+			  const Interval *interval)
+{
+	DateADT		date = program_date(program, at);
+
+	if (interval->month == 0 && interval->day == 0)
+		return at + interval->time;
+	date = date_add_months(date, interval->month) + interval->day;
+	return program_at(program, date, program_time(program, at)) +
+		interval->time;
 }
 
 /* The benefit with this name, NULL if the programme has none. */

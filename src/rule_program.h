@@ -194,11 +194,11 @@ typedef struct Program
 	int			ntiers;
 	Tier	   *tiers;			/* ascending rank */
 	TierRefund	tier_refund;
-	int			ntags;			/* active ones that have a condition, by name */
+	int			ntags;			/* active ones that have a condition, in order */
 	Tag		   *tags;
 	int			nsegments;		/* the same */
 	Segment    *segments;
-	NameList   *stages;			/* tags of dimension lifecycle by hand, or NULL */
+	NameList   *stages;			/* tags of dimension lifecycle, in order, or NULL */
 	TagReads	reads;			/* by the conditions of tags and segments */
 	bytea	   *definition;		/* a hash of these conditions */
 	int			nplans;
@@ -272,6 +272,8 @@ extern DateADT program_date(const Program *program, TimestampTz at);
 extern TimestampTz program_midnight(const Program *program, DateADT date);
 extern TimestampTz program_at(const Program *program, DateADT date,
 							  TimeADT time);
+extern TimestampTz program_after(const Program *program, TimestampTz at,
+								 const Interval *interval);
 extern int	program_offset(const Program *program, TimestampTz at);
 extern TimeADT program_time(const Program *program, TimestampTz at);
 

@@ -410,6 +410,7 @@ number_holds(const Decision *decision)
 void
 store_decision(Decision *decision)
 {
+	RunStarts	starts;
 	ListCell   *cell;
 
 	store_number(decision);
@@ -422,4 +423,7 @@ store_decision(Decision *decision)
 					&((NewHold *) lfirst(cell))->hold);
 	store_facts(decision);
 	account_update(decision->account);
+	store_runs_begin(&starts, decision->program, decision->now);
+	store_listen(&starts, decision);
+	store_runs_flush(&starts);
 }

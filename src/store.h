@@ -103,6 +103,42 @@ extern int32 store_tier_at(const Decision *decision, TimestampTz at,
 						   bool read_only);
 
 /*
+ * store_automation.c: runs of automations that are to be started, and goals
+ * that were reached.  Begin, add, flush; where nothing was added, no
+ * statement is run.  What is added is kept in a context below the one that was
+ * current at the beginning.
+ */
+typedef struct RunStarts
+{
+	const Program *program;
+	TimestampTz now;
+	MemoryContext parent;
+	MemoryContext context;		/* NULL: nothing was added */
+	StatementRows rows;
+	bool		restarts;		/* some of them */
+	StatementRows goals;
+	uint64		nstarted;		/* written so far */
+} RunStarts;
+
+extern void store_runs_begin(RunStarts *starts, const Program *program,
+							 TimestampTz now);
+extern void store_runs_add(RunStarts *starts, const Automation *automation,
+						   int64 member_id, const char *what, TimestampTz at,
+						   int64 journal_id, Jsonb *trigger);
+extern uint64 store_runs_flush(RunStarts *starts);
+extern int64 store_runs_broadcast(const Program *program,
+								  const Automation *automation,
+								  Datum *member_ids, int n,
+								  int64 broadcast_id, TimestampTz at,
+								  Jsonb *trigger);
+extern void store_listen(RunStarts *starts, const Decision *decision);
+extern void store_hear_tag(int64 member_id, int32 program_id,
+						   const char *tag, bool set, TimestampTz at);
+extern void store_hear_segment(const IdList *members, int32 program_id,
+							   const char *segment, bool entered,
+							   TimestampTz at);
+
+/*
  * store_tag.c: tags and segments that have a condition.
  *
  * store_judge() judges the member of a decision that was stored (and whose

@@ -27,6 +27,7 @@ struct StoreBatch
 	HTAB	   *members;
 	JournalBatch journal;		/* to be stored, ascending id */
 	List	   *changed;		/* BatchMember */
+	RunStarts	starts;			/* of automations */
 };
 
 static BatchMember *
@@ -52,6 +53,7 @@ store_batch_of(const Program *program, const Account *accounts, int n)
 	batch->program = program;
 	batch->context = CurrentMemoryContext;
 	journal_batch_begin(&batch->journal);
+	store_runs_begin(&batch->starts, program, loyalty_clock());
 	batch->members = hash_create("loyalty batch", Max(n, 16), &control,
 								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	for (int i = 0; i < n; i++)
@@ -297,6 +299,7 @@ keep(StoreBatch *batch, Decision *decision, bool is_last)
 	store_facts(decision);
 	for (int i = 0; i < decision->nrows; i++)
 		journal_batch_add(&batch->journal, decision->rows[i], batch->program);
+	store_listen(&batch->starts, decision);
 
 	caller = MemoryContextSwitchTo(batch->context);
 	for (int i = 0; i < decision->nrows; i++)
@@ -360,6 +363,7 @@ store_batch_flush(StoreBatch *batch)
 	{
 		journal_batch_store(&batch->journal);
 		account_update_many(accounts, nchanged);
+		store_runs_flush(&batch->starts);
 	}
 	journal_batch_begin(&batch->journal);
 	batch->changed = NIL;

@@ -102,6 +102,9 @@ change(Statement *statement, int32 program_id, const char *segment,
 	}
 	args[1] = ARG(PointerGetDatum(id_array(&history)));
 	statement_run(statement, args, false);
+	store_hear_segment(members, program_id, segment,
+					   statement == &enter_members,
+					   DatumGetTimestampTz(args[4].value));
 }
 
 /* What a source says of members whose accounts are locked, now. */

@@ -392,7 +392,7 @@ is_refund(const Decision *decision)
 static void
 bring_days(const Decision *decision, bool is_judged)
 {
-	if (!(decision->program->reads.parts & READS_PURCHASES))
+	if (!(decision->program->reads.parts & READS_BOUGHT))
 		return;
 	if (!is_judged || is_refund(decision))
 	{
@@ -465,6 +465,7 @@ store_tag_history(int64 member_id, int32 program_id, const char *tag,
 	};
 
 	statement_run(&insert_tag_history, args, false);
+	store_hear_tag(member_id, program_id, tag, set, at);
 }
 
 /* Writes that a member has entered or left a segment. */
@@ -480,8 +481,10 @@ store_segment_history(int64 member_id, int32 program_id, const char *segment,
 		ARG(CStringGetTextDatum(entered ? "entered" : "left")),
 		ARG(TimestampTzGetDatum(at))
 	};
+	const IdList member = {1, &member_id};
 
 	statement_run(&insert_segment_history, args, false);
+	store_hear_segment(&member, program_id, segment, entered, at);
 }
 
 /* Gives a member a tag, or changes one. */

@@ -11,7 +11,6 @@
 #include "utils/hsearch.h"
 
 #include "statement.h"
-#include "store_run.h"
 
 typedef struct TimedMember
 {
@@ -26,7 +25,7 @@ struct TimedBatch
 	DateADT		today;
 	NullableDatum member_ids;
 	HTAB	   *members;
-	RunStarts *starts;
+	RunStarts	starts;
 };
 
 static Statement select_persons = {
@@ -214,7 +213,7 @@ store_timed_begin(const Program *program, const Datum *member_ids, int n,
 											FLOAT8PASSBYVAL,
 											TYPALIGN_DOUBLE)));
 	batch->members = make_members(member_ids, n);
-	batch->starts = store_runs_begin(program);
+	store_runs_begin(&batch->starts, program, now);
 	if (asks(program, TRIGGER_DATE, "birthday") ||
 		asks(program, TRIGGER_DATE, "joined") ||
 		asks(program, TRIGGER_SILENT, NULL))
@@ -262,7 +261,7 @@ store_timed_member(TimedBatch *batch, Decision *decision)
 	{
 		const Occurrence *occurrence = lfirst(cell);
 
-		store_runs_add(batch->starts, occurrence->automation,
+		store_runs_add(&batch->starts, occurrence->automation,
 							 account->member_id, occurrence->text,
 							 occurrence->at, 0, occurrence->trigger);
 	}
@@ -272,7 +271,7 @@ store_timed_member(TimedBatch *batch, Decision *decision)
 int64
 store_timed_end(TimedBatch *batch)
 {
-	return batch == NULL ? 0 : store_runs_end(batch->starts);
+	return batch == NULL ? 0 : store_runs_flush(&batch->starts);
 }
 
 static Statement lower_due_on = {

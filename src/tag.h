@@ -40,25 +40,43 @@ typedef struct Tag
 #define READS_NOW_DATE		0x4000	/* the same */
 /* A number of days is compared with more than numbers. */
 #define READS_VARYING		0x8000
+#define READS_INTERVAL		0x10000 /* the member's own purchase interval */
+#define READS_RECENCY		0x20000 /* the days since by it */
 #define READS_WINDOWS \
 	(READS_DAYS_30 | READS_DAYS_90 | READS_DAYS_365 | READS_MONTHS | \
 	 READS_YEAR)
-/* Daily sums are kept for these. */
-#define READS_DAYS (READS_PURCHASES | READS_ACTIVITIES)
+/* Daily sums are kept for these; of purchases for the first two. */
+#define READS_BOUGHT (READS_PURCHASES | READS_INTERVAL)
+#define READS_DAYS (READS_BOUGHT | READS_ACTIVITIES)
 
-#define TAG_MAX_LITERALS 64
+#define TAG_MAX_THRESHOLDS 64
+
+/*
+ * From which value on what is compared with a number comes to something else:
+ * days of READS_AGE and READS_SINCE, hundredths of READS_RECENCY.
+ */
+typedef struct TagThreshold
+{
+	int			part;
+	int32		value;
+} TagThreshold;
 
 /* What all conditions of a programme read. */
 typedef struct TagReads
 {
 	int			parts;
-	int			nliterals;		/* whole numbers with which they compare */
-	int32		literals[TAG_MAX_LITERALS];
+	int			nthresholds;
+	TagThreshold thresholds[TAG_MAX_THRESHOLDS];
 } TagReads;
 
-/* The active tags of a programme that have a condition, in order of name. */
+/*
+ * The active tags of a programme that have a condition, by position and name.
+ */
 extern Tag *tag_load(int32 program_id, int *ntags);
-/* Tags of dimension lifecycle that are given by hand; NULL: none. */
+/*
+ * Names of tags of dimension lifecycle, by position and name: those that are
+ * given by hand, and active ones with a condition.  NULL: none.
+ */
 extern NameList *tag_load_stages(int32 program_id);
 extern void tag_reads_add(TagReads *reads, JsonPath *condition);
 

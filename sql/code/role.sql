@@ -85,6 +85,11 @@ BEGIN
 			('admin', 'UPDATE', '{program,program_event,unit,unit_anchor,collection,collection_item,calendar_day,campaign,tier,tier_threshold,rule_group,rule,rule_cap,tag,segment,plan,benefit,benefit_holder,price_list,activity_kind,coupon_category,coupon,coupon_pack,topup_policy,topup_step,cart_policy,cart_unit,offer}'),
 			('admin', 'DELETE', '{ingest_run,ingest_reject,program_event,unit_anchor,collection,collection_item,calendar_day,tier,tier_threshold,rule_group,rule_cap,tag,segment,plan,benefit,benefit_holder,price_list,activity_kind,coupon_category,coupon,coupon_pack,topup_policy,topup_step,cart_policy,cart_unit,offer}'),
 			('admin', 'USAGE', '{program_id_seq,unit_id_seq,rule_id_seq,tier_id_seq,campaign_id_seq,benefit_id_seq,plan_id_seq,coupon_id_seq}'),
+			('owner', 'SELECT', '{lifecycle_current,lifecycle_history}'),
+			('owner', 'INSERT', '{tag}'),
+			('owner', 'UPDATE', '{tag}'),
+			('reader', 'SELECT', '{report_lifecycle,report_lifecycle_move}'),
+			('pii', 'SELECT', '{lifecycle_current,lifecycle_history}'),
 			('owner', 'SELECT', '{coupon_key,coupon_code,coupon_attempt}'),
 			('owner', 'INSERT', '{coupon_key,coupon_code,coupon_attempt}'),
 			('owner', 'UPDATE', '{coupon_key,coupon_code,coupon_attempt}'),
@@ -107,6 +112,19 @@ BEGIN
 			('worker', 'SELECT', '{maintenance_job,maintenance_fault,maintenance_status}'),
 			('admin', 'SELECT', '{maintenance_job,maintenance_fault,maintenance_status}'),
 			('pii', 'SELECT', '{member,member_tag,identity,event_data,tag_history,member_segment,segment_history,member_day,activity,visitor,checkout}'),
+			('owner', 'SELECT', '{message_channel,message,message_feedback,message_quota,consent}'),
+			('owner', 'INSERT', '{message_channel,message,message_feedback,message_quota,consent}'),
+			('owner', 'UPDATE', '{message,message_quota}'),
+			('owner', 'DELETE', '{message_quota}'),
+			('admin', 'SELECT', '{message_channel,message,message_feedback,message_quota,message_status}'),
+			('admin', 'INSERT', '{message_channel}'),
+			('admin', 'UPDATE', '{message_channel}'),
+			('admin', 'DELETE', '{message_channel}'),
+			('worker', 'SELECT', '{message_channel}'),
+			('reader', 'SELECT', '{automation,message_channel,message_feedback,message_quota,message_status,report_message}'),
+			('reader', 'SELECT (member_id, message_id, created_at, due_at, expires_at, taken_at, ended_at, program_id, automation_id, run_id, fallback_of, attempts, priority, status, channel, template, purpose, reason)', '{message}'),
+			('reader', 'SELECT (member_id, consent_id, program_id, purpose, channel, given, at)', '{consent}'),
+			('pii', 'SELECT', '{message,consent}'),
 			('auditor', 'SELECT', '{table_kind,journal,journal_ref}')
 		) g (role, privilege, objects)
 		CROSS JOIN LATERAL unnest(g.objects) x (name)
@@ -130,6 +148,8 @@ BEGIN
 			WHERE e.extname = 'loyalty') f
 		JOIN (VALUES
 			('owner', NULL::text[]),
+			('admin', '{lifecycle_set}'),
+			('reader', '{lifecycle_members,lifecycle_moves}'),
 			('app', '{quote,checkout,coupon_check,coupon_wallet,coupon_try}'),
 			('admin', '{coupon_limit,report_coupon,report_coupon_cost}'),
 			('app', '{checkout_reserve,checkout_confirm,checkout_cancel,checkout_status}'),
@@ -149,6 +169,11 @@ BEGIN
 			('worker', '{maintain,maintain_batch,hold_maintain,account_maintain,tag_maintain,activity_maintain,maintenance_note,maintenance_backlog}'),
 			('reader', '{maintenance_backlog}'),
 			('pii', '{identity_canonical,find,path}'),
+			('app', '{message_enqueue,message_cancel,message_feedback,consent_give,consent_withdraw,consent_current,has_consent}'),
+			('admin', '{message_channels,message_requeue,message_expire}'),
+			('worker', '{message_take,message_done,message_retry,message_feedback,message_expire}'),
+			('reader', '{has_consent}'),
+			('pii', '{consent_current}'),
 			('auditor', '{statement,verify}')
 		) g (role, names) ON f.proname = ANY (g.names) OR g.names IS NULL
 		ORDER BY f.signature::text, g.role

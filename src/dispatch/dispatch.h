@@ -83,6 +83,7 @@ typedef struct Hand
 	char	   *member_id;
 	char	   *message_id;
 	char	   *attempt;
+	char	   *key;
 	const char *channel;
 	char	   *text; /* the body; when it is sent, after what else is signed */
 	int64_t		lease_ends;

@@ -149,9 +149,11 @@ hand_clear(Hand *hand)
 	free(hand->member_id);
 	free(hand->message_id);
 	free(hand->attempt);
+	free(hand->key);
 	free(hand->text);
 	curl_slist_free_all(hand->headers);
-	hand->member_id = hand->message_id = hand->attempt = hand->text = NULL;
+	hand->member_id = hand->message_id = hand->attempt = NULL;
+	hand->key = hand->text = NULL;
 	hand->headers = NULL;
 	hand->state = HAND_FREE;
 }
@@ -163,16 +165,16 @@ add_header(Hand *hand, const char *header)
 }
 
 /*
- * The key is the message's id and nothing else: it is the same in every
- * attempt, and no two messages share it.
+ * The key comes from the server: it is the same in every attempt, no two
+ * messages share it, and it is letters, digits and hyphens only.
  */
 static void
 add_headers(Hand *hand, int64_t at)
 {
-	char  key[64];
+	char  key[128];
 	char *signature = secret_sign(hand->text, strlen(hand->text), at);
 
-	snprintf(key, sizeof(key), "Idempotency-Key: %s", hand->message_id);
+	snprintf(key, sizeof(key), "Idempotency-Key: %s", hand->key);
 	add_header(hand, "Content-Type: application/json");
 	add_header(hand, key);
 	add_header(hand, signature);

@@ -98,6 +98,10 @@ INSERT INTO call (name, roles) VALUES
 	('checkout_reserve', 'admin app'), ('checkout_confirm', 'admin app'), ('checkout_cancel', 'admin app'), ('checkout_status', 'admin app'), ('checkout_expire', 'admin worker'),
 	('maintain', 'admin worker'), ('maintain_batch', 'admin worker'), ('hold_maintain', 'admin worker'), ('account_maintain', 'admin worker'),
 	('tag_maintain', 'admin worker'), ('activity_maintain', 'admin worker'), ('maintenance_note', 'admin worker'), ('maintenance_backlog', 'admin auditor pii reader worker'),
+	('lifecycle_set', 'admin'), ('lifecycle_members', 'auditor pii reader'), ('lifecycle_moves', 'auditor pii reader'),
+	('message_enqueue', 'admin app'), ('message_cancel', 'admin app'), ('message_feedback', 'admin app worker'), ('message_channels', 'admin'),
+	('message_requeue', 'admin'), ('message_expire', 'admin worker'), ('message_take', 'worker'), ('message_done', 'worker'), ('message_retry', 'worker'),
+	('consent_give', 'admin app'), ('consent_withdraw', 'admin app'), ('consent_current', 'admin app pii'), ('has_consent', 'admin app auditor pii reader'),
 	('activity_expire', 'admin worker'), ('report_path', 'admin auditor pii reader');
 SELECT set_eq(
 	$$SELECT p.proname::text, string_agg(role, ' ' ORDER BY role COLLATE "C")
@@ -145,7 +149,7 @@ SELECT set_eq(
 		('rule_version', 'owner', 'ra'), ('rule_version', 'admin', 'r'), ('rule_version', 'readers', 'r'),
 		('rule_cap', 'owner', 'raw'), ('rule_cap', 'admin', 'rawd'), ('rule_cap', 'readers', 'r'),
 		('rule_use', 'owner', 'raw'), ('streak', 'owner', 'rad'),
-		('member_tag', 'owner', 'rawd'), ('member_tag', 'pii', 'r'), ('tag', 'owner', 'r'), ('tag', 'admin', 'rawd'), ('tag', 'readers', 'r'), ('tag_history', 'owner', 'ra'), ('tag_history', 'pii', 'r'), ('member_day', 'owner', 'rawd'), ('member_day', 'pii', 'r'), ('tag_review', 'owner', 'rawd'), ('tag_scan', 'owner', 'raw'),
+		('member_tag', 'owner', 'rawd'), ('member_tag', 'pii', 'r'), ('tag', 'owner', 'raw'), ('tag', 'admin', 'rawd'), ('tag', 'readers', 'r'), ('tag_history', 'owner', 'ra'), ('tag_history', 'pii', 'r'), ('member_day', 'owner', 'rawd'), ('member_day', 'pii', 'r'), ('tag_review', 'owner', 'rawd'), ('tag_scan', 'owner', 'raw'),
 		('segment', 'owner', 'rwd'), ('segment', 'admin', 'rawd'), ('segment', 'worker', 'r'), ('segment', 'readers', 'r'), ('member_segment', 'owner', 'rad'), ('member_segment', 'pii', 'r'),
 		('segment_history', 'owner', 'ra'), ('segment_history', 'pii', 'r'),
 		('benefit', 'owner', 'r'), ('benefit', 'admin', 'rawd'), ('benefit', 'readers', 'r'), ('benefit_holder', 'owner', 'raw'), ('benefit_holder', 'admin', 'rawd'), ('benefit_holder', 'readers', 'r'),
@@ -171,9 +175,15 @@ SELECT set_eq(
 		('coupon_limit_status', 'admin', 'r'), ('coupon_limit_status', 'readers', 'r'), ('coupon_key', 'owner', 'raw'), ('coupon_code', 'owner', 'raw'), ('coupon_attempt', 'owner', 'rawd'),
 		('member_coupon', 'owner', 'raw'), ('member_coupon', 'readers', 'r*'), ('coupon_use', 'owner', 'raw'), ('coupon_use', 'readers', 'r*'),
 		('topup_policy', 'owner', 'r'), ('topup_policy', 'admin', 'rawd'), ('topup_policy', 'readers', 'r'), ('topup_step', 'owner', 'r'), ('topup_step', 'admin', 'rawd'), ('topup_step', 'readers', 'r'),
-		('topup_card', 'owner', 'raw'), ('topup_card', 'readers', 'r'), ('topup', 'owner', 'raw'), ('topup', 'readers', 'r'), ('report_topup', 'readers', 'r'), ('report_topup_quarter', 'readers', 'r'), ('checkout', 'owner', 'raw'), ('checkout', 'pii', 'r'),
+		('topup_card', 'owner', 'raw'), ('topup_card', 'readers', 'r'), ('topup', 'owner', 'raw'), ('topup', 'readers', 'r'), ('report_topup', 'readers', 'r'), ('lifecycle_current', 'owner', 'r'), ('lifecycle_current', 'pii', 'r'), ('lifecycle_history', 'owner', 'r'), ('lifecycle_history', 'pii', 'r'), ('report_lifecycle', 'readers', 'r'), ('report_lifecycle_move', 'readers', 'r'), ('report_topup_quarter', 'readers', 'r'), ('checkout', 'owner', 'raw'), ('checkout', 'pii', 'r'),
 		('cart_policy', 'owner', 'r'), ('cart_policy', 'admin', 'rawd'), ('cart_policy', 'readers', 'r'), ('cart_unit', 'owner', 'r'), ('cart_unit', 'admin', 'rawd'), ('cart_unit', 'readers', 'r'),
 		('coupon_key', 'owner', 'raw'), ('coupon_code', 'owner', 'raw'), ('coupon_attempt', 'owner', 'rawd'),
+		('automation', 'readers', 'r'), ('message_channel', 'owner', 'ra'), ('message_channel', 'admin', 'rawd'), ('message_channel', 'worker', 'r'), ('message_channel', 'readers', 'r'),
+		('message', 'owner', 'raw'), ('message', 'admin', 'r'), ('message', 'reader', 'r*'), ('message', 'auditor', 'r*'), ('message', 'pii', 'r'),
+		('message_feedback', 'owner', 'ra'), ('message_feedback', 'admin', 'r'), ('message_feedback', 'readers', 'r'),
+		('message_quota', 'owner', 'rawd'), ('message_quota', 'admin', 'r'), ('message_quota', 'readers', 'r'),
+		('consent', 'owner', 'ra'), ('consent', 'reader', 'r*'), ('consent', 'auditor', 'r*'), ('consent', 'pii', 'r'),
+		('message_status', 'admin', 'r'), ('message_status', 'readers', 'r'), ('report_message', 'readers', 'r'),
 		('maintenance_job', 'owner', 'raw'), ('maintenance_job', 'readers', 'r'), ('maintenance_job', 'worker', 'r'), ('maintenance_job', 'admin', 'r'),
 		('maintenance_fault', 'owner', 'rawd'), ('maintenance_fault', 'readers', 'r'), ('maintenance_fault', 'worker', 'r'), ('maintenance_fault', 'admin', 'r'),
 		('maintenance_status', 'readers', 'r'), ('maintenance_status', 'worker', 'r'), ('maintenance_status', 'admin', 'r'),
@@ -185,7 +195,7 @@ SELECT set_eq(
 	  WHERE c.relnamespace = 'loyalty'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
 	  AND has_any_column_privilege('loyalty_test_reader', c.oid, 'SELECT')
 	  AND NOT has_column_privilege('loyalty_test_reader', c.oid, a.attnum, 'SELECT')$$,
-	'{loyalty.member.profile,loyalty.account.salt,loyalty.account.tier_base,loyalty.account.tier_promoted,loyalty.journal.key,loyalty.journal.request_hash,loyalty.member_coupon.code,loyalty.coupon_use.code}'::text[],
+	'{loyalty.member.profile,loyalty.account.salt,loyalty.account.tier_base,loyalty.account.tier_promoted,loyalty.journal.key,loyalty.journal.request_hash,loyalty.member_coupon.code,loyalty.coupon_use.code,loyalty.message.dedupe_key,loyalty.message.params,loyalty.consent.evidence,loyalty.consent.actor}'::text[],
 	'what the reader is not shown of a table');
 SELECT set_eq(
 	$$SELECT c.relname::text, x.role, has_sequence_privilege('loyalty_test_' || x.role, c.oid, 'UPDATE')

@@ -1,0 +1,195 @@
+/*
+ * worker_round.c
+ *
+ * One round of the background worker in one database: a process that calls
+ * loyalty.maintain() once and ends.
+ */
+#include "worker.h"
+
+#include "access/xact.h"
+#include "commands/dbcommands.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "storage/proc.h"
+#include "tcop/pquery.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/snapmgr.h"
+
+#include "maintenance.h"
+
+#define CALL_MAINTAIN \
+	"CALL loyalty.maintain('" CppAsString2(ROUND_BUDGET_MS) " ms')"
+
+PGDLLEXPORT void loyalty_worker_round(Datum arg);
+
+static bool
+is_installed(void)
+{
+	Oid			extension;
+
+	StartTransactionCommand();
+	extension = get_extension_oid("loyalty", true);
+	CommitTransactionCommand();
+	return OidIsValid(extension);
+}
+
+/* Refuses SQL of another version before it is relied upon. */
+static void
+check_version(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	loyalty_check_version();
+	SPI_finish();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+/*
+ * Runs a CALL the way a client's is run, as a portal at the top level: under
+ * SPI a procedure has none here, and cannot go on after its first COMMIT.
+ */
+static void
+run_call(const char *sql)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
+												  "loyalty call",
+												  ALLOCSET_DEFAULT_SIZES);
+	RawStmt    *statement;
+	List	   *plan;
+	Portal		portal;
+
+	debug_query_string = sql;
+	pgstat_report_activity(STATE_RUNNING, sql);
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	/* what is parsed and planned has to outlive the transactions */
+	MemoryContextSwitchTo(context);
+	statement = linitial_node(RawStmt, pg_parse_query(sql));
+	PushActiveSnapshot(GetTransactionSnapshot());
+	plan = pg_analyze_and_rewrite_fixedparams(statement, sql, NULL, 0, NULL);
+	plan = pg_plan_queries(plan, sql, CURSOR_OPT_PARALLEL_OK, NULL);
+	PopActiveSnapshot();
+
+	portal = CreatePortal("", true, true);
+	portal->visible = false;
+	PortalDefineQuery(portal, NULL, sql, CMDTAG_CALL, plan, NULL);
+	PortalStart(portal, NULL, 0, InvalidSnapshot);
+#if PG_VERSION_NUM >= 180000
+	(void) PortalRun(portal, FETCH_ALL, true, None_Receiver, None_Receiver,
+					 NULL);
+#else
+	(void) PortalRun(portal, FETCH_ALL, true, true, None_Receiver,
+					 None_Receiver, NULL);
+#endif
+	PortalDrop(portal, false);
+	CommitTransactionCommand();
+	pgstat_report_activity(STATE_IDLE, NULL);
+	debug_query_string = NULL;
+}
+
+/* Nothing to do where there is no extension; that is not worth a word. */
+static RoundOutcome
+maintain(void)
+{
+	int64		began = worker_clock();
+
+	if (!is_installed())
+		return ROUND_DONE;
+	check_version();
+	run_call(CALL_MAINTAIN);
+	return worker_clock() - began < ROUND_BUDGET_MS ?
+		ROUND_DONE : ROUND_LEFT_OVER;
+}
+
+/*
+ * Logs what ended the round.  Details are for refusals only, because those of
+ * PostgreSQL may show the contents of rows.
+ */
+static void
+log_failure(const ErrorData *error, int retry_s)
+{
+	const char *detail = refusal_of(error->sqlerrcode) == REFUSAL_NONE ?
+		NULL : error->detail;
+	char	   *database;
+
+	StartTransactionCommand();
+	database = get_database_name(MyDatabaseId);
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("maintenance of database \"%s\" failed: %s",
+					database ? database : "", maintenance_message(error)),
+			 errdetail("SQLSTATE %s%s%s; it is tried again in %d s.",
+					   unpack_sql_state(error->sqlerrcode), detail ? ", " : "",
+					   detail ? detail : "", retry_s),
+			 error->hint == NULL ? 0 : errhint("%s", error->hint)));
+	CommitTransactionCommand();
+}
+
+/* Keeps what surrounds a round out of it, and the round out of others' way. */
+static void
+settle_session(void)
+{
+	SetConfigOption("application_name", "loyalty worker", PGC_USERSET,
+					PGC_S_SESSION);
+	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+					PGC_S_SESSION);
+	/* a wait for a lock counts towards the budget, unless set otherwise */
+	if (LockTimeout == 0)
+		SetConfigOption("lock_timeout", "1s", PGC_USERSET, PGC_S_SESSION);
+}
+
+/*
+ * One round.  An error ends it, not with a second line in the log for the end
+ * of the process.
+ */
+void
+loyalty_worker_round(Datum arg)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Round		round;
+	dsm_segment *segment;
+	RoundOutcome *outcome;
+
+	memcpy(&round, MyBgworkerEntry->bgw_extra, sizeof(Round));
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	segment = dsm_attach(round.outcome);
+	/* the launcher has gone, and will start others */
+	if (segment == NULL)
+		return;
+	outcome = dsm_segment_address(segment);
+	BackgroundWorkerInitializeConnectionByOid(round.database, round.role, 0);
+	settle_session();
+
+	PG_TRY();
+	{
+		*outcome = maintain();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+		debug_query_string = NULL;
+		/* it may have been dropped meanwhile */
+		if (is_installed())
+			log_failure(error, round.retry_s);
+		else
+			*outcome = ROUND_DONE;
+	}
+	PG_END_TRY();
+}
