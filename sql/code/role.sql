@@ -111,6 +111,12 @@ BEGIN
 			('reader', 'SELECT', '{maintenance_job,maintenance_fault,maintenance_status}'),
 			('worker', 'SELECT', '{maintenance_job,maintenance_fault,maintenance_status}'),
 			('admin', 'SELECT', '{maintenance_job,maintenance_fault,maintenance_status}'),
+			('owner', 'SELECT', '{automation_broadcast,automation_scan}'),
+			('owner', 'INSERT', '{automation,automation_step,automation_broadcast,automation_scan}'),
+			('owner', 'UPDATE', '{automation_broadcast,automation_scan}'),
+			('owner', 'USAGE', '{automation_id_seq}'),
+			('reader', 'SELECT', '{automation_broadcast,automation_scan,broadcast_progress}'),
+			('admin', 'SELECT', '{automation_broadcast,automation_scan}'),
 			('pii', 'SELECT', '{member,member_tag,identity,event_data,tag_history,member_segment,segment_history,member_day,activity,visitor,checkout}'),
 			('auditor', 'SELECT', '{table_kind,journal,journal_ref}')
 		) g (role, privilege, objects)
@@ -155,6 +161,10 @@ BEGIN
 			('admin', '{maintain,maintain_batch,hold_maintain,account_maintain,tag_maintain,activity_maintain,maintenance_note,maintenance_backlog}'),
 			('worker', '{maintain,maintain_batch,hold_maintain,account_maintain,tag_maintain,activity_maintain,maintenance_note,maintenance_backlog}'),
 			('reader', '{maintenance_backlog}'),
+			('admin', '{automation_due,automation_scan,automation_schedule,automation_broadcast,automation_broadcast_run,automation_broadcast_cancel,automation_template,automation_templates}'),
+			('worker', '{automation_scan,automation_schedule,automation_broadcast_run}'),
+			('app', '{automation_due}'),
+			('reader', '{automation_templates}'),
 			('pii', '{identity_canonical,find,path}'),
 			('auditor', '{statement,verify}')
 		) g (role, names) ON f.proname = ANY (g.names) OR g.names IS NULL
