@@ -614,13 +614,7 @@ hear_name(RunStarts *starts, TriggerKind kind, const char *fact,
 static bool
 is_stage(const Program *program, const char *tag)
 {
-	if (program->stages != NULL && name_listed(program->stages, tag))
-		return true;
-	for (int i = 0; i < program->ntags; i++)
-		if (program->tags[i].lifecycle &&
-			strcmp(program->tags[i].name, tag) == 0)
-			return true;
-	return false;
+	return program->stages != NULL && name_listed(program->stages, tag);
 }
 
 /* Starts what a tag starts that was set or removed. */
