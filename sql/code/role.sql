@@ -112,7 +112,7 @@ BEGIN
 			('worker', 'SELECT', '{maintenance_job,maintenance_fault,maintenance_status}'),
 			('admin', 'SELECT', '{maintenance_job,maintenance_fault,maintenance_status}'),
 			('pii', 'SELECT', '{member,member_tag,identity,event_data,tag_history,member_segment,segment_history,member_day,activity,visitor,checkout}'),
-			('owner', 'SELECT', '{message_channel,message,message_feedback,message_quota,consent}'),
+			('owner', 'SELECT', '{automation_step,automation_run,message_channel,message,message_feedback,message_quota,consent}'),
 			('owner', 'INSERT', '{message_channel,message,message_feedback,message_quota,consent}'),
 			('owner', 'UPDATE', '{message,message_quota}'),
 			('owner', 'DELETE', '{message_quota}'),
