@@ -21,15 +21,20 @@ PG_FUNCTION_INFO_V1(loyalty_message_feedback);
 /* Bounces are kept as the reason, too. */
 #define BOUNCED "bounced"
 
+/* A wait that a channel asks for is no longer than that. */
+#define LONGEST_WAIT (7 * USECS_PER_DAY)
+
+/* Of all; then of message_done() and message_retry(); of message_feedback(). */
 enum message_arg
 {
 	ARG_MEMBER_ID,
 	ARG_MESSAGE_ID,
-	ARG_REASON,
-	ARG_KIND = ARG_REASON,
 	ARG_ATTEMPT,
-	ARG_AT = ARG_ATTEMPT,
-	ARG_GIVE_UP
+	ARG_REASON,
+	ARG_AFTER,
+	ARG_GIVE_UP,
+	ARG_KIND = ARG_ATTEMPT,
+	ARG_AT = ARG_REASON
 };
 
 /* A message that is locked. */
@@ -98,6 +103,21 @@ require_taken(const Message *message)
 							   message->message_id, message->status));
 }
 
+/* NULL: whichever it was. */
+static void
+require_attempt(FunctionCallInfo fcinfo, const Message *message)
+{
+	require_taken(message);
+	if (!PG_ARGISNULL(ARG_ATTEMPT) &&
+		(PG_GETARG_INT32(ARG_ATTEMPT) < 1 ||
+		 PG_GETARG_INT32(ARG_ATTEMPT) > message->attempts))
+		refusal_raise(REFUSAL_MESSAGE_NOT_TAKEN,
+					  psprintf("message_id=" INT64_FORMAT " attempt=%d"
+							   " attempts=%d", message->message_id,
+							   PG_GETARG_INT32(ARG_ATTEMPT),
+							   message->attempts));
+}
+
 static void
 require_ids(FunctionCallInfo fcinfo)
 {
@@ -127,7 +147,8 @@ update(const Message *message, const char *status, TimestampTz due_at,
 }
 
 /*
- * message_done(member_id, message_id): true, unless that was known already.
+ * message_done(member_id, message_id, attempt): true, unless that was known
+ * already.
  */
 Datum
 loyalty_message_done(PG_FUNCTION_ARGS)
@@ -138,7 +159,7 @@ loyalty_message_done(PG_FUNCTION_ARGS)
 	require_ids(fcinfo);
 	message_begin();
 	message = lock(fcinfo);
-	require_taken(&message);
+	require_attempt(fcinfo, &message);
 	/* what bounced was handed over, and came back */
 	done = !is(&message, "done") && !(is(&message, "dead") &&
 									  message.reason != NULL &&
@@ -162,9 +183,9 @@ static Statement select_retry = {
 	2, {INT4OID, TEXTOID}
 };
 
-/* When it is tried again; DT_NOEND: never. */
+/* When it is tried again, not before a wait is over; DT_NOEND: never. */
 static TimestampTz
-retry_at(const Message *message)
+retry_at(const Message *message, int64 after)
 {
 	NullableDatum args[] = {
 		ARG(Int32GetDatum(message->program_id)),
@@ -180,7 +201,29 @@ retry_at(const Message *message)
 	longest = DatumGetInt64(statement_notnull(0, 3));
 	for (int i = 1; i < message->attempts && wait < longest; i++)
 		wait *= 2;
-	return loyalty_clock() + Min(wait, longest);
+	return loyalty_clock() + Max(Min(wait, longest), after);
+}
+
+/* How long the channel asks to be left alone, in microseconds. */
+static int64
+read_after(FunctionCallInfo fcinfo)
+{
+	Interval   *after;
+	int64		wait;
+
+	if (PG_ARGISNULL(ARG_AFTER))
+		return 0;
+	after = PG_GETARG_INTERVAL_P(ARG_AFTER);
+	if (after->month != 0 || after->day < 0 || after->time < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("after must be a time that is not negative, without "
+						"months")));
+	if (after->day > LONGEST_WAIT / USECS_PER_DAY ||
+		after->time > LONGEST_WAIT)
+		return LONGEST_WAIT;
+	wait = after->day * USECS_PER_DAY + after->time;
+	return Min(wait, LONGEST_WAIT);
 }
 
 /* Why it failed: a short text without what may break a line of a log. */
@@ -199,9 +242,9 @@ read_reason(FunctionCallInfo fcinfo)
 
 /* Puts it back, or gives it up; returns its status. */
 static const char *
-fail(const Message *message, const char *reason, bool give_up)
+fail(const Message *message, const char *reason, int64 after, bool give_up)
 {
-	TimestampTz again = give_up ? DT_NOEND : retry_at(message);
+	TimestampTz again = give_up ? DT_NOEND : retry_at(message, after);
 	bool		dead = TIMESTAMP_IS_NOEND(again);
 
 	update(message, dead ? "dead" : "queued", again, message->attempts,
@@ -213,27 +256,31 @@ fail(const Message *message, const char *reason, bool give_up)
 }
 
 /*
- * message_retry(member_id, message_id, reason, attempt, give_up): the status
- * that the message has then.  What somebody else has now stays with him.
+ * message_retry(member_id, message_id, attempt, reason, after, give_up): the
+ * status that the message has then.  What somebody else has now stays with
+ * him.
  */
 Datum
 loyalty_message_retry(PG_FUNCTION_ARGS)
 {
 	const char *status;
 	char	   *reason;
+	int64		after;
 	Message		message;
 
 	require_ids(fcinfo);
 	reason = read_reason(fcinfo);
+	after = read_after(fcinfo);
 	require_argument(fcinfo, ARG_GIVE_UP, "give_up");
 	message_begin();
 	message = lock(fcinfo);
-	require_taken(&message);
+	require_attempt(fcinfo, &message);
 	status = message.status;
 	if (is(&message, "taken") &&
 		(PG_ARGISNULL(ARG_ATTEMPT) ||
 		 PG_GETARG_INT32(ARG_ATTEMPT) == message.attempts))
-		status = fail(&message, reason, PG_GETARG_BOOL(ARG_GIVE_UP));
+		status = fail(&message, reason, after,
+					  PG_GETARG_BOOL(ARG_GIVE_UP));
 	SPI_finish();
 	PG_RETURN_TEXT_P(cstring_to_text(status));
 }

@@ -40,7 +40,7 @@ static Statement select_had = {
 	"SELECT member_id, taken_at FROM loyalty.message"
 	" WHERE member_id = ANY ($1) AND channel = $2 AND program_id = $3"
 	" AND taken_at >= $4 AND status IN ('taken', 'done')"
-	" AND message_id <> ALL ($5)"
+	" AND purpose <> '" PURPOSE_SERVICE "' AND message_id <> ALL ($5)"
 	" ORDER BY member_id, taken_at DESC",
 	5, {INT8ARRAYOID, TEXTOID, INT4OID, TIMESTAMPTZOID, INT8ARRAYOID}
 };
@@ -86,16 +86,27 @@ int8_array(const Datum *values, int n)
 										   TYPALIGN_DOUBLE));
 }
 
-/* Those of members, or of messages. */
 static Datum
-ids_of(const Candidate *candidates, int n, bool members)
+message_ids(const Candidate *candidates, int n)
 {
 	Datum	   *ids = palloc(sizeof(Datum) * Max(n, 1));
 
 	for (int i = 0; i < n; i++)
-		ids[i] = Int64GetDatum(members ? candidates[i].member_id :
-							   candidates[i].message_id);
+		ids[i] = Int64GetDatum(candidates[i].message_id);
 	return int8_array(ids, n);
+}
+
+/* Those of all members, or of those whose messages are counted. */
+static Datum
+member_ids(const Candidate *candidates, int n, bool all)
+{
+	Datum	   *ids = palloc(sizeof(Datum) * Max(n, 1));
+	int			nids = 0;
+
+	for (int i = 0; i < n; i++)
+		if (all || candidates[i].capped)
+			ids[nids++] = Int64GetDatum(candidates[i].member_id);
+	return int8_array(ids, nids);
 }
 
 /* Status, zone and consent of each. */
@@ -107,7 +118,7 @@ load_members(const Queue *queue, Candidate *candidates, int n)
 
 	for (int i = 0; i < n; i++)
 		purposes[i] = CStringGetTextDatum(candidates[i].purpose);
-	args[0] = ARG(ids_of(candidates, n, true));
+	args[0] = ARG(member_ids(candidates, n, true));
 	args[1] = ARG(PointerGetDatum(construct_array(purposes, n, TEXTOID, -1,
 												  false, TYPALIGN_INT)));
 	args[2] = ARG(CStringGetTextDatum(queue->channel));
@@ -149,7 +160,7 @@ find_receiver(const Receivers *receivers, int64 member_id)
 static void
 lock_receivers(const Candidate *candidates, int n, Receivers *receivers)
 {
-	NullableDatum args[] = {ARG(ids_of(candidates, n, true))};
+	NullableDatum args[] = {ARG(member_ids(candidates, n, false))};
 
 	receivers->n = statement_run(&lock_members, args, false);
 	receivers->list = palloc0(sizeof(Receiver) * Max(receivers->n, 1));
@@ -167,11 +178,11 @@ load_had(const Queue *queue, const Candidate *candidates, int n,
 {
 	DateADT		first = queue->today - queue->member_days + 1;
 	NullableDatum args[] = {
-		ARG(ids_of(candidates, n, true)),
+		ARG(member_ids(candidates, n, false)),
 		ARG(CStringGetTextDatum(queue->channel)),
 		ARG(Int32GetDatum(queue->program_id)),
 		ARG(TimestampTzGetDatum(program_midnight(queue->program, first))),
-		ARG(ids_of(candidates, n, false))
+		ARG(message_ids(candidates, n))
 	};
 	int			nhad;
 	TimestampTz *had;
@@ -345,27 +356,45 @@ judge_want(Candidate *candidate, Receiver *receiver, int *want,
 		receiver->taken++;
 }
 
+/*
+ * What members had is counted of messages for which they were asked; one that
+ * is urgent counts, but is not held back.
+ */
+static void
+load_capped(const Queue *queue, Candidate *candidates, int n,
+			Receivers *receivers)
+{
+	bool		any = false;
+
+	if (queue->member_cap == 0 || candidates[0].priority == PRIORITY_URGENT)
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		candidates[i].capped = strcmp(candidates[i].purpose,
+									  PURPOSE_SERVICE) != 0;
+		any |= candidates[i].capped;
+	}
+	if (!any)
+		return;
+	lock_receivers(candidates, n, receivers);
+	load_had(queue, candidates, n, receivers);
+}
+
 void
 message_judge(const Queue *queue, Candidate *candidates, int n, int want,
 			  TimestampTz leased_until)
 {
-	bool		capped = queue->member_cap > 0 &&
-		candidates[0].priority < PRIORITY_URGENT;
 	Receivers	receivers = {0};
 
 	load_members(queue, candidates, n);
-	if (capped)
-	{
-		lock_receivers(candidates, n, &receivers);
-		load_had(queue, candidates, n, &receivers);
-	}
+	load_capped(queue, candidates, n, &receivers);
 	for (int i = 0; i < n; i++)
 	{
-		Receiver   *receiver = capped ?
+		Receiver   *receiver = candidates[i].capped ?
 			find_receiver(&receivers, candidates[i].member_id) : NULL;
 
 		judge_alone(queue, &candidates[i]);
-		if (capped && candidates[i].verdict == VERDICT_TAKE)
+		if (candidates[i].capped && candidates[i].verdict == VERDICT_TAKE)
 			judge_cap(queue, &candidates[i], receiver);
 		if (candidates[i].verdict == VERDICT_TAKE)
 			judge_want(&candidates[i], receiver, &want, leased_until);

@@ -67,6 +67,7 @@ typedef struct Candidate
 	pg_tz	   *zone;			/* his own, or the programme's */
 	bool		consents;
 
+	bool		capped;			/* what the member had counts */
 	Verdict		verdict;
 	bool		falls_back;		/* another channel may take over */
 	TimestampTz until;			/* put off, or leased */

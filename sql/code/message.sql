@@ -33,6 +33,16 @@ COMMENT ON FUNCTION loyalty.message_channel_check() IS
 CREATE OR REPLACE TRIGGER message_channel_check BEFORE UPDATE ON loyalty.message_channel
 	FOR EACH ROW EXECUTE FUNCTION loyalty.message_channel_check();
 
+CREATE OR REPLACE FUNCTION loyalty.message_channel_in_use()
+RETURNS trigger LANGUAGE C SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_message_channel_in_use';
+COMMENT ON FUNCTION loyalty.message_channel_in_use() IS
+'Trigger: refuses to delete a channel that messages, consent, steps or fallbacks name, or to change its name';
+
+CREATE OR REPLACE TRIGGER message_channel_in_use BEFORE DELETE OR UPDATE OF program_id, name ON loyalty.message_channel
+	FOR EACH ROW EXECUTE FUNCTION loyalty.message_channel_in_use();
+
 CREATE OR REPLACE TRIGGER message_feedback_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON loyalty.message_feedback
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.journal_immutable();
 CREATE OR REPLACE TRIGGER consent_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON loyalty.consent
@@ -49,8 +59,8 @@ COMMENT ON FUNCTION loyalty.message_channels(text) IS
 -- whatever was known of them when the statement was planned.
 CREATE OR REPLACE FUNCTION loyalty.message_take(channel text, n int DEFAULT 100,
 	lease interval DEFAULT '5 minutes', program text DEFAULT NULL)
-RETURNS TABLE (message_id bigint, member_id bigint, program_name text, channel_name text, template text, params jsonb,
-	purpose text, priority int, attempt int, created_at timestamptz, idempotency_key text)
+RETURNS TABLE (message_id bigint, member_id bigint, program text, channel text, template text, params jsonb,
+	purpose text, priority int, attempts int, created_at timestamptz, idempotency_key text)
 LANGUAGE C VOLATILE SECURITY DEFINER ROWS 100
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
@@ -60,19 +70,19 @@ AS 'MODULE_PATHNAME', 'loyalty_message_take';
 COMMENT ON FUNCTION loyalty.message_take(text, int, interval, text) IS
 'Gives up to n messages that are due to the caller, who delivers them until the lease is over; the most urgent first';
 
-CREATE OR REPLACE FUNCTION loyalty.message_done(member_id bigint, message_id bigint)
+CREATE OR REPLACE FUNCTION loyalty.message_done(member_id bigint, message_id bigint, attempt int DEFAULT NULL)
 RETURNS boolean LANGUAGE C VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_message_done';
-COMMENT ON FUNCTION loyalty.message_done(bigint, bigint) IS
+COMMENT ON FUNCTION loyalty.message_done(bigint, bigint, int) IS
 'Keeps that a message that was taken has been handed to its channel; true, unless that was known';
 
-CREATE OR REPLACE FUNCTION loyalty.message_retry(member_id bigint, message_id bigint, reason text,
-	attempt int DEFAULT NULL, give_up boolean DEFAULT false)
+CREATE OR REPLACE FUNCTION loyalty.message_retry(member_id bigint, message_id bigint, attempt int, reason text,
+	after interval DEFAULT NULL, give_up boolean DEFAULT false)
 RETURNS text LANGUAGE C VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_message_retry';
-COMMENT ON FUNCTION loyalty.message_retry(bigint, bigint, text, int, boolean) IS
+COMMENT ON FUNCTION loyalty.message_retry(bigint, bigint, int, text, interval, boolean) IS
 'Puts a message back that could not be delivered, for later, or gives it up; returns its status';
 
 CREATE OR REPLACE FUNCTION loyalty.message_requeue(member_id bigint, message_id bigint)
@@ -227,3 +237,13 @@ COMMENT ON COLUMN loyalty.report_message.dead IS 'Given up';
 COMMENT ON COLUMN loyalty.report_message.expired IS 'Not sent in time';
 COMMENT ON COLUMN loyalty.report_message.cancelled IS 'Taken back before they were sent';
 COMMENT ON COLUMN loyalty.report_message.fallbacks IS 'How many of them stood in for one that another channel could not deliver';
+
+CREATE OR REPLACE FUNCTION loyalty.message_channel_known(program_id int, name text)
+RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT coalesce(bool_or(c.name = message_channel_known.name), true)
+	FROM loyalty.message_channel c WHERE c.program_id = message_channel_known.program_id;
+END;
+COMMENT ON FUNCTION loyalty.message_channel_known(int, text) IS
+'Has the programme this channel, or none at all? For the extension''s own use';

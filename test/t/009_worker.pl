@@ -51,13 +51,14 @@ sub stand_in
 {
     my ($db, $body) = @_;
     sql($db, <<"SQL");
+SET client_min_messages = 'warning';
 CREATE TABLE IF NOT EXISTS public.round (
     who text DEFAULT current_user, path text DEFAULT current_setting('search_path'),
-    app text DEFAULT current_setting('application_name'), clock timestamptz DEFAULT loyalty.now(), budget interval
+    app text DEFAULT current_setting('application_name'), clock timestamptz, budget interval
 );
 GRANT ALL ON public.round TO PUBLIC;
 CREATE OR REPLACE PROCEDURE loyalty.maintain(budget interval DEFAULT '1 minute', batch int DEFAULT 500)
-LANGUAGE plpgsql AS \$\$ BEGIN INSERT INTO public.round (budget) VALUES (budget); COMMIT; $body; END \$\$;
+LANGUAGE plpgsql AS \$\$ BEGIN INSERT INTO public.round (budget, clock) VALUES (budget, loyalty.now()); COMMIT; $body; END \$\$;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA loyalty TO loyalty_worker;
 SQL
     return;
@@ -125,11 +126,29 @@ is(sql('postgres', q{SELECT coalesce(datname, '-'), application_name, state FROM
 set('loyalty.worker_role' => 'nobody');
 wait_for_log(qr/because role "nobody" of loyalty.worker_role does not exist/, 'nor with one that does not exist');
 
-stand_in('shop', 'NULL');
+# What lapses on a date is posted when the clock has come there.
+sql('shop', <<'SQL');
+SELECT loyalty.program_create('shop', 'CNY', 'Asia/Shanghai');
+SELECT loyalty.sale('shop', '{"customer_no": "1"}', 129, 'order-1');
+SQL
 set('loyalty.worker_role' => 'night');
-wait_for_round('shop', 'rounds begin') for 1 .. 2;
+wait_until('shop', q{SELECT count(*) > 0 FROM loyalty.maintenance_job WHERE finished_at > '2026-03-01'}, 'with one there is');
+is(sql('shop', q{SELECT count(*) FROM loyalty.journal WHERE kind = 'expire'}), '0', 'nothing has lapsed');
+set('loyalty.now' => '2027-04-01 00:30+08');
+wait_until('shop', q{SELECT count(*) = 1 FROM loyalty.journal WHERE kind = 'expire'}, 'a year later the points have');
+is(sql('shop', q{SELECT unit, amount, balance_after, at FROM loyalty.statement(loyalty.find('shop', 'customer_no', '1')) WHERE kind = 'expire'}),
+    'points|-129|0|2027-03-31 16:00:00+00', 'all of them, dated at midnight in Shanghai');
+is(sql('shop', q{SELECT job, backlog, errors FROM loyalty.maintenance_status WHERE backlog > 0 OR errors > 0}), '', 'nothing is left');
+books_agree($node, 'shop', 'after maintenance');
+
+#
+# How rounds are run
+#
+
+stand_in('shop', 'NULL');
+wait_for_round('shop', 'rounds follow') for 1 .. 2;
 is(sql('shop', 'SELECT DISTINCT who, path, app, budget, clock FROM round'),
-    'night|pg_catalog, pg_temp|loyalty worker|00:00:03|2026-03-01 12:00:00+00', 'as the role, with a budget, at the time of loyalty.now');
+    'night|pg_catalog, pg_temp|loyalty worker|00:00:02|2027-03-31 16:30:00+00', 'as the role, with a budget, at the time of loyalty.now');
 like(sqlstate($node, 'shop', 'SELECT 1'), qr/^$/, 'others connect');
 isnt($node->psql('shop', 'SELECT 1', connstr => $node->connstr('shop') . ' user=night'), 0, 'with a limit of 0, nobody but the worker logs in as that role');
 
@@ -141,7 +160,7 @@ $holder->query_safe('\c shop');
 $holder->query_safe('SELECT pg_advisory_lock(1)');
 wait_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'loyalty worker' AND wait_event_type = 'Lock'}, 'a round waits');
 is(sql('postgres', q{SELECT datname, usename, application_name, state, query, xact_start > backend_start - interval '1 second' FROM pg_stat_activity WHERE backend_type = 'loyalty worker'}),
-    q{shop|night|loyalty worker|active|CALL loyalty.maintain('3000 ms')|t}, 'and is seen');
+    q{shop|night|loyalty worker|active|CALL loyalty.maintain('2000 ms')|t}, 'and is seen');
 
 #
 # Ending processes
@@ -223,7 +242,7 @@ wait_for_round('other', 'the other database does not mind');
 stand_in('shop', q{RAISE 'invalid date: "13912345678"' USING ERRCODE = '22007'});
 forget_log();
 set('loyalty.worker_interval' => '2s');
-wait_for_log(qr/failed: invalid date: \n.*SQLSTATE 22007; it is tried again in 4 s/, 'a reload ends the pause, and takes another interval');
+wait_for_log(qr/failed: invalid date\n.*SQLSTATE 22007; it is tried again in 4 s/, 'a reload ends the pause, and takes another interval');
 is(times_logged(qr/13912345678/), 0, 'a bad value is not quoted');
 stand_in('shop', 'NULL');
 set('loyalty.worker_interval' => '1s');
