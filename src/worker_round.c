@@ -28,6 +28,7 @@
 #include "utils/snapmgr.h"
 
 #include "maintenance.h"
+#include "statement.h"
 
 #define CALL_MAINTAIN \
 	"CALL loyalty.maintain('" CppAsString2(ROUND_BUDGET_MS) " ms')"
@@ -158,7 +159,7 @@ log_failure(const ErrorData *error, int retry_s)
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
 			 errmsg("maintenance of database \"%s\" failed: %s",
-					database ? database : "", maintenance_message(error)),
+					database ? database : "", statement_error_text(error)),
 			 errdetail("SQLSTATE %s%s%s; it is tried again in %d s.",
 					   unpack_sql_state(error->sqlerrcode), detail ? ", " : "",
 					   detail ? detail : "", retry_s),
