@@ -667,18 +667,16 @@ consider_days(DateADT *due_on, DateADT on, int parts,
 	}
 }
 
-/* Days since a date are compared with numbers. */
+/* Days since a date, READS_AGE or READS_SINCE, are compared with numbers. */
 static void
-consider_since(DateADT *due_on, DateADT on, const TagReads *reads,
+consider_since(DateADT *due_on, DateADT on, const TagReads *reads, int part,
 			   DateADT since)
 {
 	if (reads->parts & READS_VARYING)
 		consider(due_on, on, on + 1);
-	for (int i = 0; i < reads->nliterals; i++)
-	{
-		consider(due_on, on, since + reads->literals[i] / 100);
-		consider(due_on, on, since + reads->literals[i] / 100 + 1);
-	}
+	for (int i = 0; i < reads->nthresholds; i++)
+		if (reads->thresholds[i].part == part)
+			consider(due_on, on, since + reads->thresholds[i].value);
 }
 
 /* Value vests and lapses, periods of counters end, months leave a metric. */
@@ -742,10 +740,11 @@ decide_judge_due(const Decision *decision, const Portrait *portrait,
 	consider_days(&due_on, on, reads->parts, portrait);
 	consider_now(&due_on, on, reads->parts);
 	if (reads->parts & READS_AGE)
-		consider_since(&due_on, on, reads, portrait->facts.joined_on);
+		consider_since(&due_on, on, reads, READS_AGE,
+					   portrait->facts.joined_on);
 	if ((reads->parts & READS_SINCE) &&
 		account->last_purchase_at != DT_NOBEGIN)
-		consider_since(&due_on, on, reads,
+		consider_since(&due_on, on, reads, READS_SINCE,
 					   program_date(program, account->last_purchase_at));
 	if (reads->parts & READS_RECENCY)
 		consider(&due_on, on, decide_recency_due(decision, portrait, on));

@@ -93,6 +93,18 @@ message_member(int64 member_id)
 	return member;
 }
 
+void
+message_check_member(const MessageMember *member, bool open)
+{
+	char	   *detail = psprintf("member_id=" INT64_FORMAT,
+								  member->member_id);
+
+	if (strcmp(member->status, "merged") == 0)
+		refusal_raise(REFUSAL_MEMBER_MERGED, detail);
+	if (open && strcmp(member->status, "closed") == 0)
+		refusal_raise(REFUSAL_MEMBER_CLOSED, detail);
+}
+
 /* Lower case letters, digits, underscores, and the characters in also. */
 static bool
 is_name(const char *name, const char *also)
@@ -146,7 +158,10 @@ find_first(int64 member_id, const char *dedupe_key)
 	return DatumGetInt64(statement_notnull(0, 1));
 }
 
-/* Refuses an unknown channel; do its consumers want to be woken? */
+/*
+ * Refuses an unknown channel, and what is new in a programme at rest; do its
+ * consumers want to be woken?
+ */
 static bool
 check_channel(const NewMessage *message)
 {
@@ -158,7 +173,7 @@ check_channel(const NewMessage *message)
 	if (statement_run(&select_channel, args, false) == 0)
 		refusal_raise(REFUSAL_UNKNOWN_CHANNEL,
 					  psprintf("channel=%s", message->channel));
-	if (!DatumGetBool(statement_notnull(0, 2)))
+	if (!DatumGetBool(statement_notnull(0, 2)) && message->fallback_of == 0)
 		refusal_raise(REFUSAL_PROGRAM_INACTIVE,
 					  psprintf("program_id=%d", message->program_id));
 	return DatumGetBool(statement_notnull(0, 1));
@@ -314,19 +329,6 @@ read_message(FunctionCallInfo fcinfo, NewMessage *message)
 						PRIORITY_URGENT)));
 }
 
-/* Nothing more is said to a member who has left. */
-static void
-check_member(const MessageMember *member)
-{
-	char	   *detail = psprintf("member_id=" INT64_FORMAT,
-								  member->member_id);
-
-	if (strcmp(member->status, "merged") == 0)
-		refusal_raise(REFUSAL_MEMBER_MERGED, detail);
-	if (strcmp(member->status, "closed") == 0)
-		refusal_raise(REFUSAL_MEMBER_CLOSED, detail);
-}
-
 /*
  * message_enqueue(): the id of the message, or of the first with its dedupe
  * key, which is answered before anything is refused.  Locks the account.
@@ -346,7 +348,8 @@ loyalty_message_enqueue(PG_FUNCTION_ARGS)
 		message_id = find_first(member.member_id, message.dedupe_key);
 	if (message_id == 0)
 	{
-		check_member(&member);
+		/* nothing more is said to one who has left */
+		message_check_member(&member, true);
 		message_id = message_add(&message);
 	}
 	SPI_finish();

@@ -61,6 +61,15 @@ extern void message_wake(const char *channel);
 /* Starts a call: what is made from here on lives in the caller's context. */
 extern void message_begin(void);
 
+/*
+ * Puts a message into the outbox that stands in for one that was not
+ * delivered: on the first channel, following the fallbacks, which it has not
+ * been on and for which the member has agreed.  None, if there is no such
+ * channel, if it was done before, or if the message is over.
+ */
+extern void message_fall_back(int64 member_id, int64 message_id,
+							  TimestampTz now);
+
 /* A member, with the account locked. */
 typedef struct MessageMember
 {
@@ -72,9 +81,51 @@ typedef struct MessageMember
 /* Locks the account; LY501 if there is none. */
 extern MessageMember message_member(int64 member_id);
 
+/* LY504 if he was merged into another; LY502 if he was closed, and must not be. */
+extern void message_check_member(const MessageMember *member, bool open);
+
 /* Refuses with 22023 what is no name; NULL: 22004. */
 extern char *message_name(FunctionCallInfo fcinfo, int arg, const char *what,
 						  const char *also);
+
+/*
+ * When something was said or happened: now for NULL, and for what is a little
+ * ahead of this clock.  LY107, LY108 for what cannot be.
+ */
+extern TimestampTz message_time(FunctionCallInfo fcinfo, int arg);
+
+/* Keeps what a member said of a purpose; the account is locked. */
+typedef struct Consent
+{
+	int64		member_id;
+	int32		program_id;
+	const char *purpose;
+	const char *channel;		/* NULL: all */
+	bool		given;
+	TimestampTz at;
+	const char *evidence;		/* or NULL */
+} Consent;
+
+extern int64 message_consent(const Consent *consent);
+
+/*
+ * Has the member agreed, by what was said up to a time?  SQL: what was said of
+ * the channel counts, unless all channels were withdrawn later.
+ */
+#define CONSENT_LAST(member, purpose, which, at) \
+	"(SELECT s.given, s.at, s.consent_id FROM loyalty.consent s" \
+	" WHERE s.member_id = " member " AND s.purpose = " purpose \
+	" AND s.channel " which " AND s.at <= " at \
+	" ORDER BY s.at DESC, s.consent_id DESC LIMIT 1)"
+#define CONSENT_STANDS(member, purpose, channel, at) \
+	"(SELECT CASE WHEN o.given IS NULL OR (NOT e.given" \
+	" AND (e.at, e.consent_id) > (o.at, o.consent_id))" \
+	" THEN coalesce(e.given, false) ELSE o.given END" \
+	" FROM (VALUES (true)) AS v (one)" \
+	" LEFT JOIN LATERAL " \
+	CONSENT_LAST(member, purpose, "= " channel, at) " o ON true" \
+	" LEFT JOIN LATERAL " \
+	CONSENT_LAST(member, purpose, "IS NULL", at) " e ON true)"
 
 #pragma GCC visibility pop
 

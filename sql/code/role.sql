@@ -112,6 +112,19 @@ BEGIN
 			('worker', 'SELECT', '{maintenance_job,maintenance_fault,maintenance_status}'),
 			('admin', 'SELECT', '{maintenance_job,maintenance_fault,maintenance_status}'),
 			('pii', 'SELECT', '{member,member_tag,identity,event_data,tag_history,member_segment,segment_history,member_day,activity,visitor,checkout}'),
+			('owner', 'SELECT', '{message_channel,message,message_feedback,message_quota,consent}'),
+			('owner', 'INSERT', '{message_channel,message,message_feedback,message_quota,consent}'),
+			('owner', 'UPDATE', '{message,message_quota}'),
+			('owner', 'DELETE', '{message_quota}'),
+			('admin', 'SELECT', '{message_channel,message,message_feedback,message_quota,message_status}'),
+			('admin', 'INSERT', '{message_channel}'),
+			('admin', 'UPDATE', '{message_channel}'),
+			('admin', 'DELETE', '{message_channel}'),
+			('worker', 'SELECT', '{message_channel}'),
+			('reader', 'SELECT', '{automation,message_channel,message_feedback,message_quota,message_status,report_message}'),
+			('reader', 'SELECT (member_id, message_id, created_at, due_at, expires_at, taken_at, ended_at, program_id, automation_id, run_id, fallback_of, attempts, priority, status, channel, template, purpose, reason)', '{message}'),
+			('reader', 'SELECT (member_id, consent_id, program_id, purpose, channel, given, at)', '{consent}'),
+			('pii', 'SELECT', '{message,consent}'),
 			('auditor', 'SELECT', '{table_kind,journal,journal_ref}')
 		) g (role, privilege, objects)
 		CROSS JOIN LATERAL unnest(g.objects) x (name)
@@ -156,6 +169,11 @@ BEGIN
 			('worker', '{maintain,maintain_batch,hold_maintain,account_maintain,tag_maintain,activity_maintain,maintenance_note,maintenance_backlog}'),
 			('reader', '{maintenance_backlog}'),
 			('pii', '{identity_canonical,find,path}'),
+			('app', '{message_enqueue,message_cancel,message_feedback,consent_give,consent_withdraw,consent_current,has_consent}'),
+			('admin', '{message_channels,message_requeue,message_expire}'),
+			('worker', '{message_take,message_done,message_retry,message_feedback,message_expire}'),
+			('reader', '{has_consent}'),
+			('pii', '{consent_current}'),
 			('auditor', '{statement,verify}')
 		) g (role, names) ON f.proname = ANY (g.names) OR g.names IS NULL
 		ORDER BY f.signature::text, g.role

@@ -13,7 +13,7 @@ CREATE TABLE loyalty.message_channel (
 	-- local hours in which nothing is taken but what is urgent; may cross midnight
 	quiet_from    time     CHECK (quiet_from < '24:00'),
 	quiet_until   time,
-	-- messages to one member in so many days; NULL: no limit
+	-- messages to one member in so many local days, of those that need his consent; NULL: no limit
 	member_cap    int      CHECK (member_cap > 0),
 	member_days   int      NOT NULL DEFAULT 1 CHECK (member_days BETWEEN 1 AND 366),
 	-- the channel for what this one could not deliver; no reference is checked, because

@@ -147,6 +147,9 @@ SELECT concat_ws(E'\n',
 	rpad('  events', 30) || demo.count_of(demo.figure('events'))
 		|| format('   in %s s: %s per second', round(demo.figure('seconds'), 1),
 			to_char(demo.figure('events') / demo.figure('seconds'), 'FM999,999,990')),
+	rpad('  nights of maintenance', 30) || demo.count_of(demo.figure('nights'))
+		|| format('   in %s s, the longest %s s', round(demo.figure('night_seconds'), 1),
+			round(demo.figure('longest_night'), 2)),
 	'',
 	rpad('Points on ' || to_char(loyalty.now(), 'FMDD FMMonth YYYY'), 30) || lpad('points', 12) || lpad('worth GBP', 14),
 	demo.points_line('issued', demo.figure('issued')),

@@ -99,6 +99,9 @@ INSERT INTO call (name, roles) VALUES
 	('maintain', 'admin worker'), ('maintain_batch', 'admin worker'), ('hold_maintain', 'admin worker'), ('account_maintain', 'admin worker'),
 	('tag_maintain', 'admin worker'), ('activity_maintain', 'admin worker'), ('maintenance_note', 'admin worker'), ('maintenance_backlog', 'admin auditor pii reader worker'),
 	('lifecycle_set', 'admin'), ('lifecycle_members', 'auditor pii reader'), ('lifecycle_moves', 'auditor pii reader'),
+	('message_enqueue', 'admin app'), ('message_cancel', 'admin app'), ('message_feedback', 'admin app worker'), ('message_channels', 'admin'),
+	('message_requeue', 'admin'), ('message_expire', 'admin worker'), ('message_take', 'worker'), ('message_done', 'worker'), ('message_retry', 'worker'),
+	('consent_give', 'admin app'), ('consent_withdraw', 'admin app'), ('consent_current', 'admin app pii'), ('has_consent', 'admin app auditor pii reader'),
 	('activity_expire', 'admin worker'), ('report_path', 'admin auditor pii reader');
 SELECT set_eq(
 	$$SELECT p.proname::text, string_agg(role, ' ' ORDER BY role COLLATE "C")
@@ -175,6 +178,12 @@ SELECT set_eq(
 		('topup_card', 'owner', 'raw'), ('topup_card', 'readers', 'r'), ('topup', 'owner', 'raw'), ('topup', 'readers', 'r'), ('report_topup', 'readers', 'r'), ('lifecycle_current', 'owner', 'r'), ('lifecycle_current', 'pii', 'r'), ('lifecycle_history', 'owner', 'r'), ('lifecycle_history', 'pii', 'r'), ('report_lifecycle', 'readers', 'r'), ('report_lifecycle_move', 'readers', 'r'), ('report_topup_quarter', 'readers', 'r'), ('checkout', 'owner', 'raw'), ('checkout', 'pii', 'r'),
 		('cart_policy', 'owner', 'r'), ('cart_policy', 'admin', 'rawd'), ('cart_policy', 'readers', 'r'), ('cart_unit', 'owner', 'r'), ('cart_unit', 'admin', 'rawd'), ('cart_unit', 'readers', 'r'),
 		('coupon_key', 'owner', 'raw'), ('coupon_code', 'owner', 'raw'), ('coupon_attempt', 'owner', 'rawd'),
+		('automation', 'readers', 'r'), ('message_channel', 'owner', 'ra'), ('message_channel', 'admin', 'rawd'), ('message_channel', 'worker', 'r'), ('message_channel', 'readers', 'r'),
+		('message', 'owner', 'raw'), ('message', 'admin', 'r'), ('message', 'reader', 'r*'), ('message', 'auditor', 'r*'), ('message', 'pii', 'r'),
+		('message_feedback', 'owner', 'ra'), ('message_feedback', 'admin', 'r'), ('message_feedback', 'readers', 'r'),
+		('message_quota', 'owner', 'rawd'), ('message_quota', 'admin', 'r'), ('message_quota', 'readers', 'r'),
+		('consent', 'owner', 'ra'), ('consent', 'reader', 'r*'), ('consent', 'auditor', 'r*'), ('consent', 'pii', 'r'),
+		('message_status', 'admin', 'r'), ('message_status', 'readers', 'r'), ('report_message', 'readers', 'r'),
 		('maintenance_job', 'owner', 'raw'), ('maintenance_job', 'readers', 'r'), ('maintenance_job', 'worker', 'r'), ('maintenance_job', 'admin', 'r'),
 		('maintenance_fault', 'owner', 'rawd'), ('maintenance_fault', 'readers', 'r'), ('maintenance_fault', 'worker', 'r'), ('maintenance_fault', 'admin', 'r'),
 		('maintenance_status', 'readers', 'r'), ('maintenance_status', 'worker', 'r'), ('maintenance_status', 'admin', 'r'),
@@ -186,7 +195,7 @@ SELECT set_eq(
 	  WHERE c.relnamespace = 'loyalty'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
 	  AND has_any_column_privilege('loyalty_test_reader', c.oid, 'SELECT')
 	  AND NOT has_column_privilege('loyalty_test_reader', c.oid, a.attnum, 'SELECT')$$,
-	'{loyalty.member.profile,loyalty.account.salt,loyalty.account.tier_base,loyalty.account.tier_promoted,loyalty.journal.key,loyalty.journal.request_hash,loyalty.member_coupon.code,loyalty.coupon_use.code}'::text[],
+	'{loyalty.member.profile,loyalty.account.salt,loyalty.account.tier_base,loyalty.account.tier_promoted,loyalty.journal.key,loyalty.journal.request_hash,loyalty.member_coupon.code,loyalty.coupon_use.code,loyalty.message.dedupe_key,loyalty.message.params,loyalty.consent.evidence,loyalty.consent.actor}'::text[],
 	'what the reader is not shown of a table');
 SELECT set_eq(
 	$$SELECT c.relname::text, x.role, has_sequence_privilege('loyalty_test_' || x.role, c.oid, 'UPDATE')
