@@ -128,6 +128,7 @@ BEGIN
 			('owner', 'SELECT', '{automation,automation_step,automation_run,automation_broadcast,automation_scan}'),
 			('owner', 'INSERT', '{automation,automation_step,automation_run,automation_broadcast,automation_scan}'),
 			('owner', 'UPDATE', '{automation,automation_run,automation_broadcast,automation_scan}'),
+			('owner', 'SELECT', '{automation_id_seq}'),
 			('owner', 'USAGE', '{automation_id_seq}'),
 			('admin', 'SELECT', '{automation,automation_step,automation_run,automation_broadcast,report_automation}'),
 			('admin', 'INSERT', '{automation,automation_step}'),
