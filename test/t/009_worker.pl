@@ -227,7 +227,7 @@ wait_for_round($_, "$_ has its turn") for qw(other shop other);
 forget_log();
 wait_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'loyalty worker' AND datname = 'shop'}, 'the round is under way');
 is(sqlstate($node, 'postgres', 'DROP DATABASE shop'), '', 'a database is dropped in the middle of a round');
-wait_for_log(qr/database "shop" of loyalty.worker_database does not exist/, 'which is noticed');
+wait_for_log(qr/WARNING:  database "shop" of loyalty.worker_database does not exist/, 'which is noticed');
 wait_for_round('other', 'the other goes on');
 wait_for_round('other', 'and on');
 is(times_logged(qr/"shop" of loyalty/), 1, 'it is said once');
