@@ -32,6 +32,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/varlena.h"
+#include "utils/wait_event.h"
 
 #define LONGEST_PAUSE_MS (3600 * INT64CONST(1000))
 
