@@ -43,6 +43,16 @@ COMMENT ON FUNCTION loyalty.message_channel_check() IS
 CREATE OR REPLACE TRIGGER message_channel_check BEFORE UPDATE ON loyalty.message_channel
 	FOR EACH ROW EXECUTE FUNCTION loyalty.message_channel_check();
 
+CREATE OR REPLACE FUNCTION loyalty.message_channel_in_use()
+RETURNS trigger LANGUAGE C SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_message_channel_in_use';
+COMMENT ON FUNCTION loyalty.message_channel_in_use() IS
+'Trigger: refuses to delete a channel that messages, consent, steps or fallbacks name, or to change its name';
+
+CREATE OR REPLACE TRIGGER message_channel_in_use BEFORE DELETE OR UPDATE OF program_id, name ON loyalty.message_channel
+	FOR EACH ROW EXECUTE FUNCTION loyalty.message_channel_in_use();
+
 CREATE OR REPLACE TRIGGER message_feedback_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON loyalty.message_feedback
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.journal_immutable();
 CREATE OR REPLACE TRIGGER consent_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON loyalty.consent

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(157);
+SELECT plan(159);
 
 SELECT is(pg_temp.signature('setup_roles'), '(prefix text DEFAULT ''loyalty''::text) -> void', 'setup_roles(): arguments');
 
@@ -101,6 +101,9 @@ INSERT INTO call (name, roles) VALUES
 	('award', 'admin'), ('award_undo', 'admin'), ('automation_start', 'admin'), ('automation_pause', 'admin'), ('automation_resume', 'admin'), ('automation_end', 'admin'),
 	('automation_test', 'admin'), ('automation_audience', 'admin'), ('automation_explain', 'admin'), ('automation_run_due', 'admin worker'),
 	('lifecycle_set', 'admin'), ('lifecycle_members', 'auditor pii reader'), ('lifecycle_moves', 'auditor pii reader'),
+	('automation_due', 'admin app'), ('automation_scan', 'admin worker'), ('automation_schedule', 'admin worker'),
+	('automation_broadcast', 'admin'), ('automation_broadcast_run', 'admin worker'), ('automation_broadcast_cancel', 'admin'),
+	('automation_template', 'admin'), ('automation_templates', 'admin auditor pii reader'),
 	('message_enqueue', 'admin app'), ('message_cancel', 'admin app'), ('message_feedback', 'admin app worker'), ('message_channels', 'admin'),
 	('message_requeue', 'admin'), ('message_expire', 'admin worker'), ('message_take', 'worker'), ('message_done', 'worker'), ('message_retry', 'worker'),
 	('consent_give', 'admin app'), ('consent_withdraw', 'admin app'), ('consent_current', 'admin app pii'), ('has_consent', 'admin app auditor pii reader'),
@@ -192,6 +195,8 @@ SELECT set_eq(
 		('message_status', 'admin', 'r'), ('message_status', 'readers', 'r'), ('report_message', 'readers', 'r'),
 		('maintenance_job', 'owner', 'raw'), ('maintenance_job', 'readers', 'r'), ('maintenance_job', 'worker', 'r'), ('maintenance_job', 'admin', 'r'),
 		('maintenance_fault', 'owner', 'rawd'), ('maintenance_fault', 'readers', 'r'), ('maintenance_fault', 'worker', 'r'), ('maintenance_fault', 'admin', 'r'),
+		('automation_broadcast', 'owner', 'raw'), ('automation_broadcast', 'admin', 'r'), ('automation_broadcast', 'readers', 'r'),
+		('automation_scan', 'owner', 'raw'), ('automation_scan', 'admin', 'r'), ('automation_scan', 'readers', 'r'), ('broadcast_progress', 'readers', 'r'),
 		('maintenance_status', 'readers', 'r'), ('maintenance_status', 'worker', 'r'), ('maintenance_status', 'admin', 'r'),
 		('report_event', 'readers', 'r'), ('report_daily', 'readers', 'r')) x (relation, whom, may)
 	  CROSS JOIN LATERAL unnest(CASE whom WHEN 'readers' THEN '{reader,pii,auditor}'::text[] ELSE ARRAY[whom] END) role$$,
@@ -443,6 +448,10 @@ SELECT lives_ok($$SELECT loyalty.account_settle(member_id) FROM loyalty.account 
 SELECT lives_ok($$SELECT loyalty.account_settle(member_id) FROM loyalty.hold WHERE status = 'held' AND expires_at <= loyalty.now()$$,
 	'and those with a hold whose time is over');
 SELECT is(loyalty.activity_expire('First'), 0::bigint, 'he deletes what is no longer kept');
+SET search_path = loyalty_test_trap, pg_temp, pg_catalog, loyalty, public;
+SELECT lives_ok('CALL loyalty.maintain()', 'he does all that time asks for, whatever his search_path');
+RESET search_path;
+SELECT is((SELECT string_agg(format('%s %s', errors, faults), ', ') FROM (SELECT DISTINCT errors, faults FROM loyalty.maintenance_status WHERE started_at = loyalty.now()) x), '0 0', 'no job fails, and he sees it');
 SELECT throws_ok($$SELECT loyalty.redeem(pg_temp.first('1'), 1, key => 'c')$$, '42501', NULL, 'the worker cannot spend');
 
 SET ROLE loyalty_test_reader;
