@@ -51,7 +51,7 @@ static Statement lock_run = {
 /* A period whose only run was not wanted is free for the next. */
 static Statement update_run = {
 	"UPDATE loyalty.automation_run SET status = $3, reason = $4,"
-	" due_at = coalesce($5, due_at), position = $6, log = $7,"
+	" due_at = $5, position = $6, log = $7,"
 	" finished_at = $8, occurrence = CASE WHEN $9"
 	" THEN occurrence || '#' || run_id ELSE occurrence END"
 	" WHERE member_id = $1 AND run_id = $2",
@@ -218,7 +218,11 @@ work_off(RunWork *work, bool refunded)
 	else if (plan->status == AUTOMATION_ENDED)
 		finish(work, "cancelled", "ended");
 	else if (plan->status != AUTOMATION_LIVE || !work->program->active)
+	{
+		/* automation_resume() lets it go on earlier */
+		work->reason = "paused";
 		work->due_at = work->now + PARKED_FOR;
+	}
 	else if ((unwanted = run_unwanted(work, account.status)) != NULL)
 		finish(work, work->position == 0 ? "skipped" : "cancelled", unwanted);
 	else if (work->position == 0 &&
@@ -325,9 +329,9 @@ load_run(RunBatch *batch)
 	work->trigger = (Jsonb *) statement_varlena(0, 6);
 	work->log = (Jsonb *) statement_varlena(0, 7);
 	reason = statement_text(0, 8);
-	batch->refunded = reason != NULL;
+	batch->refunded = reason != NULL && strcmp(reason, "refunded") == 0;
 	work->status = "waiting";
-	work->reason = reason;
+	work->reason = batch->refunded ? reason : NULL;
 	work->due_at = DT_NOEND;
 	work->program = program_get(program_id);
 	if (work->program == NULL)

@@ -18,21 +18,28 @@
 #define TAG_SOURCE "automation"
 
 static Statement call_award = {
-	"SELECT r.status, r.reason, r.journal_id, r.messages"
+	"SELECT r.status, r.reason, r.journal_id"
 	" FROM loyalty.award($1, $2, $3, $4, key => $5, mode => $6) r",
 	6, {INT8OID, NUMERICOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 };
 
 static Statement call_coupon = {
-	"SELECT r.status, r.reason, r.journal_id, r.messages"
+	"SELECT r.status, r.reason, r.journal_id"
 	" FROM loyalty.coupon_issue($1, $2, key => $3, mode => $4) r",
 	4, {INT8OID, TEXTOID, TEXTOID, TEXTOID}
 };
 
 static Statement call_pack = {
-	"SELECT r.status, r.reason, r.journal_id, r.messages"
+	"SELECT r.status, r.reason, r.journal_id"
 	" FROM loyalty.coupon_issue_pack($1, $2, key => $3, mode => $4) r",
 	4, {INT8OID, TEXTOID, TEXTOID, TEXTOID}
+};
+
+static Statement select_issued = {
+	"SELECT m.coupon_no, c.name, m.valid_until FROM loyalty.member_coupon m"
+	" JOIN loyalty.coupon c USING (coupon_id)"
+	" WHERE m.member_id = $1 AND m.journal_id = $2 ORDER BY m.coupon_no",
+	2, {INT8OID, INT8OID}
 };
 
 static Statement call_tag_add = {
@@ -162,53 +169,31 @@ do_award(RunWork *work, const AutomationStep *step, JsonbParseState *entry,
 	return end_object(&entry);
 }
 
-/* A field of a message of a receipt, NULL if there is none. */
-static JsonbValue *
-news_field(JsonbValue *news, const char *name, JsonbValue *buffer)
-{
-	return getKeyJsonValueFromContainer(news->val.binary.data, name,
-										strlen(name), buffer);
-}
-
-/* Copies one field of a message to what messages will tell. */
+/* The numbers of the coupons that a call has issued; the last is given. */
 static void
-copy_field(JsonbParseState **state, const char *name, JsonbValue *news,
-		   const char *from)
+push_coupons(JsonbParseState **entry, RunWork *work, int64 journal_id)
 {
-	JsonbValue	buffer;
-	JsonbValue *value = news_field(news, from, &buffer);
-
-	if (value == NULL)
-		return;
-	push_key(state, name);
-	pushJsonbValue(state, WJB_VALUE, value);
-}
-
-/* The numbers of the coupons that a receipt tells of; the last is given. */
-static void
-push_coupons(JsonbParseState **entry, RunWork *work, Jsonb *messages)
-{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(work->member_id)),
+		ARG(Int64GetDatum(journal_id))
+	};
+	int			n = statement_run(&select_issued, args, false);
 	JsonbParseState *facts = NULL;
-	int			n = messages == NULL ? 0 : JB_ROOT_COUNT(messages);
 
 	push_key(entry, "coupons");
 	pushJsonbValue(entry, WJB_BEGIN_ARRAY, NULL);
 	for (int i = 0; i < n; i++)
-	{
-		JsonbValue *news = getIthJsonbValueFromContainer(&messages->root, i);
-		JsonbValue	buffer;
-		JsonbValue *number = news_field(news, "coupon_no", &buffer);
-
-		if (number != NULL)
-			pushJsonbValue(entry, WJB_ELEM, number);
-		facts = NULL;
-		pushJsonbValue(&facts, WJB_BEGIN_OBJECT, NULL);
-		copy_field(&facts, "coupon", news, "coupon");
-		copy_field(&facts, "coupon_no", news, "coupon_no");
-		copy_field(&facts, "coupon_until", news, "until");
-		give(work, end_object(&facts));
-	}
+		push_amount(entry, NULL, DatumGetInt64(statement_notnull(i, 1)), 0);
 	pushJsonbValue(entry, WJB_END_ARRAY, NULL);
+	if (n == 0)
+		return;
+	pushJsonbValue(&facts, WJB_BEGIN_OBJECT, NULL);
+	push_cstring(&facts, "coupon", statement_text(n - 1, 2));
+	push_id(&facts, "coupon_no", n - 1, 1);
+	if (statement_date_or(n - 1, 3, DATEVAL_NOEND) != DATEVAL_NOEND)
+		push_date(&facts, "coupon_until",
+				  DatumGetDateADT(statement_notnull(n - 1, 3)));
+	give(work, end_object(&facts));
 }
 
 static Jsonb *
@@ -228,7 +213,7 @@ do_coupon(RunWork *work, const AutomationStep *step, JsonbParseState *entry,
 	push_cstring(&entry, is_pack ? "pack" : "coupon",
 				 is_pack ? step->pack : step->coupon);
 	push_id(&entry, "journal_id", 0, 3);
-	push_coupons(&entry, work, (Jsonb *) statement_varlena(0, 4));
+	push_coupons(&entry, work, statement_int64_or(0, 3, 0));
 	push_bool(&entry, "undo", step->undo);
 	return end_object(&entry);
 }

@@ -162,3 +162,13 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION loyalty.activity_days(bigint, date) IS
 'What a member did on each local day from a date on, by kind of activity; for the extension''s own use';
+
+CREATE OR REPLACE FUNCTION loyalty.activity_kind_known(program_id int, kind text)
+RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT coalesce(bool_or(k.kind = activity_kind_known.kind), true)
+	FROM loyalty.activity_kind k WHERE k.program_id = activity_kind_known.program_id;
+END;
+COMMENT ON FUNCTION loyalty.activity_kind_known(int, text) IS
+'Has the programme this kind of activity, or none at all? For the extension''s own use';
