@@ -46,6 +46,7 @@ static Job jobs[] = {
 	JOB("schedule", "automation_schedule"),
 	JOB("broadcast", "automation_broadcast_run"),
 	JOB("run", "automation_run_due"),
+	JOB("message", "message_expire"),
 	JOB("activity", "activity_maintain")
 };
 

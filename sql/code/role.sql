@@ -118,7 +118,7 @@ BEGIN
 			('reader', 'SELECT', '{automation_broadcast,automation_scan,broadcast_progress}'),
 			('admin', 'SELECT', '{automation_broadcast,automation_scan}'),
 			('pii', 'SELECT', '{member,member_tag,identity,event_data,tag_history,member_segment,segment_history,member_day,activity,visitor,checkout}'),
-			('owner', 'SELECT', '{message_channel,message,message_feedback,message_quota,consent}'),
+			('owner', 'SELECT', '{automation_step,automation_run,message_channel,message,message_feedback,message_quota,consent}'),
 			('owner', 'INSERT', '{message_channel,message,message_feedback,message_quota,consent}'),
 			('owner', 'UPDATE', '{message,message_quota}'),
 			('owner', 'DELETE', '{message_quota}'),
