@@ -27,6 +27,7 @@ LANGUAGE sql AS $$
 	INSERT INTO loyalty.automation (program_id, name, status, trigger_kind, trigger_name, days, late_days, yearly, min_amount)
 	SELECT p.program_id, $1, 'live', $2, $3, $4, $5, $6, $7 FROM loyalty.program p
 $$;
+SELECT loyalty.message_channels('shop');
 SELECT pg_temp.automation('birthday', 'date', 'birthday', 0, yearly => true);
 SELECT pg_temp.automation('birthday_soon', 'date', 'birthday', -7, yearly => true, late => 0);
 SELECT pg_temp.automation('birthday_long', 'date', 'birthday', 400, yearly => true, late => 10);
@@ -41,9 +42,11 @@ SELECT pg_temp.automation('much', 'points_expiring', 'miles', 10, minimum => 14)
 SELECT pg_temp.automation('coupons', 'coupon_expiring', NULL, 3);
 SELECT pg_temp.automation('ten_ends', 'coupon_expiring', 'ten', 1);
 SELECT pg_temp.automation('renew', 'plan_ending', NULL, 7);
-SELECT pg_temp.automation('win_back', 'plan_ending', 'plus', -5);
+SELECT pg_temp.automation('last_day', 'plan_ending', 'plus', 0);
 SELECT pg_temp.automation('quiet', 'silent', 'event', 20);
 SELECT pg_temp.automation('no_purchase', 'silent', 'purchase', 60, late => 30);
+INSERT INTO loyalty.automation_step (automation_id, position, program_id, kind, channel, template)
+SELECT automation_id, 10, program_id, 'message', 'sms', 'news' FROM loyalty.automation;
 
 -- The search: each day of some years, whether something is relative to it. As plain as can be.
 CREATE FUNCTION pg_temp.local(at timestamptz) RETURNS date LANGUAGE sql AS $$ SELECT (at AT TIME ZONE 'Asia/Shanghai')::date $$;
