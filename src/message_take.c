@@ -189,6 +189,8 @@ quota_left(const Queue *queue)
 
 	if (queue->quota < 0)
 		return MAX_TAKEN;
+	if (queue->quota == 0)
+		return 0;
 	/* nobody need wait to hear that there is nothing */
 	if (statement_run(&select_quota, args, false) == 0)
 		statement_run(&insert_quota, args, false);
