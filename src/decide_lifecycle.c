@@ -143,14 +143,13 @@ decide_recency_due(const Decision *decision, const Portrait *portrait,
 		return on + 1;
 	last = program_date(decision->program,
 						decision->account->last_purchase_at);
-	for (int i = 0; i < reads->nliterals; i++)
-		for (int above = 0; above <= 1; above++)
-		{
-			int64		days = days_until(reads->literals[i] + above,
-										  interval);
+	for (int i = 0; i < reads->nthresholds; i++)
+	{
+		int64		days = days_until(reads->thresholds[i].value, interval);
 
-			if (days <= MAX_DAYS && last + days > on)
-				due_on = Min(due_on, last + days);
-		}
+		if (reads->thresholds[i].part == READS_RECENCY &&
+			days <= MAX_DAYS && last + days > on)
+			due_on = Min(due_on, last + days);
+	}
 	return due_on;
 }

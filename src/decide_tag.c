@@ -493,6 +493,19 @@ compare_names(const void *a, const void *b)
 	return strcmp(*(char *const *) a, *(char *const *) b);
 }
 
+/* The tags that are held at a time, in order. */
+static NameList
+held_names(const Portrait *portrait, TimestampTz at)
+{
+	NameList	tags = {0, palloc(sizeof(char *) * Max(portrait->ntags, 1))};
+
+	for (int i = 0; i < portrait->ntags; i++)
+		if (portrait->tags[i].valid_until > at)
+			tags.names[tags.n++] = unconstify(char *, portrait->tags[i].tag);
+	qsort(tags.names, tags.n, sizeof(char *), compare_names);
+	return tags;
+}
+
 static void
 judge_segments(const Decision *decision, Portrait *portrait,
 			   const Facts *facts, Jsonb *common, TimestampTz at)
@@ -503,16 +516,34 @@ judge_segments(const Decision *decision, Portrait *portrait,
 
 	if (program->nsegments == 0)
 		return;
-	tags.n = portrait->ntags;
-	tags.names = palloc(sizeof(char *) * Max(tags.n, 1));
-	for (int i = 0; i < tags.n; i++)
-		tags.names[i] = unconstify(char *, portrait->tags[i].tag);
-	qsort(tags.names, tags.n, sizeof(char *), compare_names);
+	tags = held_names(portrait, DT_NOBEGIN);
 	seen = document(decision, portrait, facts, common, &tags);
 	for (int i = 0; i < program->nsegments; i++)
 		judge_segment(portrait, &program->segments[i],
 					  condition_match(program->segments[i].condition,
 									  seen) == CONDITION_TRUE, at);
+}
+
+/*
+ * The member document of today as segments see it, with those parts that are
+ * read.
+ */
+Jsonb *
+decide_member_document(const Decision *decision, const Portrait *portrait,
+					   const TagReads *reads)
+{
+	Decision	seen = *decision;
+	Program		program = *decision->program;
+	Facts		facts = portrait->facts;
+	NameList	tags = held_names(portrait, decision->now);
+
+	program.reads = *reads;
+	seen.program = &program;
+	facts.on = decision->today;
+	if (program.ntiers > 0)
+		facts.tier = decide_tier(&seen);
+	return document(&seen, portrait, &facts,
+					common_part(&seen, portrait, &facts), &tags);
 }
 
 void
@@ -636,18 +667,16 @@ consider_days(DateADT *due_on, DateADT on, int parts,
 	}
 }
 
-/* Days since a date are compared with numbers. */
+/* Days since a date, READS_AGE or READS_SINCE, are compared with numbers. */
 static void
-consider_since(DateADT *due_on, DateADT on, const TagReads *reads,
+consider_since(DateADT *due_on, DateADT on, const TagReads *reads, int part,
 			   DateADT since)
 {
 	if (reads->parts & READS_VARYING)
 		consider(due_on, on, on + 1);
-	for (int i = 0; i < reads->nliterals; i++)
-	{
-		consider(due_on, on, since + reads->literals[i] / 100);
-		consider(due_on, on, since + reads->literals[i] / 100 + 1);
-	}
+	for (int i = 0; i < reads->nthresholds; i++)
+		if (reads->thresholds[i].part == part)
+			consider(due_on, on, since + reads->thresholds[i].value);
 }
 
 /* Value vests and lapses, periods of counters end, months leave a metric. */
@@ -711,10 +740,11 @@ decide_judge_due(const Decision *decision, const Portrait *portrait,
 	consider_days(&due_on, on, reads->parts, portrait);
 	consider_now(&due_on, on, reads->parts);
 	if (reads->parts & READS_AGE)
-		consider_since(&due_on, on, reads, portrait->facts.joined_on);
+		consider_since(&due_on, on, reads, READS_AGE,
+					   portrait->facts.joined_on);
 	if ((reads->parts & READS_SINCE) &&
 		account->last_purchase_at != DT_NOBEGIN)
-		consider_since(&due_on, on, reads,
+		consider_since(&due_on, on, reads, READS_SINCE,
 					   program_date(program, account->last_purchase_at));
 	if (reads->parts & READS_RECENCY)
 		consider(&due_on, on, decide_recency_due(decision, portrait, on));

@@ -233,6 +233,14 @@
 	  "member has no such message") \
 	X(MESSAGE_NOT_TAKEN, "LY442", "message_not_taken", \
 	  "message was never taken") \
+	X(UNKNOWN_AUTOMATION, "LY450", "unknown_automation", \
+	  "automation does not exist in this programme") \
+	X(RUN_NOT_FOUND, "LY451", "run_not_found", \
+	  "member has no such run of an automation") \
+	X(AUTOMATION_NOT_READY, "LY452", "automation_not_ready", \
+	  "automation cannot be started") \
+	X(BROADCAST_NOT_FOUND, "LY453", "broadcast_not_found", \
+	  "broadcast does not exist") \
 	/* LY5: members and identities */ \
 	X(MEMBER_NOT_FOUND, "LY501", "member_not_found", \
 	  "member does not exist") \

@@ -81,6 +81,10 @@ extern bool item_gross(Numeric price, int64 qty, int scale, int64 *gross);
 extern JsonbValue *item_field(const JsonbValue *item, const char *name,
 							  JsonbValue *buffer);
 
+/* event_spend.c: the lot of what is given by hand, with dates of arguments. */
+extern bool event_lot(Call *call, const Unit *unit, int vests_arg,
+					  int expires_arg, Lot *lot);
+
 /* event_spend.c: the other side of a transfer. */
 typedef struct Receiver
 {

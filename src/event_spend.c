@@ -272,9 +272,13 @@ loyalty_event_transfer(PG_FUNCTION_ARGS)
 	return call_close(&call);
 }
 
-/* The dates that adjust() was given, or the unit's policy. */
-static bool
-adjust_lot(Call *call, const Unit *unit, Lot *lot)
+/*
+ * A lot of what is given by hand: with the dates of two arguments, or as the
+ * unit says.  Refuses dates that cannot be.
+ */
+bool
+event_lot(Call *call, const Unit *unit, int vests_arg, int expires_arg,
+		  Lot *lot)
 {
 	DateADT		on = program_date(call->decision.program, call->at);
 	DateADT		vests_on = on;
@@ -284,11 +288,11 @@ adjust_lot(Call *call, const Unit *unit, Lot *lot)
 	lot->origin = ORIGIN_ADJUSTED;
 	lot->vests_on = DATEVAL_NOBEGIN;
 	lot->expires_on = expiry_date(&unit->expiry, on);
-	if (call_has(call, ADJUST_VESTS_ON))
-		vests_on = DatumGetDateADT(call->fcinfo->args[ADJUST_VESTS_ON].value);
-	if (call_has(call, ADJUST_EXPIRES_ON))
+	if (call_has(call, vests_arg))
+		vests_on = DatumGetDateADT(call->fcinfo->args[vests_arg].value);
+	if (call_has(call, expires_arg))
 		lot->expires_on =
-			DatumGetDateADT(call->fcinfo->args[ADJUST_EXPIRES_ON].value);
+			DatumGetDateADT(call->fcinfo->args[expires_arg].value);
 	if (vests_on < WALLET_FIRST_DATE || vests_on > WALLET_LAST_DATE ||
 		lot->expires_on < WALLET_FIRST_DATE ||
 		(lot->expires_on > WALLET_LAST_DATE &&
@@ -298,7 +302,7 @@ adjust_lot(Call *call, const Unit *unit, Lot *lot)
 						   "years 1 and 9999");
 	if (unit->kind == UNIT_METRIC)
 	{
-		if (call_has(call, ADJUST_EXPIRES_ON))
+		if (call_has(call, expires_arg))
 			return call_refuse(call, REFUSAL_UNIT_MISMATCH,
 							   "unit=%s is a metric and does not expire",
 							   unit->code);
@@ -306,7 +310,7 @@ adjust_lot(Call *call, const Unit *unit, Lot *lot)
 		lot->vests_on = date_month_start(vests_on);
 		return true;
 	}
-	if (call_has(call, ADJUST_EXPIRES_ON) &&
+	if (call_has(call, expires_arg) &&
 		lot->expires_on < call->decision.today)
 		return call_refuse(call, REFUSAL_EXPIRY_IN_PAST, "expires_on=%s",
 						   date_text(lot->expires_on));
@@ -384,7 +388,7 @@ adjust_apply(Call *call, const Unit *unit, int64 amount)
 	Lot			lot;
 	LotList		taken;
 
-	if (!adjust_lot(call, unit, &lot))
+	if (!event_lot(call, unit, ADJUST_VESTS_ON, ADJUST_EXPIRES_ON, &lot))
 		return false;
 	if (DatumGetBool(call->fcinfo->args[ADJUST_EXTEND].value))
 	{

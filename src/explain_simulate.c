@@ -114,12 +114,12 @@ static Statement select_left = {
 };
 
 /*
- * Calls other than events and adjustments are dated when they are made; if
+ * Calls other than events, adjustments and awards are dated when they are made; if
  * they were recorded at another time, the clock was moved (loyalty.now).
  */
 static Statement select_moved = {
 	"SELECT FROM loyalty.journal j WHERE j.program_id = $1"
-	" AND j.kind NOT IN ('event', 'adjust') AND j.request_hash IS NOT NULL"
+	" AND j.kind NOT IN ('event', 'adjust', 'award') AND j.request_hash IS NOT NULL"
 	" AND j.recorded_at NOT BETWEEN j.effective_at - interval '1 hour'"
 	" AND j.effective_at + interval '1 hour' LIMIT 1",
 	1, {INT4OID}
@@ -463,7 +463,8 @@ clock_of(const Run *run, const PastCall *call)
 
 	/* what the caller may date */
 	bool		dated = strcmp(call->kind, "event") == 0 ||
-		strcmp(call->kind, "adjust") == 0;
+		strcmp(call->kind, "adjust") == 0 ||
+		strcmp(call->kind, "award") == 0;
 
 	if (!dated || run->simulation.clock_is_moved ||
 		(late >= 0 && late < ON_TIME))

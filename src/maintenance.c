@@ -42,6 +42,13 @@ static Job jobs[] = {
 	JOB("hold", "hold_maintain"),
 	JOB("account", "account_maintain"),
 	JOB("tag", "tag_maintain"),
+	JOB("scan", "automation_scan"),
+	JOB("schedule", "automation_schedule"),
+	JOB("broadcast", "automation_broadcast_run"),
+	JOB("message", "message_expire"),
+	JOB("scan", "automation_scan"),
+	JOB("schedule", "automation_schedule"),
+	JOB("broadcast", "automation_broadcast_run"),
 	JOB("activity", "activity_maintain")
 };
 

@@ -7,7 +7,9 @@
  * Members are locked by the statement that finds them, and those whom others
  * have locked are passed over, so that nothing here ever waits for a member.
  * A batch is tried as a whole, in a subtransaction; if it fails, member by
- * member, and whoever fails is noted (maintenance_fault.c).
+ * member, and whoever fails is noted (maintenance_fault.c).  They are locked
+ * in the subtransaction that changes them, because a row that one transaction
+ * locks and another, of the same session, changes needs a multixact.
  */
 #include "maintenance.h"
 
@@ -58,6 +60,13 @@ static Statement lock_timed_out = {
 	3, {INT4OID, TEXTOID, TIMESTAMPTZOID}
 };
 
+/* Again, because the batch has failed; not, if somebody else has him now. */
+static Statement lock_one = {
+	"SELECT " ACCOUNT_COLUMNS " FROM loyalty.account WHERE member_id = $1"
+	" FOR NO KEY UPDATE SKIP LOCKED",
+	1, {INT8OID}
+};
+
 /* What reserved an order has gone back with its holds and coupons. */
 static Statement end_checkouts = {
 	"UPDATE loyalty.checkout SET status = 'timed_out'"
@@ -69,14 +78,15 @@ static Statement end_checkouts = {
 typedef struct Work
 {
 	const char *job;
-	bool		timed_out;		/* those who are due are due by time, not date */
+	bool		timed_out;		/* who is due is so by time, not by date */
 	TimestampTz now;
 	int			batch;
-	SPITupleTable *rows;		/* the accounts, locked */
+	/* how members are found and locked: */
+	Statement  *lock;
+	NullableDatum args[5];
+	/* the last who were */
 	int			n;
-	/* of which these are to be worked off */
-	int			from;
-	int			until;
+	Datum	   *members;
 	int			done;
 } Work;
 
@@ -87,15 +97,6 @@ typedef struct Turn
 	Decision	decision;
 	Account    *before;
 } Turn;
-
-static int64
-member_of(const Work *work, int row)
-{
-	bool		isnull;
-
-	return DatumGetInt64(SPI_getbinval(work->rows->vals[row],
-									   work->rows->tupdesc, 1, &isnull));
-}
 
 /* Settles a member; what it posts is dated when it fell due. */
 static void
@@ -145,21 +146,35 @@ settle_accounts(const Work *work, const Account *accounts, int n)
 		store_judge(&turns[i].decision, turns[i].before, work->now);
 }
 
-/* Members whose rows are from ... until, programme by programme. */
+/* Locks members, tells who they are, and loads their accounts. */
+static Account *
+lock_accounts(Work *work)
+{
+	Account    *accounts;
+
+	work->n = 0;
+	work->n = statement_run(work->lock, work->args, false);
+	for (int i = 0; i < work->n; i++)
+		work->members[i] = statement_notnull(i, 1);
+	accounts = palloc(sizeof(Account) * Max(work->n, 1));
+	for (int i = 0; i < work->n; i++)
+		account_read(i, &accounts[i]);
+	SPI_freetuptable(SPI_tuptable);
+	return accounts;
+}
+
+/* Locks members and settles them, programme by programme. */
 static bool
-settle_rows(void *argument)
+settle_members(void *argument)
 {
 	Work	   *work = argument;
-	int			n = work->until - work->from;
-	Account    *accounts = palloc(sizeof(Account) * n);
+	Account    *accounts = lock_accounts(work);
 	int			first = 0;
 
-	SPI_tuptable = work->rows;
-	for (int i = 0; i < n; i++)
-		account_read(work->from + i, &accounts[i]);
-	for (int i = 1; i <= n; i++)
+	for (int i = 1; i <= work->n; i++)
 	{
-		if (i < n && accounts[i].program_id == accounts[first].program_id)
+		if (i < work->n &&
+			accounts[i].program_id == accounts[first].program_id)
 			continue;
 		settle_accounts(work, &accounts[first], i - first);
 		first = i;
@@ -167,7 +182,23 @@ settle_rows(void *argument)
 	return true;
 }
 
-/* Those of the locked rows whose turn succeeded. */
+/*
+ * Tries a batch in a subtransaction.  Returns the error if it is somebody's
+ * fault; others are raised on.
+ */
+static ErrorData *
+try_members(Work *work)
+{
+	bool		stayed;
+	ErrorData  *error = statement_catch(settle_members, work, &stayed);
+
+	if (error != NULL &&
+		(maintenance_is_transient(error) || work->n == 0))
+		ReThrowError(error);
+	return error;
+}
+
+/* Those whose turn has not failed. */
 static void
 finish(const Work *work, const Datum *members, int n)
 {
@@ -186,49 +217,40 @@ finish(const Work *work, const Datum *members, int n)
 	statement_run(&end_checkouts, args, false);
 }
 
-/*
- * Tries rows in a subtransaction.  Returns the error if they are somebody's
- * fault; others are raised on.
- */
-static ErrorData *
-try_rows(Work *work, int from, int until)
+/* The members of a batch that has failed, one by one. */
+static void
+work_off_singly(const Work *batch)
 {
-	bool		stayed;
-	ErrorData  *error;
+	Work		work = *batch;
 
-	work->from = from;
-	work->until = until;
-	error = statement_catch(settle_rows, work, &stayed);
-	if (error != NULL && maintenance_is_transient(error))
-		ReThrowError(error);
-	return error;
+	work.lock = &lock_one;
+	work.members = palloc(sizeof(Datum));
+	for (int i = 0; i < batch->n; i++)
+	{
+		ErrorData  *error;
+
+		work.args[0] = ARG(batch->members[i]);
+		error = try_members(&work);
+		if (error == NULL)
+			finish(&work, work.members, work.n);
+		else
+			maintenance_fault(work.job, DatumGetInt64(batch->members[i]),
+							  error, work.now);
+	}
 }
 
-/* Works off the members that are locked: all at once, or one by one. */
+/* Works off a batch: all at once, or one by one. */
 static void
 work_off(Work *work)
 {
-	Datum	   *members = palloc(sizeof(Datum) * Max(work->n, 1));
-	int			n = 0;
-	bool		at_once;
-
-	if (work->n == 0)
-		return;
-	at_once = try_rows(work, 0, work->n) == NULL;
-	for (int i = 0; i < work->n; i++)
-	{
-		int64		member_id = member_of(work, i);
-		ErrorData  *error = at_once ? NULL : try_rows(work, i, i + 1);
-
-		if (error == NULL)
-			members[n++] = Int64GetDatum(member_id);
-		else
-			maintenance_fault(work->job, member_id, error, work->now);
-	}
-	finish(work, members, n);
+	if (try_members(work) == NULL)
+		finish(work, work->members, work->n);
+	else
+		work_off_singly(work);
 	work->done += work->n;
 }
 
+/* The arguments that each statement that locks a batch begins with. */
 static void
 begin(Work *work, FunctionCallInfo fcinfo)
 {
@@ -239,14 +261,10 @@ begin(Work *work, FunctionCallInfo fcinfo)
 	SPI_connect();
 	MemoryContextSwitchTo(caller);
 	loyalty_check_version();
-}
-
-/* Locks members by a statement that begins with batch, job and clock. */
-static void
-lock(Work *work, Statement *statement, const NullableDatum *args)
-{
-	work->n = statement_run(statement, args, false);
-	work->rows = SPI_tuptable;
+	work->args[0] = ARG(Int32GetDatum(work->batch));
+	work->args[1] = ARG(CStringGetTextDatum(work->job));
+	work->args[2] = ARG(TimestampTzGetDatum(work->now));
+	work->members = palloc(sizeof(Datum) * work->batch);
 }
 
 /*
@@ -256,28 +274,24 @@ lock(Work *work, Statement *statement, const NullableDatum *args)
 Datum
 loyalty_maintenance_account(PG_FUNCTION_ARGS)
 {
-	Work		work = {.job = "account"};
-	NullableDatum args[5];
+	Work		work = {.job = "account", .lock = &lock_due};
+	NullableDatum now[1];
 	SPITupleTable *programs;
 	int			nprograms;
 	int			next = 0;
 
 	begin(&work, fcinfo);
-	args[0] = ARG(TimestampTzGetDatum(work.now));
-	nprograms = statement_run(&select_programs, args, false);
+	now[0] = ARG(TimestampTzGetDatum(work.now));
+	nprograms = statement_run(&select_programs, now, false);
 	programs = SPI_tuptable;
-	args[0] = ARG(Int32GetDatum(work.batch));
-	args[1] = ARG(CStringGetTextDatum(work.job));
-	args[2] = ARG(TimestampTzGetDatum(work.now));
 	while (next < nprograms && work.n == 0)
 	{
 		SPI_tuptable = programs;
-		args[3] = ARG(statement_notnull(next, 1));
-		args[4] = ARG(statement_notnull(next, 2));
-		lock(&work, &lock_due, args);
+		work.args[3] = ARG(statement_notnull(next, 1));
+		work.args[4] = ARG(statement_notnull(next, 2));
+		work_off(&work);
 		next++;
 	}
-	work_off(&work);
 	SPI_finish();
 	return maintenance_outcome(fcinfo, work.done,
 							   work.n == work.batch || next < nprograms);
@@ -287,14 +301,10 @@ loyalty_maintenance_account(PG_FUNCTION_ARGS)
 Datum
 loyalty_maintenance_hold(PG_FUNCTION_ARGS)
 {
-	Work		work = {.job = "hold", .timed_out = true};
-	NullableDatum args[3];
+	Work		work = {.job = "hold", .timed_out = true,
+	.lock = &lock_timed_out};
 
 	begin(&work, fcinfo);
-	args[0] = ARG(Int32GetDatum(work.batch));
-	args[1] = ARG(CStringGetTextDatum(work.job));
-	args[2] = ARG(TimestampTzGetDatum(work.now));
-	lock(&work, &lock_timed_out, args);
 	work_off(&work);
 	SPI_finish();
 	return maintenance_outcome(fcinfo, work.done, work.n == work.batch);

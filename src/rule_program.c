@@ -209,9 +209,6 @@ define(Program *program)
 						 program->tags[i].lifecycle,
 						 program->tags[i].condition);
 	appendStringInfoChar(&text, '\0');
-	for (int i = 0; program->stages != NULL && i < program->stages->n; i++)
-		appendStringInfo(&text, "%s ", program->stages->names[i]);
-	appendStringInfoChar(&text, '\0');
 	for (int i = 0; i < program->nsegments; i++)
 		append_condition(program, &text, program->segments[i].name, false,
 						 program->segments[i].condition);

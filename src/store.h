@@ -126,6 +126,11 @@ extern void store_runs_add(RunStarts *starts, const Automation *automation,
 						   int64 member_id, const char *what, TimestampTz at,
 						   int64 journal_id, Jsonb *trigger);
 extern uint64 store_runs_flush(RunStarts *starts);
+extern int64 store_runs_broadcast(const Program *program,
+								  const Automation *automation,
+								  Datum *member_ids, int n,
+								  int64 broadcast_id, TimestampTz at,
+								  Jsonb *trigger);
 extern void store_listen(RunStarts *starts, const Decision *decision);
 extern void store_hear_tag(int64 member_id, int32 program_id,
 						   const char *tag, bool set, TimestampTz at);
@@ -164,6 +169,8 @@ extern void store_portrait(const Decision *decision, StoredPortrait *stored,
 						   bool read_only);
 extern void store_days(const Decision *decision, Portrait *portrait,
 					   DateADT on, bool read_only);
+extern void store_days_counted(const Decision *decision, Portrait *portrait,
+							   bool read_only);
 extern void store_days_anew(const Datum *member_ids, int n, DateADT today);
 extern uint64 store_days_compare(const Datum *member_ids, int n,
 								 DateADT today);

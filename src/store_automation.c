@@ -67,7 +67,7 @@ static Statement restart_runs = {
 	" THEN r.trigger ELSE l.trigger END"
 	" FROM last l WHERE r.member_id = l.member_id"
 	" AND r.automation_id = l.automation_id AND r.status = 'waiting'"
-	" AND r.position = 0 AND r.reason IS NULL"
+	" AND r.position = 0 AND r.reason IS DISTINCT FROM 'refunded'"
 	" RETURNING r.member_id, r.automation_id)"
 	" " INSERT_RUNS " FROM g WHERE NOT g.restarts"
 	" OR (g.run_id IN (SELECT l.run_id FROM last l) AND NOT EXISTS"
@@ -93,7 +93,7 @@ static Statement reach_goals = {
 	" AND coalesce(r.journal_id < g.journal_id, true)"
 	" AND r.goal_at IS NULL"
 	" AND (r.status IN ('done', 'exited', 'held_out')"
-	" OR r.status = 'waiting' AND r.reason IS NULL)"
+	" OR r.status = 'waiting' AND r.reason IS DISTINCT FROM 'refunded')"
 	" GROUP BY r.member_id, r.run_id)"
 	" UPDATE loyalty.automation_run r SET goal_at = x.at,"
 	" reason = CASE r.status WHEN 'waiting' THEN 'goal' ELSE r.reason END,"
@@ -266,6 +266,59 @@ store_runs_add(RunStarts *starts, const Automation *automation,
 	args[9] = ARG(BoolGetDatum(automation->restarts));
 	append(starts, &starts->rows, &start_columns, args);
 	starts->restarts |= automation->restarts;
+}
+
+/* The same run of many members; the columns that differ are arrays. */
+static Statement start_broadcast = {
+	"INSERT INTO loyalty.automation_run (member_id, run_id, program_id,"
+	" automation_id, occurrence, triggered_at, due_at, trigger)"
+	" SELECT g.member_id, g.run_id, $3, $4, $5, $6, $7, $8"
+	" FROM unnest($1, $2) AS g (member_id, run_id)"
+	" ON CONFLICT (member_id, automation_id, occurrence) DO NOTHING",
+	8, {INT8ARRAYOID, INT8ARRAYOID, INT4OID, INT4OID, TEXTOID,
+	TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID}
+};
+
+static Datum
+array_of(Datum *ids, int n)
+{
+	return PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64),
+										   FLOAT8PASSBYVAL,
+										   TYPALIGN_DOUBLE));
+}
+
+/*
+ * Makes a run of a broadcast for each of many members, in ascending order;
+ * returns how many are new.
+ */
+int64
+store_runs_broadcast(const Program *program, const Automation *automation,
+					 Datum *member_ids, int n, int64 broadcast_id,
+					 TimestampTz at, Jsonb *trigger)
+{
+	Datum	   *run_ids = palloc(sizeof(Datum) * Max(n, 1));
+	char	   *what = psprintf(INT64_FORMAT, broadcast_id);
+	NullableDatum args[] = {
+		NULL_ARG,
+		NULL_ARG,
+		ARG(Int32GetDatum(program->program_id)),
+		ARG(Int32GetDatum(automation->automation_id)),
+		ARG(CStringGetTextDatum(occurrence_of(program, automation, what,
+											  at))),
+		ARG(TimestampTzGetDatum(at)),
+		ARG(TimestampTzGetDatum(automation->delay == NULL ? at :
+								program_after(program, at,
+											  automation->delay))),
+		ARG(JsonbPGetDatum(trigger))
+	};
+
+	if (n == 0)
+		return 0;
+	for (int i = 0; i < n; i++)
+		run_ids[i] = Int64GetDatum(loyalty_new_id());
+	args[0] = ARG(array_of(member_ids, n));
+	args[1] = ARG(array_of(run_ids, n));
+	return statement_run(&start_broadcast, args, false);
 }
 
 /*
@@ -561,13 +614,7 @@ hear_name(RunStarts *starts, TriggerKind kind, const char *fact,
 static bool
 is_stage(const Program *program, const char *tag)
 {
-	if (program->stages != NULL && name_listed(program->stages, tag))
-		return true;
-	for (int i = 0; i < program->ntags; i++)
-		if (program->tags[i].lifecycle &&
-			strcmp(program->tags[i].name, tag) == 0)
-			return true;
-	return false;
+	return program->stages != NULL && name_listed(program->stages, tag);
 }
 
 /* Starts what a tag starts that was set or removed. */

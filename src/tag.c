@@ -19,7 +19,7 @@
 PG_FUNCTION_INFO_V1(loyalty_tag_condition_check);
 PG_FUNCTION_INFO_V1(loyalty_tag_forget_scan);
 
-#define MAX_LITERAL_DAYS 10000000
+#define MAX_THRESHOLD_DAYS 10000000
 
 static Statement select_tags = {
 	"SELECT name, dimension = 'lifecycle', condition FROM loyalty.tag"
@@ -96,6 +96,8 @@ static const struct
 #define READS_MEMBER \
 	(READS_TIER | READS_AGE | READS_SINCE | READS_COUNTERS | \
 	 READS_INTERVAL | READS_RECENCY)
+/* What grows day by day. */
+#define READS_GROWING (READS_AGE | READS_SINCE | READS_RECENCY)
 #define READS_ANY_NOW (READS_NOW_DATE | READS_NOW_MONTH | READS_NOW_YEAR)
 #define READS_ALL \
 	(READS_DAYS | READS_WINDOWS | READS_MEMBER | READS_NOW | READS_ANY_NOW)
@@ -108,6 +110,14 @@ has_key(const JsonPathItem *item, const char *key)
 									&length);
 
 	return strlen(key) == length && memcmp(key, name, length) == 0;
+}
+
+/* Is it how often a member has bought, which has no window? */
+static bool
+is_count_of_member(const JsonPathItem *item, const JsonPathItem *before)
+{
+	return before != NULL && before->type == jpiKey &&
+		has_key(before, "member") && has_key(item, "purchases");
 }
 
 /* The parts that a wildcard behind an item may lead to. */
@@ -144,33 +154,94 @@ is_varying(JsonPathItem *item)
 }
 
 static void
-keep_literal(TagReads *reads, int32 hundredths)
+keep_threshold(TagReads *reads, int part, int32 value)
 {
-	for (int i = 0; i < reads->nliterals; i++)
-		if (reads->literals[i] == hundredths)
+	for (int i = 0; i < reads->nthresholds; i++)
+		if (reads->thresholds[i].part == part &&
+			reads->thresholds[i].value == value)
 			return;
-	if (reads->nliterals == TAG_MAX_LITERALS)
+	if (reads->nthresholds == TAG_MAX_THRESHOLDS)
 		reads->parts |= READS_VARYING;
 	else
-		reads->literals[reads->nliterals++] = hundredths;
+	{
+		reads->thresholds[reads->nthresholds].part = part;
+		reads->thresholds[reads->nthresholds++].value = value;
+	}
 }
 
-/* A number with which days, or intervals, may be compared. */
+/* A number as a threshold, rounded up or down, and so much more. */
 static void
-add_literal(TagReads *reads, JsonPathItem *item)
+add_threshold(TagReads *reads, int part, JsonPathItem *literal,
+			  PGFunction rounding, int more)
 {
-	Datum		hundredths =
+	int			scale = part == READS_RECENCY ? 100 : 1;
+	Datum		number =
 		DirectFunctionCall2(numeric_mul,
-							NumericGetDatum(jspGetNumeric(item)),
-							NumericGetDatum(amount_numeric(100, 0)));
+							NumericGetDatum(jspGetNumeric(literal)),
+							NumericGetDatum(amount_numeric(scale, 0)));
 	int64		value;
 
-	hundredths = DirectFunctionCall1(numeric_floor, hundredths);
+	number = DirectFunctionCall1(rounding, number);
 	/* nothing is as old as that */
-	if (amount_parse(DatumGetNumeric(hundredths), 0,
-					 &value) == REFUSAL_NONE &&
-		value >= 0 && value <= MAX_LITERAL_DAYS * INT64CONST(100))
-		keep_literal(reads, value);
+	if (amount_parse(DatumGetNumeric(number), 0, &value) == REFUSAL_NONE &&
+		value >= 0 && value <= MAX_THRESHOLD_DAYS * scale)
+		keep_threshold(reads, part, value + more);
+}
+
+/*
+ * Which of the numbers that grow with time a path leads to: as its last key
+ * says, or any of them.
+ */
+static int
+growing_parts(JsonPathItem *path)
+{
+	JsonPathItem last = *path;
+
+	while (jspGetNext(&last, &last))
+		;
+	if (last.type != jpiKey)
+		return READS_GROWING;
+	for (int i = 0; i < lengthof(read_keys); i++)
+		if (has_key(&last, read_keys[i].key))
+			return read_keys[i].parts & READS_GROWING;
+	return 0;
+}
+
+/*
+ * A comparison of x with a number: x <= n and x > n come to something else
+ * above n, x < n and x >= n from n on, and equality at both.
+ */
+static void
+read_comparison(TagReads *reads, JsonPathItem *item)
+{
+	static const int growing[] = {READS_AGE, READS_SINCE, READS_RECENCY};
+	JsonPathItem left;
+	JsonPathItem right;
+	bool		on_left;
+	bool		or_equal = item->type == jpiLessOrEqual ||
+		item->type == jpiGreaterOrEqual;
+	bool		less = item->type == jpiLess || item->type == jpiLessOrEqual;
+	bool		either = item->type == jpiEqual || item->type == jpiNotEqual;
+	JsonPathItem *literal;
+	int			parts;
+
+	jspGetLeftArg(item, &left);
+	jspGetRightArg(item, &right);
+	on_left = is_literal(&left);
+	literal = on_left ? &left : &right;
+	if (is_literal(&left) == is_literal(&right) ||
+		literal->type != jpiNumeric)
+		return;
+	parts = growing_parts(on_left ? &right : &left);
+	for (int i = 0; i < lengthof(growing); i++)
+	{
+		if (!(parts & growing[i]))
+			continue;
+		if (either || (less != on_left) == or_equal)
+			add_threshold(reads, growing[i], literal, numeric_floor, 1);
+		if (either || (less != on_left) != or_equal)
+			add_threshold(reads, growing[i], literal, numeric_ceil, 0);
+	}
 }
 
 static void
@@ -182,14 +253,12 @@ read_item(JsonPathItem *item, const JsonPathItem *before, void *context)
 	{
 		case jpiKey:
 			for (int i = 0; i < lengthof(read_keys); i++)
-				if (has_key(item, read_keys[i].key))
+				if (has_key(item, read_keys[i].key) &&
+					!is_count_of_member(item, before))
 					reads->parts |= read_keys[i].parts;
 			break;
 		case jpiAnyKey:
 			reads->parts |= parts_behind(before);
-			break;
-		case jpiNumeric:
-			add_literal(reads, item);
 			break;
 		case jpiEqual:
 		case jpiNotEqual:
@@ -199,6 +268,7 @@ read_item(JsonPathItem *item, const JsonPathItem *before, void *context)
 		case jpiGreaterOrEqual:
 			if (is_varying(item))
 				reads->parts |= READS_VARYING;
+			read_comparison(reads, item);
 			break;
 		case jpiAdd:
 		case jpiSub:
@@ -233,10 +303,10 @@ narrow(TagReads *reads)
 		reads->parts &= ~READS_ANY_NOW;
 	if (!(reads->parts & READS_DAYS))
 		reads->parts &= ~READS_WINDOWS;
-	if (!(reads->parts & (READS_AGE | READS_SINCE | READS_RECENCY)))
+	if (!(reads->parts & READS_GROWING))
 	{
 		reads->parts &= ~READS_VARYING;
-		reads->nliterals = 0;
+		reads->nthresholds = 0;
 	}
 }
 
@@ -249,8 +319,9 @@ tag_reads_add(TagReads *reads, JsonPath *condition)
 	condition_visit(condition, read_item, &added);
 	narrow(&added);
 	reads->parts |= added.parts;
-	for (int i = 0; i < added.nliterals; i++)
-		keep_literal(reads, added.literals[i]);
+	for (int i = 0; i < added.nthresholds; i++)
+		keep_threshold(reads, added.thresholds[i].part,
+					   added.thresholds[i].value);
 }
 
 /*

@@ -49,14 +49,24 @@ typedef struct Tag
 #define READS_BOUGHT (READS_PURCHASES | READS_INTERVAL)
 #define READS_DAYS (READS_BOUGHT | READS_ACTIVITIES)
 
-#define TAG_MAX_LITERALS 64
+#define TAG_MAX_THRESHOLDS 64
+
+/*
+ * From which value on what is compared with a number comes to something else:
+ * days of READS_AGE and READS_SINCE, hundredths of READS_RECENCY.
+ */
+typedef struct TagThreshold
+{
+	int			part;
+	int32		value;
+} TagThreshold;
 
 /* What all conditions of a programme read. */
 typedef struct TagReads
 {
 	int			parts;
-	int			nliterals;		/* numbers with which they compare */
-	int32		literals[TAG_MAX_LITERALS]; /* hundredths, rounded down */
+	int			nthresholds;
+	TagThreshold thresholds[TAG_MAX_THRESHOLDS];
 } TagReads;
 
 /*

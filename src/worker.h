@@ -13,10 +13,10 @@
 #pragma GCC visibility push(hidden)
 
 /*
- * The longest a round may work. DROP DATABASE waits five seconds for the
- * sessions in its way.
+ * After this a round begins no more batches.  DROP DATABASE waits five seconds
+ * for the sessions in its way.
  */
-#define ROUND_BUDGET_MS 3000
+#define ROUND_BUDGET_MS 2000
 
 /* What a round came to; whatever ends without a word has failed. */
 typedef enum RoundOutcome

@@ -84,8 +84,8 @@ database_named(const char *name)
 }
 
 /*
- * After settings were read: which databases.  All are due, so that a reload
- * ends the pauses of those that have failed.
+ * After settings were read: which databases, and whether.  All are due, so that
+ * a reload ends the pauses of those that have failed.
  */
 static void
 list_databases(void)
@@ -107,6 +107,8 @@ list_databases(void)
 	}
 	no_role_told = false;
 	no_process_told = false;
+	pgstat_report_activity(STATE_IDLE, worker_settings.enabled ? "" :
+						   "loyalty.worker_enabled is off");
 }
 
 /* Looks which rounds have ended, and forgets databases that are not listed. */
@@ -320,7 +322,6 @@ loyalty_worker_launcher(Datum arg)
 	before_shmem_exit(end_rounds, 0);
 	SetConfigOption("application_name", "loyalty launcher", PGC_USERSET,
 					PGC_S_SESSION);
-	pgstat_report_activity(STATE_IDLE, NULL);
 	context = AllocSetContextCreate(TopMemoryContext, "loyalty launcher",
 									ALLOCSET_DEFAULT_SIZES);
 	ConfigReloadPending = true;

@@ -23,6 +23,8 @@
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
 
+#include "maintenance.h"
+
 #define CALL_MAINTAIN \
 	"CALL loyalty.maintain('" CppAsString2(ROUND_BUDGET_MS) " ms')"
 
@@ -111,17 +113,6 @@ maintain(void)
 }
 
 /*
- * What of a message may be logged: messages about bad values quote them, and
- * they may be somebody's.
- */
-static int
-loggable_length(const ErrorData *error)
-{
-	return ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION ?
-		strcspn(error->message, "\"") : strlen(error->message);
-}
-
-/*
  * Logs what ended the round.  Details are for refusals only, because those of
  * PostgreSQL may show the contents of rows.
  */
@@ -136,9 +127,8 @@ log_failure(const ErrorData *error, int retry_s)
 	database = get_database_name(MyDatabaseId);
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
-			 errmsg("maintenance of database \"%s\" failed: %.*s",
-					database ? database : "", loggable_length(error),
-					error->message),
+			 errmsg("maintenance of database \"%s\" failed: %s",
+					database ? database : "", maintenance_message(error)),
 			 errdetail("SQLSTATE %s%s%s; it is tried again in %d s.",
 					   unpack_sql_state(error->sqlerrcode), detail ? ", " : "",
 					   detail ? detail : "", retry_s),

@@ -93,6 +93,8 @@ BEGIN ATOMIC
 				WHEN c.kind = 'transfer' THEN 'transferred'
 				WHEN c.kind = 'receive' THEN 'received'
 				WHEN c.kind = 'adjust' THEN 'adjusted'
+				WHEN c.kind = 'award' THEN 'given'
+				WHEN c.kind = 'award_undo' THEN 'award_taken_back'
 				ELSE c.kind END AS reason
 		FROM posted e
 		CROSS JOIN call c

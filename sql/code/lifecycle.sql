@@ -28,9 +28,12 @@ COMMENT ON COLUMN loyalty.lifecycle_current.since_on IS 'The local day of it';
 -- came late, or an order that was dated back, corrects what time had changed.
 CREATE OR REPLACE VIEW loyalty.lifecycle_history WITH (security_invoker = true) AS
 WITH change AS (
-	SELECT h.member_id, h.program_id, h.history_id, h.tag, h.action, h.source, h.changed_at,
-		min(h.changed_at) OVER (PARTITION BY h.member_id ORDER BY h.history_id
-			ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS next_at
+	SELECT h.member_id, h.program_id, h.tag, h.action, h.source, h.changed_at,
+		-- it is removed, or another is set, which may be recorded first
+		least(min(h.changed_at) FILTER (WHERE h.action = 'removed') OVER (PARTITION BY h.member_id, h.tag ORDER BY h.history_id
+				ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING),
+			min(h.changed_at) FILTER (WHERE h.action = 'set') OVER (PARTITION BY h.member_id ORDER BY h.history_id
+				ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)) AS next_at
 	FROM loyalty.tag_history h
 	JOIN loyalty.tag t ON t.program_id = h.program_id AND t.name = h.tag AND t.dimension = 'lifecycle'
 )

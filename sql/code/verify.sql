@@ -895,10 +895,11 @@ BEGIN ATOMIC
 			CASE WHEN h.ended_kind = 'topup_refund' AND h.issued_kind IN ('topup', 'topup_confirm') THEN 'topup_refund'
 				ELSE 'coupon_void' END END
 	OR (h.ended_by IS NULL) <> (h.status = 'issued')
+	OR h.status NOT IN ('issued', 'void', 'given')
 	UNION ALL
 	SELECT 'coupon_uses', h.member_id, format('coupon_no=%s status=%s uses=%s counted=%s', h.coupon_no, h.status, h.uses, h.counted)
 	FROM held_coupon h
-	WHERE h.uses <> h.counted OR (h.status <> 'issued' AND h.uses > 0)
+	WHERE h.uses <> h.counted OR h.uses > h.max_uses OR (h.status <> 'issued' AND h.uses > 0)
 	UNION ALL
 	-- the other half: the same coupon, in the hands of the other member
 	SELECT 'coupon_transfer_half', h.member_id, format('coupon_no=%s other_member_id=%s', h.coupon_no, h.other_member_id)
@@ -948,10 +949,12 @@ BEGIN ATOMIC
 		y.use_id, y.status, y.discount, y.returned, coalesce(y.ended_by::text, '-'))
 	FROM coupon_used y
 	WHERE CASE y.status
-		WHEN 'reserved' THEN y.returned > 0 OR y.ended_by IS NOT NULL
+		WHEN 'reserved' THEN y.returned > 0 OR y.ended_by IS NOT NULL OR y.reserved_until IS NULL
 		WHEN 'used' THEN y.ended_by IS NOT NULL AND y.returned < y.discount
 		WHEN 'returned' THEN y.returned < y.discount OR y.ended_by IS NULL
-		ELSE y.returned > 0 END
+		WHEN 'released' THEN y.returned > 0
+		ELSE true END
+	OR y.discount < 0 OR y.returned NOT BETWEEN 0 AND y.discount
 	OR y.discount <> (SELECT sum(x.part) FROM unnest(y.line_discounts) x (part))
 	OR NOT EXISTS (
 		SELECT FROM loyalty.journal j WHERE j.member_id = y.member_id AND j.journal_id = y.journal_id)
@@ -1155,6 +1158,11 @@ BEGIN ATOMIC
 	UNION ALL
 	SELECT 'budget_slots', NULL, format('budget_id=%s amount=%s quota=%s used=%s', b.budget_id, b.minor, b.quota, b.used)
 	FROM budget b WHERE b.quota <> greatest(b.minor, b.used)
+	UNION ALL
+	SELECT 'budget_slots', NULL, format('budget_id=%s slot=%s quota=%s used=%s', x.budget_id, x.slot, x.quota, x.used)
+	FROM loyalty.budget_slot x
+	WHERE x.used NOT BETWEEN 0 AND x.quota
+	AND (verify.program IS NULL OR x.program_id = (SELECT s.program_id FROM scope s))
 	UNION ALL
 	-- at most: there may have been awards before there was a budget
 	SELECT 'budget_used', NULL, format('budget_id=%s used=%s awarded=%s', b.budget_id, b.used, w.awarded)

@@ -27,11 +27,12 @@ CREATE TABLE loyalty.budget (
 );
 
 -- The budget, cut into slots, so that not everybody waits for one row. Minor units.
+-- No CHECK, as in account.sql.
 CREATE TABLE loyalty.budget_slot (
 	budget_id  int    NOT NULL,
 	slot       int    NOT NULL,
 	program_id int    NOT NULL,
-	quota      bigint NOT NULL CHECK (quota >= 0),
-	used       bigint NOT NULL DEFAULT 0 CHECK (used BETWEEN 0 AND quota),
+	quota      bigint NOT NULL,
+	used       bigint NOT NULL DEFAULT 0,
 	PRIMARY KEY (budget_id, slot)
 ) WITH (fillfactor = 50);

@@ -252,14 +252,14 @@ CREATE TABLE loyalty.member_coupon (
 	coupon_id   int         NOT NULL,
 	version     int         NOT NULL,
 	-- issued; void; given: to another member. Used and expired follow from uses and dates
-	status      text        NOT NULL CHECK (status IN ('issued', 'void', 'given')),
+	status      text        NOT NULL,
 	-- claim, issue, pack, segment, buy, transfer, code, import
 	source      text        NOT NULL,
 	issued_at   timestamptz NOT NULL,
 	valid_from  date        NOT NULL,
 	-- last day of use; NULL: no end
 	valid_until date,
-	uses        int         NOT NULL DEFAULT 0 CHECK (uses >= 0 AND uses <= max_uses),
+	uses        int         NOT NULL DEFAULT 0,
 	max_uses    int         NOT NULL,
 	code        text,
 	-- the call that issued it, and the one that made it void or gave it away
@@ -283,19 +283,18 @@ CREATE TABLE loyalty.coupon_use (
 	code           text,
 	ref            text        NOT NULL,
 	-- reserved: until reserved_until; released: by hand or because time was over
-	status         text        NOT NULL CHECK (status IN ('reserved', 'used', 'returned', 'released')),
+	status         text        NOT NULL,
 	used_at        timestamptz NOT NULL,
 	reserved_until timestamptz,
 	-- minor units of the currency; of it, what refunds have taken back
-	discount       bigint      NOT NULL CHECK (discount >= 0),
-	returned       bigint      NOT NULL DEFAULT 0 CHECK (returned BETWEEN 0 AND discount),
+	discount       bigint      NOT NULL,
+	returned       bigint      NOT NULL DEFAULT 0,
 	-- the discount by line of the order, the shipping last; NULL: used without a cart
 	line_discounts bigint[],
 	journal_id     bigint      NOT NULL,
 	-- of the row that returned or released it
 	ended_by       bigint,
-	PRIMARY KEY (member_id, use_id),
-	CHECK ((status = 'reserved') <= (reserved_until IS NOT NULL))
+	PRIMARY KEY (member_id, use_id)
 );
 CREATE INDEX coupon_use_ref_idx ON loyalty.coupon_use (member_id, ref);
 CREATE INDEX coupon_use_coupon_id_idx ON loyalty.coupon_use (member_id, coupon_id);

@@ -44,11 +44,13 @@ static const char take_sql[] =
 	" lease => $3::interval, program => $4::text) AS m";
 
 static const char done_sql[] =
-	"SELECT loyalty.message_done($1::int8, $2::int8, $3::int4)";
+	"SELECT loyalty.message_done(member_id => $1::int8,"
+	" message_id => $2::int8, attempt => $3::int4)";
 
 static const char retry_sql[] =
-	"SELECT loyalty.message_retry($1::int8, $2::int8, $3::int4, $4::text,"
-	" $5::interval)";
+	"SELECT loyalty.message_retry(member_id => $1::int8,"
+	" message_id => $2::int8, attempt => $3::int4, reason => $4::text,"
+	" after => $5::interval)";
 
 /*
  * Nothing of the caller's settings may decide what names mean or how times are
@@ -359,7 +361,8 @@ queue_read(const PGresult *taken, int row, Hand *hand)
 
 /*
  * Says what became of a message. The number of the attempt goes along, so that
- * one who was too slow does not speak for the one who took it after him.
+ * one who was too slow does not speak for the one who took the message after
+ * him.
  */
 QueueAnswer
 queue_report(Queue *queue, const Hand *hand)

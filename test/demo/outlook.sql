@@ -18,7 +18,7 @@ DECLARE
 BEGIN
 	FOR step IN SELECT * FROM demo.outlook ORDER BY nth LOOP
 		PERFORM set_config('loyalty.now', step.at::text, false);
-		CALL demo.settle_due();
+		CALL loyalty.maintain('1 hour');
 		UPDATE demo.outlook o SET
 			(vested, expired) = (
 				SELECT sum(amount) FILTER (WHERE kind = 'vest' AND amount > 0),

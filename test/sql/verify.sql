@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(212);
+SELECT plan(219);
 
 -- Books with something of everything, of which verify() finds nothing to say.
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', vest_days => 7) AS shop \gset
@@ -306,6 +306,7 @@ INSERT INTO change (codes, what, sql) VALUES
 	-- budgets
 	('budget_slots', 'a slot with more in it', format('UPDATE loyalty.budget_slot SET quota = quota + 1 WHERE budget_id = %s AND slot = 1', :budget)),
 	('budget_slots', 'a slot that is gone', format('DELETE FROM loyalty.budget_slot WHERE budget_id = %s AND slot = 1', :may)),
+	('budget_slots', 'a slot that took more than it had given', format('UPDATE loyalty.budget_slot SET used = CASE slot WHEN 1 THEN -1 WHEN 2 THEN 1 ELSE used END WHERE budget_id = %s', :may)),
 	('budget_used', 'what nobody was given', format('UPDATE loyalty.budget_slot SET used = quota WHERE budget_id = %s', :budget)),
 	('budget_used', 'what no rule of the campaign has given', format('UPDATE loyalty.budget_slot SET used = 1 WHERE budget_id = %s AND slot = 1', :may)),
 	('coupon_state', 'a coupon that no call has issued', format('UPDATE loyalty.member_coupon SET journal_id = 1 WHERE coupon_no = %s', :used_coupon)),
@@ -313,6 +314,8 @@ INSERT INTO change (codes, what, sql) VALUES
 	('coupon_state', 'a coupon that came from another member', format($$UPDATE loyalty.member_coupon SET ended_by = journal_id WHERE coupon_no = %s$$, :unused_coupon)),
 	('coupon_uses', 'a use that is not counted', format('UPDATE loyalty.member_coupon SET uses = 0 WHERE coupon_no = %s', :used_coupon)),
 	('coupon_uses', 'a use that is gone', $$DELETE FROM loyalty.coupon_use WHERE ref = 'u1'$$),
+	('coupon_state', 'a coupon that is neither one thing nor the other', format($$UPDATE loyalty.member_coupon SET status = 'lent' WHERE coupon_no = %s$$, :unused_coupon)),
+	('coupon_uses', 'more uses than it is good for', format('UPDATE loyalty.member_coupon SET max_uses = 0 WHERE coupon_no = %s', :used_coupon)),
 	('coupon_transfer_half', 'one that was given to nobody', $$DELETE FROM loyalty.member_coupon WHERE source = 'transfer'$$),
 	('coupon_transfer_half', 'one that nobody has given', $$DELETE FROM loyalty.member_coupon WHERE status = 'given'$$),
 	('coupon_transfer_half', 'one that is good for longer since', $$UPDATE loyalty.member_coupon SET valid_from = valid_from - 1 WHERE source = 'transfer'$$),
@@ -323,6 +326,10 @@ INSERT INTO change (codes, what, sql) VALUES
 	('coupon_use_state', 'a use that no call has returned', $$UPDATE loyalty.coupon_use SET ended_by = NULL WHERE ref = 'u4'$$),
 	('coupon_use_state', 'a use of which too little was returned', $$UPDATE loyalty.coupon_use SET returned = 499 WHERE ref = 'u4'$$),
 	('coupon_use_state', 'a discount that is not that of the lines', $$UPDATE loyalty.coupon_use SET line_discounts = '{499,2}' WHERE ref = 'u1'$$),
+	('coupon_use_state', 'a use that is neither one thing nor the other', $$UPDATE loyalty.coupon_use SET status = 'lent' WHERE ref = 'u4'$$),
+	('coupon_use_state', 'a reservation without an end', $$UPDATE loyalty.coupon_use SET status = 'reserved', reserved_until = NULL WHERE ref = 'u1'$$),
+	('coupon_use_state', 'more returned than there was', $$UPDATE loyalty.coupon_use SET returned = discount + 1 WHERE ref = 'u1'$$),
+	('coupon_use_state', 'a discount below nothing', $$UPDATE loyalty.coupon_use SET discount = -1, line_discounts = '{-1}' WHERE ref = 'u1'$$),
 	('coupon_use_state', 'a use of no call', $$UPDATE loyalty.coupon_use SET journal_id = 1 WHERE ref = 'u1'$$),
 	('coupon_use_of', 'a use of another coupon', format($$UPDATE loyalty.coupon_use SET coupon_id = %s WHERE ref = 'u1'$$, :ten)),
 	('coupon_use_of', 'a use of a code that is gone', $$DELETE FROM loyalty.coupon_code WHERE code = 'XDAY'$$),

@@ -1,0 +1,303 @@
+/*
+ * maintenance_due.c
+ *
+ * Automations that start on a date, for a member who is only looked at, and
+ * for all members after such automations were changed.
+ */
+#include "store.h"
+
+#include "access/htup_details.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "maintenance.h"
+#include "statement.h"
+
+PG_FUNCTION_INFO_V1(loyalty_automation_due);
+PG_FUNCTION_INFO_V1(loyalty_automation_scan);
+
+enum due_column
+{
+	DUE_AUTOMATION,
+	DUE_OCCURRENCE,
+	DUE_ON,
+	DUE_AT,
+	DUE_TRIGGER,
+	DUE_NCOLUMNS
+};
+
+static void
+put_occurrence(ReturnSetInfo *result, const Occurrence *occurrence)
+{
+	Datum		values[DUE_NCOLUMNS];
+	bool		nulls[DUE_NCOLUMNS] = {false};
+
+	values[DUE_AUTOMATION] = CStringGetTextDatum(occurrence->automation->name);
+	values[DUE_OCCURRENCE] = CStringGetTextDatum(occurrence->text);
+	values[DUE_ON] = DateADTGetDatum(occurrence->due_on);
+	values[DUE_AT] = TimestampTzGetDatum(occurrence->at);
+	values[DUE_TRIGGER] = JsonbPGetDatum(occurrence->trigger);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/* The same programme as it is now, for those who may see it. */
+static const Program *
+newest_of(const Decision *decision)
+{
+	const Program *program = program_newest(decision->program);
+
+	return program == NULL ? decision->program : program;
+}
+
+/*
+ * automation_due(member_id): what the live automations that start on a date
+ * make due for a member, as things stand: what is due by now, whether it has
+ * its run already or not, and what is known to come.
+ */
+Datum
+loyalty_automation_due(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext caller = CurrentMemoryContext;
+	Account		account;
+	Decision	decision;
+	TimedBatch *timed;
+	ListCell   *cell;
+	DateADT		next;
+
+	require_argument(fcinfo, 0, "member_id");
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	MemoryContextSwitchTo(caller);
+	loyalty_check_version();
+	if (!store_load(PG_GETARG_INT64(0), ACCOUNT_READ_STABLE, loyalty_clock(),
+					&account, &decision))
+		refusal_raise(REFUSAL_MEMBER_NOT_FOUND,
+					  psprintf("member_id=" INT64_FORMAT,
+							   PG_GETARG_INT64(0)));
+	decision.program = newest_of(&decision);
+	store_load_periods(&decision, true);
+	decide_settle(&decision, DT_NOBEGIN);
+	timed = store_timed_begin(decision.program, &fcinfo->args[0].value, 1,
+							  decision.now, true);
+	if (timed != NULL)
+		foreach(cell, decide_timed(&decision,
+								   store_timed_of(timed, account.member_id),
+								   true, &next))
+			put_occurrence(result, lfirst(cell));
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/*
+ * The scan.  A new automation may make any member due, whose due_on does not
+ * know of it.
+ */
+
+static Statement select_programs = {
+	"SELECT program_id FROM loyalty.program WHERE status = 'active'"
+	" ORDER BY program_id",
+	0, {}
+};
+
+static Statement select_scan = {
+	"SELECT definition = $2 AND done_until IS NULL"
+	" FROM loyalty.automation_scan WHERE program_id = $1",
+	2, {INT4OID, BYTEAOID}
+};
+
+static Statement insert_scan = {
+	"INSERT INTO loyalty.automation_scan (program_id, definition, done_until)"
+	" VALUES ($1, '', 0) ON CONFLICT DO NOTHING",
+	1, {INT4OID}
+};
+
+static Statement lock_scan = {
+	"SELECT CASE WHEN definition = $2 THEN done_until ELSE 0 END"
+	" FROM loyalty.automation_scan WHERE program_id = $1"
+	" FOR UPDATE SKIP LOCKED",
+	2, {INT4OID, BYTEAOID}
+};
+
+static Statement update_scan = {
+	"UPDATE loyalty.automation_scan SET definition = $2, done_until = $3"
+	" WHERE program_id = $1",
+	3, {INT4OID, BYTEAOID, INT8OID}
+};
+
+static Statement select_members = {
+	"SELECT member_id FROM loyalty.account"
+	" WHERE program_id = $1 AND member_id > $2 ORDER BY member_id LIMIT $3",
+	3, {INT4OID, INT8OID, INT4OID}
+};
+
+static Statement lower_due_on = {
+	"UPDATE loyalty.account a SET due_on = r.due_on"
+	" FROM unnest($1, $2) AS r (member_id, due_on)"
+	" WHERE a.member_id = r.member_id AND a.due_on > r.due_on",
+	2, {INT8ARRAYOID, DATEARRAYOID}
+};
+
+typedef struct MemberScan
+{
+	const Program *program;
+	TimestampTz now;
+	int			batch;
+	MemoryContext scratch;		/* for one member */
+	/* whose account has to be looked at earlier */
+	int			n;
+	Datum	   *members;
+	Datum	   *dates;
+} MemberScan;
+
+/*
+ * What is due for one member, whose account is locked.  He is settled in
+ * memory only: what is due of that makes him due by itself.
+ */
+static void
+scan_member(MemberScan *scan, StoreBatch *batch, TimedBatch *timed, Datum member_id)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Account		account;
+	Decision	decision;
+	DateADT		due_on;
+
+	CHECK_FOR_INTERRUPTS();
+	SPI_connect();
+	MemoryContextSwitchTo(scan->scratch);
+	if (store_batch_load(batch, DatumGetInt64(member_id), scan->now, &account,
+						 &decision))
+	{
+		decision.program = scan->program;
+		decide_settle(&decision, DT_NOBEGIN);
+		due_on = account.due_on;
+		store_timed_member(timed, &decision);
+		if (account.due_on < due_on)
+		{
+			scan->members[scan->n] = member_id;
+			scan->dates[scan->n++] = DateADTGetDatum(account.due_on);
+		}
+	}
+	SPI_finish();
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(scan->scratch);
+}
+
+static void
+scan_members(MemberScan *scan, Datum *ids, int n)
+{
+	StoreBatch *batch = store_batch_begin(scan->program, ids, n);
+	TimedBatch *timed = store_timed_begin(scan->program, ids, n, scan->now,
+										  false);
+	NullableDatum args[2];
+
+	scan->n = 0;
+	scan->members = palloc(sizeof(Datum) * n);
+	scan->dates = palloc(sizeof(Datum) * n);
+	for (int i = 0; i < n; i++)
+		scan_member(scan, batch, timed, ids[i]);
+	store_timed_end(timed);
+	if (scan->n == 0)
+		return;
+	args[0] = ARG(PointerGetDatum(construct_array(scan->members, scan->n,
+												  INT8OID, sizeof(int64),
+												  FLOAT8PASSBYVAL,
+												  TYPALIGN_DOUBLE)));
+	args[1] = ARG(PointerGetDatum(construct_array(scan->dates, scan->n,
+												  DATEOID, sizeof(DateADT),
+												  true, TYPALIGN_INT)));
+	statement_run(&lower_due_on, args, false);
+}
+
+/* Is the programme to be scanned, as far as is known without a lock? */
+static bool
+needs_scan(const MemberScan *scan, const NullableDatum *args)
+{
+	if (statement_run(&select_scan, args, false) > 0)
+		return !DatumGetBool(statement_notnull(0, 1));
+	/* where there never was such an automation, there is nothing to do */
+	if (scan->program->automations.ndated == 0)
+		return false;
+	statement_run(&insert_scan, args, false);
+	return true;
+}
+
+/*
+ * Looks at the next members of a programme; returns how many, and whether
+ * there are more.  None if there is nothing to do, or another session does it.
+ */
+static int
+scan_program(MemberScan *scan, bool *left_over)
+{
+	const bytea *definition = scan->program->automations.definition;
+	NullableDatum args[] = {
+		ARG(Int32GetDatum(scan->program->program_id)),
+		ARG(PointerGetDatum(definition)),
+		ARG(Int32GetDatum(scan->batch))
+	};
+	bool		isnull;
+	int			n = 0;
+	Datum	   *ids = NULL;
+
+	if (!needs_scan(scan, args) ||
+		statement_run(&lock_scan, args, false) == 0)
+		return 0;
+	args[1].value = statement_value(0, 1, &isnull);
+	if (isnull)
+		return 0;
+	if (scan->program->automations.ndated > 0)
+		n = statement_run(&select_members, args, false);
+	ids = palloc(sizeof(Datum) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+		ids[i] = statement_notnull(i, 1);
+	if (n > 0)
+		scan_members(scan, ids, n);
+	*left_over = n == scan->batch;
+	args[1] = ARG(PointerGetDatum(definition));
+	args[2] = *left_over ? ARG(ids[n - 1]) : NULL_ARG;
+	statement_run(&update_scan, args, false);
+	return n;
+}
+
+static IdList
+read_ids(uint64 n)
+{
+	IdList		list = {n, palloc(sizeof(int64) * Max(n, 1))};
+
+	for (uint64 i = 0; i < n; i++)
+		list.ids[i] = DatumGetInt32(statement_notnull(i, 1));
+	return list;
+}
+
+/* automation_scan(batch): how many members it looked at; are there more? */
+Datum
+loyalty_automation_scan(PG_FUNCTION_ARGS)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	int			batch = maintenance_batch_arg(fcinfo, 0);
+	MemberScan		scan = {.now = loyalty_clock()};
+	IdList		programs;
+	int			done = 0;
+	bool		left_over = false;
+
+	SPI_connect();
+	MemoryContextSwitchTo(caller);
+	loyalty_check_version();
+	programs = read_ids(statement_run(&select_programs, NULL, false));
+	scan.scratch = AllocSetContextCreate(caller, "loyalty member",
+										 ALLOCSET_DEFAULT_SIZES);
+	for (int i = 0; i < programs.n && done < batch && !left_over; i++)
+	{
+		scan.program = program_get((int32) programs.ids[i]);
+		if (scan.program != NULL)
+			scan.program = program_newest(scan.program);
+		if (scan.program == NULL)
+			continue;
+		scan.batch = batch - done;
+		done += scan_program(&scan, &left_over);
+	}
+	SPI_finish();
+	return maintenance_outcome(fcinfo, done, left_over);
+}

@@ -1,0 +1,39 @@
+-- Maintenance: members of whom something falls due in one night: a lot of each
+-- lapses, and the tier of every tenth comes up for review. They have joined and
+-- bought by the extension's own verbs, up to the day before.
+-- Variables: members
+\set ON_ERROR_STOP on
+
+SELECT loyalty.program_create('night', 'EUR', 'Europe/Paris') AS program,
+	(now() AT TIME ZONE 'Europe/Paris')::date AS today \gset
+UPDATE loyalty.unit SET expiry = 'days', expiry_count = 185 WHERE program_id = :program AND code = 'points';
+INSERT INTO loyalty.tier (program_id, code, rank)
+SELECT :program, code, rank FROM (VALUES ('member', 0), ('silver', 1), ('gold', 2)) AS t (code, rank);
+INSERT INTO loyalty.tier_threshold (program_id, tier_id, unit_id, threshold, months)
+SELECT :program, tier_id, unit_id, threshold, 12
+FROM loyalty.tier JOIN (VALUES ('silver', 1000), ('gold', 10000)) AS t (code, threshold) USING (code), loyalty.unit
+WHERE tier.program_id = :program AND unit.program_id = :program AND unit.code = 'spend';
+
+SELECT set_config('loyalty.now', (date :'today' - 1 || ' 12:00 Europe/Paris')::timestamptz::text, false) \g /dev/null
+CREATE TABLE bench.sleeper AS
+SELECT n, (loyalty.enroll('night', jsonb_build_object('card', 'N' || n))).member_id FROM generate_series(0, :members - 1) n;
+ANALYZE loyalty.identity, loyalty.member, loyalty.account, loyalty.journal, loyalty.entry, bench.sleeper;
+
+-- an order a month; the points of the first are good until yesterday
+CREATE PROCEDURE bench.half_year(today date) LANGUAGE plpgsql AS $$
+BEGIN
+	FOR months_ago IN REVERSE 5 .. 0 LOOP
+		PERFORM loyalty.ingest_batch('night', array_agg((n::text, member_id, NULL, NULL, 90 + n % 17, 'order-' || months_ago, NULL, NULL,
+			(today - 36 - 30 * months_ago || ' 10:00 Europe/Paris')::timestamptz, NULL, NULL)::loyalty.ingest_row), 'bench')
+		FROM bench.sleeper GROUP BY n / 1000;
+		COMMIT;
+	END LOOP;
+END;
+$$;
+CALL bench.half_year(:'today');
+SELECT count(r.status) FROM bench.sleeper s,
+	loyalty.tier_grant(s.member_id, 'silver', 'bench', until => date :'today' - 1) r WHERE s.n % 10 = 0 \g /dev/null
+RESET loyalty.now;
+
+CREATE TABLE bench.night AS
+SELECT count(*) AS due FROM loyalty.account WHERE program_id = :program AND due_on <= date :'today';
