@@ -65,18 +65,12 @@ BEGIN
 	END IF;
 END
 $$;
-CREATE TABLE bench.worked (runs int, cpu numeric);
--- and what the runs do then: a message each
-CREATE PROCEDURE bench.work_off(batches int) LANGUAGE plpgsql AS $$
-DECLARE
-	used numeric := bench.cpu();
-	n int := 0;
-BEGIN
-	FOR i IN 1 .. batches LOOP
-		n := n + (SELECT done FROM loyalty.automation_run_due(1000));
-		COMMIT;
-	END LOOP;
-	INSERT INTO bench.worked VALUES (n, bench.cpu() - used);
-END
-$$;
-CALL bench.work_off(20);
+
+INSERT INTO bench.measure (title, value, target, met)
+SELECT r.title, r.value, r.target, r.met
+FROM (SELECT b.members / b.cpu AS rate, f.cpu / b.cpu AS ratio
+	FROM bench.sent b JOIN bench.sent f ON b.what = 'broadcast' AND f.what = 'floor') x,
+LATERAL (VALUES
+	(1, 'members a second of the processor to whom a broadcast to 1,000,000 is started', round(x.rate)::text, NULL, NULL),
+	(2, 'the same against one `INSERT ... SELECT`', round(x.ratio, 2) || ' x', '>= 0.35', x.ratio >= 0.35)) r (place, title, value, target, met)
+ORDER BY r.place;
