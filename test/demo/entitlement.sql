@@ -1,11 +1,11 @@
--- Who the members have become, and what that entitles them to. All of them are
--- judged at once, as when a programme with members gets its first tags.
+-- Who else the members have become, and what that entitles them to. All of them are
+-- judged at once, as when a programme with members gets more tags.
 SELECT program_id AS program FROM loyalty.program WHERE name = 'demo' \gset
 
 INSERT INTO loyalty.tag (program_id, name, dimension, title, condition) VALUES
 	(:program, 'regular', 'transaction', 'three orders or more in 90 days', '$.purchases.days_90.times >= 3'),
 	(:program, 'big_baskets', 'transaction', '500 pounds an order', '$.purchases.days_365.average >= 500'),
-	(:program, 'silent', 'lifecycle', 'half a year without an order', '$.member.days_since_purchase > 182');
+	(:program, 'dormant', 'behaviour', 'half a year without an order', '$.member.days_since_purchase > 182');
 -- how long ago, how often, how much
 INSERT INTO loyalty.segment (program_id, name, title, condition) VALUES
 	(:program, 'champions', 'ordered within 30 days, ten times a year, 5,000 pounds', '$.member.days_since_purchase <= 30'
@@ -25,6 +25,7 @@ END $$;
 CREATE TABLE demo.known_at_end AS
 SELECT i.value::int AS customer_no, k.kind, k.name
 FROM (SELECT member_id, 'tag' AS kind, tag AS name FROM loyalty.member_tag
+		JOIN loyalty.tag ON name = tag AND dimension <> 'lifecycle'
 	UNION ALL
 	SELECT member_id, 'segment', segment FROM loyalty.member_segment) k
 	JOIN loyalty.identity i USING (member_id)
@@ -69,6 +70,7 @@ FROM (SELECT * FROM demo.call WHERE verb = 'purchase' AND month = date_trunc('mo
 SELECT rpad('Tags on ' || to_char(loyalty.now(), 'FMDD FMMonth YYYY'), 30) || lpad('members', 12);
 SELECT rpad('  ' || name, 30) || demo.count_of(count(customer_no)) || '   ' || title
 FROM loyalty.tag LEFT JOIN demo.known_at_end USING (name)
+WHERE dimension <> 'lifecycle'
 GROUP BY name, title ORDER BY name;
 SELECT 'Segments';
 SELECT rpad('  ' || name, 30) || demo.count_of(count(customer_no)) || '   ' || title

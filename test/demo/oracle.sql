@@ -705,3 +705,41 @@ FROM sale LEFT JOIN LATERAL (
 	SELECT coalesce(sum(r.pence), 0) AS back FROM refund r WHERE r.invoice_no = sale.invoice_no
 ) returned ON true
 GROUP BY customer_no, month;
+
+-- Stages, on the last day of each month and on the last day of all. A purchase day is
+-- one of the last 365 with a sale of which something was kept by then.
+CREATE TABLE stage AS
+WITH day AS (
+	SELECT DISTINCT least((date_trunc('month', day) + interval '1 month')::date - 1, max(day) OVER ()) AS day FROM invoice
+), sold AS (
+	SELECT d.day AS today, s.customer_no, s.day,
+		coalesce((SELECT sum(r.pence) FROM refund r WHERE r.invoice_no = s.invoice_no AND r.day <= d.day), 0) < s.pence
+			OR s.pence = 0 AS kept
+	FROM day d JOIN sale s ON s.day <= d.day
+), bought AS (
+	SELECT today, customer_no, count(*) AS times, min(day) AS first, max(day) AS last,
+		count(*) FILTER (WHERE kept AND day > today - 365) AS times_365
+	FROM sold GROUP BY today, customer_no
+), purchase_day AS (
+	SELECT today, customer_no, day, day - lag(day) OVER (PARTITION BY today, customer_no ORDER BY day) AS gap, count(*) - 1 AS more
+	FROM sold WHERE kept AND day > today - 365 GROUP BY today, customer_no, day
+), pace AS (
+	SELECT today, customer_no, count(*) AS days, sum(more) AS more,
+		percentile_cont(0.5) WITHIN GROUP (ORDER BY gap)::numeric AS median
+	FROM purchase_day GROUP BY today, customer_no
+), known AS (
+	SELECT d.day AS today, c.customer_no, d.day - c.joined AS age, coalesce(times, 0) AS times, coalesce(times_365, 0) AS times_365,
+		d.day - last AS since, CASE WHEN days >= 3 THEN median
+			WHEN last > first AND times - coalesce(more, 0) > 1
+				THEN greatest(1, round((last - first)::numeric / (times - coalesce(more, 0) - 1), 1)) END AS pace
+	FROM day d JOIN (SELECT customer_no, min(day) AS joined FROM invoice GROUP BY customer_no) c ON c.joined <= d.day
+		LEFT JOIN bought b ON b.today = d.day AND b.customer_no = c.customer_no
+		LEFT JOIN pace p ON p.today = d.day AND p.customer_no = c.customer_no
+), near AS (
+	SELECT *, round(since / pace, 2) <= 1.5 OR since <= 1.5 * 7 OR pace IS NULL AND since <= 1.5 * 30 AS present,
+		round(since / pace, 2) <= 3 OR since <= 3 * 7 OR pace IS NULL AND since <= 3 * 30 AS slow
+	FROM known
+)
+SELECT today, customer_no, CASE WHEN times = 0 OR age < 30 THEN 'newcomer' WHEN present AND times_365 < 6 THEN 'growing'
+	WHEN present THEN 'mature' WHEN slow THEN 'declining' ELSE 'lost' END AS stage
+FROM near;

@@ -1,4 +1,4 @@
--- The programme: the template, four tiers, three campaigns.
+-- The programme: the template, four tiers, three campaigns, the stages of a member's life.
 \if :{?vest_days}
 \else
 \set vest_days 14
@@ -86,3 +86,6 @@ FROM loyalty.rule r, loyalty.unit u
 WHERE r.program_id = :program AND r.name = 'bags' AND u.program_id = :program AND u.code = 'bag_points';
 
 SELECT loyalty.campaign_start('demo', name) FROM loyalty.campaign WHERE program_id = :program \g /dev/null
+
+-- Newcomer, growing, mature, declining, lost: by each member's own purchase interval.
+SELECT loyalty.lifecycle_set('demo', 'growth') \g /dev/null

@@ -6,6 +6,23 @@ CREATE TABLE demo.figure (
 	value numeric NOT NULL
 );
 
+-- A night in milliseconds leaves autovacuum behind, so the statistics are made here:
+-- after the first nights, and each month.
+CREATE PROCEDURE demo.analyze(night timestamptz) LANGUAGE plpgsql AS $$
+DECLARE
+	name regclass;
+BEGIN
+	IF extract(day FROM night) <> 1 AND (SELECT count(*) FROM demo.night) NOT IN (1, 7) THEN
+		RETURN;
+	END IF;
+	FOR name IN
+		SELECT oid FROM pg_class
+		WHERE relnamespace = 'loyalty'::regnamespace AND relkind = 'r' AND pg_relation_size(oid) > 0
+	LOOP
+		EXECUTE format('ANALYZE %s', name);
+	END LOOP;
+END $$;
+
 -- What happens in the nights between two calls: maintenance, three minutes after each
 -- local midnight that the clock passes. It commits by itself.
 CREATE TABLE demo.night (
@@ -26,6 +43,7 @@ BEGIN
 		PERFORM set_config('loyalty.now', this_night::text, false);
 		CALL loyalty.maintain('1 hour');
 		INSERT INTO demo.night VALUES (this_night, extract(epoch FROM clock_timestamp() - began));
+		CALL demo.analyze(this_night);
 	END LOOP;
 END $$;
 
@@ -82,5 +100,4 @@ BEGIN
 END $$;
 
 CALL demo.replay();
--- A year in seconds leaves autovacuum behind.
 ANALYZE;

@@ -15,6 +15,11 @@ SELECT i.value::int AS customer_no, p.*
 FROM loyalty.identity i, LATERAL loyalty.tier_progress(i.member_id) p
 WHERE i.kind = 'customer_no';
 
+CREATE TABLE demo.stage_at_end AS
+SELECT i.value::int AS customer_no, s.stage, s.since_on
+FROM loyalty.lifecycle_current s JOIN loyalty.identity i USING (member_id)
+WHERE i.kind = 'customer_no';
+
 -- What counts for a limit that is not over yet.
 CREATE TABLE demo.counter_at_end AS
 SELECT i.value::int AS customer_no, u.code AS unit, l.expires_on, l.amount
@@ -105,6 +110,10 @@ FROM (
 	('revocations', revocations), ('prolongations', prolongations), ('graces', graces),
 	('demotions', demotions)) f(name, value)
 UNION ALL
+SELECT 'stage_' || stage, members FROM loyalty.report_lifecycle
+UNION ALL
+SELECT 'stage_moves', sum(moves) FROM loyalty.report_lifecycle_move WHERE from_stage IS NOT NULL
+UNION ALL
 SELECT c.name || '_' || f.name, f.value
 FROM demo.campaign_result c,
 	LATERAL (VALUES ('orders', orders), ('members', members), ('points', points), ('cut', cut)) f(name, value)
@@ -175,6 +184,11 @@ SELECT concat_ws(E'\n',
 	rpad('  kept for another period', 30) || demo.count_of(demo.figure('prolongations')),
 	rpad('  let into grace', 30) || demo.count_of(demo.figure('graces')),
 	rpad('  demoted', 30) || demo.count_of(demo.figure('demotions')));
+
+SELECT E'\n' || rpad('Stages on ' || to_char(loyalty.now(), 'FMDD FMMonth YYYY'), 30) || lpad('members', 12);
+SELECT rpad('  ' || name, 30) || demo.count_of(demo.figure('stage_' || name))
+FROM loyalty.tag WHERE dimension = 'lifecycle' ORDER BY position;
+SELECT rpad('  changes so far', 30) || demo.count_of(demo.figure('stage_moves'));
 
 SELECT E'\n' || rpad('Campaigns', 30) || lpad('points', 12) || lpad('worth GBP', 14)
 	|| lpad('orders', 10) || lpad('members', 10) || lpad('cut off', 12);
