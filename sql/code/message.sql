@@ -74,6 +74,8 @@ RETURNS TABLE (message_id bigint, member_id bigint, program text, channel text, 
 LANGUAGE C VOLATILE SECURITY DEFINER ROWS 100
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
+-- which makes a small plan look so dear that it would be compiled
+SET jit = off
 SET enable_bitmapscan = off
 SET jit = off
 AS 'MODULE_PATHNAME', 'loyalty_message_take';
