@@ -45,11 +45,7 @@ static const char *const once_names[] = {
 };
 
 static Statement select_live = {
-	"SELECT automation_id, name, trigger_kind, trigger_name,"
-	" coalesce(days, 0), yearly, coalesce(percent, 0) * 10, min_amount,"
-	" at_time, late_days, once, nullif(delay, '0'), restarts, holdout * 100,"
-	" starts_at, ends_at"
-	" FROM loyalty.automation WHERE program_id = $1 AND status = 'live'"
+	"SELECT " AUTOMATION_COLUMNS " FROM loyalty.automation WHERE program_id = $1 AND status = 'live'"
 	" ORDER BY automation_id",
 	1, {INT4OID}
 };
@@ -105,8 +101,10 @@ set_unit(Automation *automation, int row, const Unit *units, int nunits)
 	}
 }
 
-static void
-load_one(Automation *automation, int row, const Unit *units, int nunits)
+/* Reads one from the result of a statement, whose first columns are its. */
+void
+automation_read(Automation *automation, int row, const Unit *units,
+				int nunits)
 {
 	bool		isnull;
 	Datum		delay = statement_value(row, 12, &isnull);
@@ -213,7 +211,7 @@ automation_load(int32 program_id, const Unit *units, int nunits,
 	automations->n = statement_run(&select_live, args, true);
 	automations->list = palloc0(sizeof(Automation) * Max(automations->n, 1));
 	for (int i = 0; i < automations->n; i++)
-		load_one(&automations->list[i], i, units, nunits);
+		automation_read(&automations->list[i], i, units, nunits);
 	qsort(automations->list, automations->n, sizeof(Automation),
 		  compare_kinds);
 	for (int i = automations->n - 1; i >= 0; i--)

@@ -10,9 +10,11 @@
 
 #include "utils/jsonb.h"
 #include "utils/jsonpath.h"
+#include "utils/numeric.h"
 #include "utils/timestamp.h"
 
 #include "statement.h"
+#include "tag.h"
 #include "unit.h"
 
 #pragma GCC visibility push(hidden)
@@ -107,12 +109,81 @@ typedef struct Automations
 	bool		undoes;
 } Automations;
 
+typedef enum AutomationStatus
+{
+	AUTOMATION_DRAFT,
+	AUTOMATION_LIVE,
+	AUTOMATION_PAUSED,
+	AUTOMATION_ENDED
+} AutomationStatus;
+
+typedef enum StepKind
+{
+	ACT_AWARD,
+	ACT_COUPON,
+	ACT_TAG_ADD,
+	ACT_TAG_REMOVE,
+	ACT_MESSAGE,
+	ACT_WAIT,
+	ACT_CHECK
+} StepKind;
+
+/* A row of loyalty.automation_step; NULL and 0 where a kind has it not. */
+typedef struct AutomationStep
+{
+	int			position;
+	StepKind	kind;
+	int32		unit_id;
+	Numeric		amount;
+	char	   *coupon;
+	char	   *pack;
+	char	   *tag;
+	int			valid_days;		/* 0: for good */
+	char	   *channel;
+	char	   *template;
+	Jsonb	   *params;
+	int			priority;
+	Interval   *wait;
+	JsonPath   *condition;
+	int			otherwise;		/* 0: the run ends */
+	bool		undo;
+} AutomationStep;
+
+/* One as it is carried out, whatever its status. */
+typedef struct AutomationPlan
+{
+	Automation	automation;
+	int32		program_id;
+	AutomationStatus status;
+	char	   *segment;		/* or NULL */
+	JsonPath   *condition;		/* or NULL */
+	int			gap_days;		/* 0: none */
+	char	   *purpose;
+	int32		campaign_id;	/* 0: none */
+	int			nsteps;
+	AutomationStep *steps;		/* ascending */
+	TagReads	reads;			/* by its conditions, of the member document */
+} AutomationPlan;
+
+/* The columns that automation_read() expects first. */
+#define AUTOMATION_COLUMNS \
+	"automation_id, name, trigger_kind, trigger_name, coalesce(days, 0)," \
+	" yearly, coalesce(percent, 0) * 10, min_amount, at_time, late_days," \
+	" once, nullif(delay, '0'), restarts, holdout * 100, starts_at, ends_at"
+#define AUTOMATION_NCOLUMNS 16
+
 /* Kinds of trigger as they are called in the table. */
 extern const char *const automation_trigger_names[TRIGGER_NKINDS];
 
 /* Is it one that starts by what is called so?  NULL: it has no name. */
 extern bool automation_listens(const Automation *automation,
 							   const char *name);
+extern void automation_read(Automation *automation, int row,
+							const Unit *units, int nunits);
+/* automation_plan.c; NULL: there is none, or no more. */
+extern AutomationPlan *automation_plan(int32 automation_id,
+									   const Unit *units, int nunits);
+extern const char *automation_step_name(StepKind kind);
 extern void automation_load(int32 program_id, const Unit *units, int nunits,
 							Automations *automations);
 /* Is the member among those who get nothing, for comparison?  Always the same. */

@@ -48,7 +48,10 @@ typedef enum Shape
 	SHAPE_PROFILE,				/* an object of anything */
 	SHAPE_GROUPS,				/* figures of windows, by name */
 	SHAPE_WINDOWS,
-	SHAPE_FIGURES
+	SHAPE_FIGURES,
+	/* of the automation document, which is that and more */
+	SHAPE_AUTOMATION,
+	SHAPE_EVENT
 } Shape;
 
 /*
@@ -359,6 +362,39 @@ document_key(Walk *walk, bool untagged, const char *name, int length)
 	return SHAPE_SINGLE;
 }
 
+/* What started a run, and the member. */
+static Shape
+automation_key(Walk *walk, const char *name, int length)
+{
+	static const char *const event[] = {"event"};
+	static const char *const trigger[] = {"trigger"};
+
+	if (NAME_IN(event))
+		return SHAPE_EVENT;
+	if (NAME_IN(trigger))
+		return SHAPE_PROFILE;
+	return document_key(walk, false, name, length);
+}
+
+static Shape
+event_key(Walk *walk, const char *name, int length)
+{
+	static const char *const fields[] = {
+		"name", "at", "amount", "ref", "channel", "store"
+	};
+	static const char *const data[] = {"data"};
+	static const char *const items[] = {"items"};
+
+	if (NAME_IN(data))
+		return SHAPE_DATA;
+	if (NAME_IN(items))
+		return SHAPE_LINES;
+	if (!NAME_IN(fields))
+		refuse(walk, REFUSAL_RULE_INVALID,
+			   psprintf("the event has no \"%.*s\"", length, name));
+	return SHAPE_SINGLE;
+}
+
 /* A window of time, or a figure of one. */
 static Shape
 figures_key(Walk *walk, Shape shape, const char *name, int length)
@@ -423,6 +459,10 @@ object_key(Walk *walk, Shape shape, const char *name, int length)
 		case SHAPE_DOCUMENT_UNTAGGED:
 			return document_key(walk, shape == SHAPE_DOCUMENT_UNTAGGED, name,
 								length);
+		case SHAPE_AUTOMATION:
+			return automation_key(walk, name, length);
+		case SHAPE_EVENT:
+			return event_key(walk, name, length);
 		case SHAPE_MEMBER:
 		case SHAPE_MEMBER_TAGGED:
 		case SHAPE_MEMBER_UNTAGGED:
@@ -862,6 +902,13 @@ const char *
 condition_check_untagged(JsonPath *path, Refusal *refusal)
 {
 	return check(path, SHAPE_DOCUMENT_UNTAGGED, refusal);
+}
+
+/* A condition on the automation document. */
+const char *
+condition_check_automation(JsonPath *path, Refusal *refusal)
+{
+	return check(path, SHAPE_AUTOMATION, refusal);
 }
 
 /* A condition on one line. */

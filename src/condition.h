@@ -36,6 +36,9 @@ extern const char *condition_check_line(JsonPath *path, Refusal *refusal);
 extern const char *condition_check_member(JsonPath *path, Refusal *refusal);
 extern const char *condition_check_untagged(JsonPath *path,
 											Refusal *refusal);
+/* On the automation document: the member document, $.event and $.trigger. */
+extern const char *condition_check_automation(JsonPath *path,
+											  Refusal *refusal);
 extern ConditionResult condition_match(JsonPath *path, Jsonb *document);
 
 /* Is shown an item, and that on which it follows in its path, or NULL. */

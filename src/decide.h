@@ -447,6 +447,10 @@ extern bool decide_tag_add(const Program *program, Portrait *portrait,
 						   const HeldTag *tag, TimestampTz now);
 extern bool decide_tag_remove(Portrait *portrait, const char *tag,
 							  TimestampTz now);
+/* What conditions see of the member today. */
+extern Jsonb *decide_member_document(const Decision *decision,
+									 const Portrait *portrait,
+									 const TagReads *reads);
 /* The first day that any window reaches. */
 extern DateADT decide_days_from(DateADT on);
 /* To the nearest unit of the scale that part is in, half up. */

@@ -493,6 +493,19 @@ compare_names(const void *a, const void *b)
 	return strcmp(*(char *const *) a, *(char *const *) b);
 }
 
+/* The tags that are held at a time, in order. */
+static NameList
+held_names(const Portrait *portrait, TimestampTz at)
+{
+	NameList	tags = {0, palloc(sizeof(char *) * Max(portrait->ntags, 1))};
+
+	for (int i = 0; i < portrait->ntags; i++)
+		if (portrait->tags[i].valid_until > at)
+			tags.names[tags.n++] = unconstify(char *, portrait->tags[i].tag);
+	qsort(tags.names, tags.n, sizeof(char *), compare_names);
+	return tags;
+}
+
 static void
 judge_segments(const Decision *decision, Portrait *portrait,
 			   const Facts *facts, Jsonb *common, TimestampTz at)
@@ -503,16 +516,34 @@ judge_segments(const Decision *decision, Portrait *portrait,
 
 	if (program->nsegments == 0)
 		return;
-	tags.n = portrait->ntags;
-	tags.names = palloc(sizeof(char *) * Max(tags.n, 1));
-	for (int i = 0; i < tags.n; i++)
-		tags.names[i] = unconstify(char *, portrait->tags[i].tag);
-	qsort(tags.names, tags.n, sizeof(char *), compare_names);
+	tags = held_names(portrait, DT_NOBEGIN);
 	seen = document(decision, portrait, facts, common, &tags);
 	for (int i = 0; i < program->nsegments; i++)
 		judge_segment(portrait, &program->segments[i],
 					  condition_match(program->segments[i].condition,
 									  seen) == CONDITION_TRUE, at);
+}
+
+/*
+ * The member document of today as segments see it, with those parts that are
+ * read.
+ */
+Jsonb *
+decide_member_document(const Decision *decision, const Portrait *portrait,
+					   const TagReads *reads)
+{
+	Decision	seen = *decision;
+	Program		program = *decision->program;
+	Facts		facts = portrait->facts;
+	NameList	tags = held_names(portrait, decision->now);
+
+	program.reads = *reads;
+	seen.program = &program;
+	facts.on = decision->today;
+	if (program.ntiers > 0)
+		facts.tier = decide_tier(&seen);
+	return document(&seen, portrait, &facts,
+					common_part(&seen, portrait, &facts), &tags);
 }
 
 void

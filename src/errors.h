@@ -235,8 +235,10 @@
 	  "message was never taken") \
 	X(UNKNOWN_AUTOMATION, "LY450", "unknown_automation", \
 	  "automation does not exist in this programme") \
+	X(RUN_NOT_FOUND, "LY451", "run_not_found", \
+	  "member has no such run of an automation") \
 	X(AUTOMATION_NOT_READY, "LY452", "automation_not_ready", \
-	  "automation cannot start") \
+	  "automation cannot be started") \
 	X(BROADCAST_NOT_FOUND, "LY453", "broadcast_not_found", \
 	  "broadcast does not exist") \
 	/* LY5: members and identities */ \

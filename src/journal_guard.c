@@ -185,6 +185,7 @@ static Statement program_in_use = {
 	" UNION ALL SELECT FROM loyalty.coupon_category WHERE program_id = $1"
 	" UNION ALL SELECT FROM loyalty.coupon WHERE program_id = $1"
 	" UNION ALL SELECT FROM loyalty.cart_policy WHERE program_id = $1"
+	" UNION ALL SELECT FROM loyalty.automation WHERE program_id = $1"
 	" UNION ALL SELECT FROM loyalty.account WHERE program_id = $1 LIMIT 1",
 	1, {INT4OID}
 };
@@ -204,12 +205,16 @@ static Statement unit_in_use = {
 	" UNION ALL SELECT FROM loyalty.topup_step WHERE points_unit_id = $1"
 	" UNION ALL SELECT FROM loyalty.topup WHERE points_unit_id = $1"
 	" UNION ALL SELECT FROM loyalty.cart_unit WHERE unit_id = $1"
+	" UNION ALL SELECT FROM loyalty.automation_step WHERE unit_id = $1"
 	" UNION ALL SELECT FROM loyalty.entry WHERE unit_id = $1 LIMIT 1",
 	1, {INT4OID}
 };
 
 static Statement event_in_use = {
-	"SELECT FROM loyalty.rule WHERE event = $1 AND program_id = $2 LIMIT 1",
+	"SELECT FROM loyalty.rule WHERE event = $1 AND program_id = $2"
+	" UNION ALL SELECT FROM loyalty.automation WHERE program_id = $2"
+	" AND (goal_event = $1 OR trigger_name = $1"
+	" AND trigger_kind IN ('event', 'refund')) LIMIT 1",
 	2, {TEXTOID, INT4OID}
 };
 
@@ -230,6 +235,8 @@ static Statement tier_code_in_use = {
 	" WHERE tiers @> ARRAY[$1] AND program_id = $2"
 	" UNION ALL SELECT FROM " OLD_COUPONS
 	" WHERE o.tiers @> ARRAY[$1] AND o.program_id = $2"
+	" UNION ALL SELECT FROM loyalty.automation WHERE program_id = $2"
+	" AND trigger_name = $1 AND trigger_kind = 'near_tier'"
 	" UNION ALL SELECT FROM loyalty.plan WHERE tier = $1 AND program_id = $2"
 	" UNION ALL SELECT FROM loyalty.benefit_holder"
 	" WHERE source = 'tier' AND name = $1 AND program_id = $2 LIMIT 1",
@@ -255,6 +262,7 @@ static Statement collection_in_use = {
 static Statement campaign_in_use = {
 	"SELECT FROM loyalty.rule WHERE campaign_id = $1"
 	" UNION ALL SELECT FROM loyalty.coupon WHERE campaign_id = $1"
+	" UNION ALL SELECT FROM loyalty.automation WHERE campaign_id = $1"
 	" UNION ALL SELECT FROM loyalty.budget WHERE campaign_id = $1 LIMIT 1",
 	1, {INT4OID}
 };
@@ -267,7 +275,9 @@ static Statement campaign_name_in_use = {
 
 static Statement tag_in_use = {
 	"SELECT FROM loyalty.benefit_holder"
-	" WHERE source = 'stage' AND name = $1 AND program_id = $2 LIMIT 1",
+	" WHERE source = 'stage' AND name = $1 AND program_id = $2"
+	" UNION ALL SELECT FROM loyalty.automation WHERE program_id = $2"
+	" AND trigger_name = $1 AND trigger_kind = 'stage' LIMIT 1",
 	2, {TEXTOID, INT4OID}
 };
 
@@ -293,13 +303,18 @@ static Statement segment_in_use = {
 	" UNION ALL SELECT FROM loyalty.member_segment"
 	" WHERE segment = $1 AND program_id = $2"
 	" UNION ALL SELECT FROM loyalty.benefit_holder"
-	" WHERE source = 'segment' AND name = $1 AND program_id = $2 LIMIT 1",
+	" WHERE source = 'segment' AND name = $1 AND program_id = $2"
+	" UNION ALL SELECT FROM loyalty.automation WHERE program_id = $2"
+	" AND (segment = $1 OR trigger_name = $1"
+	" AND trigger_kind IN ('segment_entered', 'segment_left')) LIMIT 1",
 	2, {TEXTOID, INT4OID}
 };
 
 static Statement plan_name_in_use = {
 	"SELECT FROM loyalty.benefit_holder"
-	" WHERE source = 'plan' AND name = $1 AND program_id = $2 LIMIT 1",
+	" WHERE source = 'plan' AND name = $1 AND program_id = $2"
+	" UNION ALL SELECT FROM loyalty.automation WHERE program_id = $2"
+	" AND trigger_name = $1 AND trigger_kind = 'plan_ending' LIMIT 1",
 	2, {TEXTOID, INT4OID}
 };
 
@@ -339,6 +354,15 @@ static Statement policy_in_use = {
 	1, {INT4OID}
 };
 
+static Statement automation_in_use = {
+	"SELECT FROM loyalty.automation_step WHERE automation_id = $1"
+	" UNION ALL SELECT FROM loyalty.automation_broadcast"
+	" WHERE automation_id = $1"
+	" UNION ALL SELECT FROM loyalty.automation_run"
+	" WHERE automation_id = $1 LIMIT 1",
+	1, {INT4OID}
+};
+
 /* By which column of a table other rows refer to it. */
 static const struct
 {
@@ -363,7 +387,8 @@ static const struct
 	{"benefit", "benefit_id", &benefit_in_use},
 	{"coupon_category", "name", &category_in_use},
 	{"coupon", "coupon_id", &coupon_in_use},
-	{"topup_policy", "unit_id", &policy_in_use}
+	{"topup_policy", "unit_id", &policy_in_use},
+	{"automation", "automation_id", &automation_in_use}
 };
 
 /* Is the column, with the programme, the same after an update? */

@@ -45,6 +45,10 @@ static Job jobs[] = {
 	JOB("scan", "automation_scan"),
 	JOB("schedule", "automation_schedule"),
 	JOB("broadcast", "automation_broadcast_run"),
+	JOB("message", "message_expire"),
+	JOB("scan", "automation_scan"),
+	JOB("schedule", "automation_schedule"),
+	JOB("broadcast", "automation_broadcast_run"),
 	JOB("activity", "activity_maintain")
 };
 

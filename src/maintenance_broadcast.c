@@ -103,7 +103,8 @@ check_length(const text *value, const char *what, int maximum)
 static void
 check_target(FunctionCallInfo fcinfo)
 {
-	static const char *const kinds[] = {"sku", "category", "brand"};
+	static char *kinds[] = {"sku", "category", "brand"};
+	static const NameList known = {lengthof(kinds), kinds};
 	bool		has_kind = !PG_ARGISNULL(BROADCAST_TARGET_KIND);
 	int			days;
 
@@ -113,8 +114,7 @@ check_target(FunctionCallInfo fcinfo)
 		invalid("target_days needs a target");
 	if (!has_kind)
 		return;
-	if (word_of(text_to_cstring(PG_GETARG_TEXT_PP(BROADCAST_TARGET_KIND)),
-				kinds, lengthof(kinds)) < 0)
+	if (!text_listed(&known, PG_GETARG_TEXT_PP(BROADCAST_TARGET_KIND)))
 		invalid("target_kind must be sku, category or brand");
 	check_length(PG_GETARG_TEXT_PP(BROADCAST_TARGET), "target",
 				 MAX_TARGET_BYTES);

@@ -6,14 +6,17 @@
 #include "message.h"
 
 #include "access/htup_details.h"
+#include "commands/trigger.h"
 #include "datatype/timestamp.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/rel.h"
 
 #include "amount_check.h"
 
 PG_FUNCTION_INFO_V1(loyalty_message_channels);
 PG_FUNCTION_INFO_V1(loyalty_message_channel_check);
+PG_FUNCTION_INFO_V1(loyalty_message_channel_in_use);
 PG_FUNCTION_INFO_V1(loyalty_message_expire);
 
 /* Counts of quotas are kept for so many days. */
@@ -98,6 +101,59 @@ loyalty_message_channel_check(PG_FUNCTION_ARGS)
 	check_known(&row, &channel_known, "fallback", "fallback");
 	SPI_finish();
 	return PointerGetDatum(row.tuple);
+}
+
+/* What names a channel. */
+static Statement channel_in_use = {
+	"SELECT FROM loyalty.message WHERE program_id = $1 AND channel = $2"
+	" UNION ALL SELECT FROM loyalty.consent"
+	" WHERE program_id = $1 AND channel = $2"
+	" UNION ALL SELECT FROM loyalty.message_channel"
+	" WHERE program_id = $1 AND fallback = $2"
+	" UNION ALL SELECT FROM loyalty.automation_step"
+	" WHERE program_id = $1 AND channel = $2 LIMIT 1",
+	2, {INT4OID, TEXTOID}
+};
+
+/*
+ * Trigger before DELETE of message_channel and UPDATE of its key: refuses it
+ * while anything names the channel.
+ */
+Datum
+loyalty_message_channel_in_use(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	HeapTuple	tuple;
+	CheckedRow	row;
+	NullableDatum args[2];
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
+		!TRIGGER_FIRED_BEFORE(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("must be called as a trigger before each row")));
+	tuple = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
+		trigger->tg_newtuple : trigger->tg_trigtuple;
+	row = (CheckedRow) {
+		.tuple = trigger->tg_trigtuple,
+		.before = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? tuple : NULL,
+		.tupdesc = trigger->tg_relation->rd_att
+	};
+	if (row.before != NULL && !check_differs(&row, "program_id") &&
+		!check_differs(&row, "name"))
+		return PointerGetDatum(tuple);
+	args[0] = check_column(&row, "program_id");
+	args[1] = check_column(&row, "name");
+	SPI_connect();
+	if (statement_run(&channel_in_use, args, false) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+				 errmsg("channel is in use"),
+				 errdetail("name=%s", check_text(&row, "name")),
+				 errhint("Set its status to paused.")));
+	SPI_finish();
+	return PointerGetDatum(tuple);
 }
 
 /*

@@ -169,6 +169,8 @@ extern void store_portrait(const Decision *decision, StoredPortrait *stored,
 						   bool read_only);
 extern void store_days(const Decision *decision, Portrait *portrait,
 					   DateADT on, bool read_only);
+extern void store_days_counted(const Decision *decision, Portrait *portrait,
+							   bool read_only);
 extern void store_days_anew(const Datum *member_ids, int n, DateADT today);
 extern uint64 store_days_compare(const Datum *member_ids, int n,
 								 DateADT today);

@@ -67,7 +67,7 @@ static Statement restart_runs = {
 	" THEN r.trigger ELSE l.trigger END"
 	" FROM last l WHERE r.member_id = l.member_id"
 	" AND r.automation_id = l.automation_id AND r.status = 'waiting'"
-	" AND r.position = 0 AND r.reason IS NULL"
+	" AND r.position = 0 AND r.reason IS DISTINCT FROM 'refunded'"
 	" RETURNING r.member_id, r.automation_id)"
 	" " INSERT_RUNS " FROM g WHERE NOT g.restarts"
 	" OR (g.run_id IN (SELECT l.run_id FROM last l) AND NOT EXISTS"
@@ -93,7 +93,7 @@ static Statement reach_goals = {
 	" AND coalesce(r.journal_id < g.journal_id, true)"
 	" AND r.goal_at IS NULL"
 	" AND (r.status IN ('done', 'exited', 'held_out')"
-	" OR r.status = 'waiting' AND r.reason IS NULL)"
+	" OR r.status = 'waiting' AND r.reason IS DISTINCT FROM 'refunded')"
 	" GROUP BY r.member_id, r.run_id)"
 	" UPDATE loyalty.automation_run r SET goal_at = x.at,"
 	" reason = CASE r.status WHEN 'waiting' THEN 'goal' ELSE r.reason END,"
@@ -614,13 +614,7 @@ hear_name(RunStarts *starts, TriggerKind kind, const char *fact,
 static bool
 is_stage(const Program *program, const char *tag)
 {
-	if (program->stages != NULL && name_listed(program->stages, tag))
-		return true;
-	for (int i = 0; i < program->ntags; i++)
-		if (program->tags[i].lifecycle &&
-			strcmp(program->tags[i].name, tag) == 0)
-			return true;
-	return false;
+	return program->stages != NULL && name_listed(program->stages, tag);
 }
 
 /* Starts what a tag starts that was set or removed. */

@@ -129,19 +129,11 @@ store_portrait(const Decision *decision, StoredPortrait *stored,
 	decide_birthday(&portrait->facts, profile_birthday(portrait->profile));
 }
 
-/* Loads the days that count in some window on a date, and later ones. */
-void
-store_days(const Decision *decision, Portrait *portrait, DateADT on,
-		   bool read_only)
+/* The days in the result of a statement. */
+static void
+read_days(Portrait *portrait, int n)
 {
-	NullableDatum args[] = {
-		ARG(Int64GetDatum(decision->account->member_id)),
-		ARG(DateADTGetDatum(decide_days_from(on)))
-	};
-
-	if (!(decision->program->reads.parts & READS_DAYS))
-		return;
-	portrait->ndays = statement_run(&select_days, args, read_only);
+	portrait->ndays = n;
 	portrait->days = palloc(sizeof(MemberDay) * Max(portrait->ndays, 1));
 	for (int i = 0; i < portrait->ndays; i++)
 	{
@@ -156,6 +148,21 @@ store_days(const Decision *decision, Portrait *portrait, DateADT on,
 		day->amount = DatumGetInt64(statement_notnull(i, 6));
 		day->discounted = DatumGetInt32(statement_notnull(i, 7));
 	}
+}
+
+/* Loads the days that count in some window on a date, and later ones. */
+void
+store_days(const Decision *decision, Portrait *portrait, DateADT on,
+		   bool read_only)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(decision->account->member_id)),
+		ARG(DateADTGetDatum(decide_days_from(on)))
+	};
+
+	if (!(decision->program->reads.parts & READS_DAYS))
+		return;
+	read_days(portrait, statement_run(&select_days, args, read_only));
 }
 
 /*
@@ -328,6 +335,18 @@ static Statement insert_days = {
 	2, {INT8ARRAYOID, DATEOID}
 };
 
+/* The days of a member as the ledger has them, with those of activities. */
+static Statement count_days = {
+	DAYS_FROM_LEDGER
+	" SELECT * FROM (SELECT day, kind, name, times, quantity, amount,"
+	" discounted FROM found"
+	" UNION ALL SELECT a.day, 'activity', a.kind, a.times, 0, 0, 0"
+	" FROM loyalty.activity_days($3, $2) a) x"
+	" ORDER BY array_position('{purchase,category,brand,activity}', kind),"
+	" name, day",
+	3, {INT8ARRAYOID, DATEOID, INT8OID}
+};
+
 /* What differs between the days as they are and as the ledger has them. */
 static Statement compare_days = {
 	DAYS_FROM_LEDGER
@@ -366,6 +385,22 @@ store_days_anew(const Datum *member_ids, int n, DateADT today)
 	days_args(member_ids, n, today, args);
 	statement_run(&delete_days, args, false);
 	statement_run(&insert_days, args, false);
+}
+
+/*
+ * Loads what a member did from where it was recorded, for who asks seldom:
+ * the days are kept for what tags and segments read only.
+ */
+void
+store_days_counted(const Decision *decision, Portrait *portrait,
+				   bool read_only)
+{
+	Datum		member_id = Int64GetDatum(decision->account->member_id);
+	NullableDatum args[3];
+
+	days_args(&member_id, 1, decision->today, args);
+	args[2] = ARG(member_id);
+	read_days(portrait, statement_run(&count_days, args, read_only));
 }
 
 /* Rows of member, day, what is stored and what the ledger says. */

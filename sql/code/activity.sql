@@ -147,3 +147,28 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION loyalty.report_path(text, date, date, int) IS
 'The ways people take to their first purchase in a period: the first steps, how many went there, how many of them bought';
+
+CREATE OR REPLACE FUNCTION loyalty.activity_days(member_id bigint, since date)
+RETURNS TABLE (day date, kind text, times int)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT d.day, a.kind, count(*)::int
+	FROM loyalty.activity a
+	JOIN loyalty.program p ON p.program_id = a.program_id
+	CROSS JOIN LATERAL (SELECT (a.at AT TIME ZONE p.time_zone)::date AS day) d
+	WHERE a.member_id = activity_days.member_id AND d.day >= activity_days.since
+	GROUP BY d.day, a.kind;
+END;
+COMMENT ON FUNCTION loyalty.activity_days(bigint, date) IS
+'What a member did on each local day from a date on, by kind of activity; for the extension''s own use';
+
+CREATE OR REPLACE FUNCTION loyalty.activity_kind_known(program_id int, kind text)
+RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT coalesce(bool_or(k.kind = activity_kind_known.kind), true)
+	FROM loyalty.activity_kind k WHERE k.program_id = activity_kind_known.program_id;
+END;
+COMMENT ON FUNCTION loyalty.activity_kind_known(int, text) IS
+'Has the programme this kind of activity, or none at all? For the extension''s own use';

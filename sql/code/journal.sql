@@ -92,3 +92,5 @@ CREATE OR REPLACE TRIGGER coupon_in_use BEFORE DELETE OR UPDATE OF program_id, c
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
 CREATE OR REPLACE TRIGGER topup_policy_in_use BEFORE DELETE OR UPDATE OF program_id, unit_id ON loyalty.topup_policy
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
+CREATE OR REPLACE TRIGGER automation_in_use BEFORE DELETE OR UPDATE OF program_id, automation_id ON loyalty.automation
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();

@@ -119,6 +119,20 @@ BEGIN ATOMIC
 		JOIN loyalty.account a ON a.program_id = t.program_id AND a.member_id > t.done_until
 		WHERE t.program_id = c.program_id) s
 	UNION ALL
+	SELECT 'scan', coalesce(sum(r.n), 0)::bigint, NULL
+	FROM loyalty.automation_scan s
+	CROSS JOIN LATERAL (
+		SELECT count(*) AS n FROM loyalty.account a
+		WHERE a.program_id = s.program_id AND a.member_id > s.done_until) r
+	UNION ALL
+	SELECT 'schedule', NULL, NULL
+	UNION ALL
+	SELECT 'broadcast', count(*), min(b.triggered_at)
+	FROM loyalty.automation_broadcast b WHERE b.status = 'running'
+	UNION ALL
+	SELECT 'message', count(*), min(m.expires_at)
+	FROM loyalty.message m WHERE m.status IN ('queued', 'taken') AND m.expires_at <= loyalty.now()
+	UNION ALL
 	SELECT 'activity', NULL, NULL;
 END;
 COMMENT ON FUNCTION loyalty.maintenance_backlog() IS

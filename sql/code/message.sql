@@ -33,6 +33,16 @@ COMMENT ON FUNCTION loyalty.message_channel_check() IS
 CREATE OR REPLACE TRIGGER message_channel_check BEFORE UPDATE ON loyalty.message_channel
 	FOR EACH ROW EXECUTE FUNCTION loyalty.message_channel_check();
 
+CREATE OR REPLACE FUNCTION loyalty.message_channel_in_use()
+RETURNS trigger LANGUAGE C SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_message_channel_in_use';
+COMMENT ON FUNCTION loyalty.message_channel_in_use() IS
+'Trigger: refuses to delete a channel that messages, consent, steps or fallbacks name, or to change its name';
+
+CREATE OR REPLACE TRIGGER message_channel_in_use BEFORE DELETE OR UPDATE OF program_id, name ON loyalty.message_channel
+	FOR EACH ROW EXECUTE FUNCTION loyalty.message_channel_in_use();
+
 CREATE OR REPLACE TRIGGER message_feedback_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON loyalty.message_feedback
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.journal_immutable();
 CREATE OR REPLACE TRIGGER consent_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON loyalty.consent
@@ -227,3 +237,13 @@ COMMENT ON COLUMN loyalty.report_message.dead IS 'Given up';
 COMMENT ON COLUMN loyalty.report_message.expired IS 'Not sent in time';
 COMMENT ON COLUMN loyalty.report_message.cancelled IS 'Taken back before they were sent';
 COMMENT ON COLUMN loyalty.report_message.fallbacks IS 'How many of them stood in for one that another channel could not deliver';
+
+CREATE OR REPLACE FUNCTION loyalty.message_channel_known(program_id int, name text)
+RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT coalesce(bool_or(c.name = message_channel_known.name), true)
+	FROM loyalty.message_channel c WHERE c.program_id = message_channel_known.program_id;
+END;
+COMMENT ON FUNCTION loyalty.message_channel_known(int, text) IS
+'Has the programme this channel, or none at all? For the extension''s own use';

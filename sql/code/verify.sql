@@ -381,6 +381,10 @@ BEGIN ATOMIC
 					WHERE v.voucher_id >> 43 = (SELECT n.node FROM node n)),
 				(SELECT max(h.history_id & 8796093022207) FROM loyalty.segment_history h
 					WHERE h.history_id >> 43 = (SELECT n.node FROM node n)),
+				(SELECT max(m.message_id & 8796093022207) FROM loyalty.message m
+					WHERE m.message_id >> 43 = (SELECT n.node FROM node n)),
+				(SELECT max(c.consent_id & 8796093022207) FROM loyalty.consent c
+					WHERE c.consent_id >> 43 = (SELECT n.node FROM node n)),
 				(SELECT max(h.history_id & 8796093022207) FROM loyalty.tag_history h
 					WHERE h.history_id >> 43 = (SELECT n.node FROM node n))) AS highest,
 			(SELECT s.last_value + s.is_called::int FROM loyalty.id_seq s) AS next
@@ -983,6 +987,89 @@ BEGIN ATOMIC
 		AND EXISTS (SELECT FROM coupon_terms x WHERE x.coupon_id = y.coupon_id AND coalesce(x.limit_member, x.limit_period) IS NOT NULL)) n
 	WHERE (n.is_last AND n.ever > n.limit_member) OR n.in_period > n.limit_period
 
+	-- The outbox.
+	UNION ALL
+	SELECT 'message_state', m.member_id, format('message_id=%s status=%s attempts=%s', m.message_id, m.status, m.attempts)
+	FROM loyalty.message m
+	WHERE (verify.program IS NULL OR m.program_id = (SELECT s.program_id FROM scope s))
+	AND (m.status NOT IN ('queued', 'taken', 'done', 'dead', 'suppressed', 'expired', 'cancelled')
+		OR (m.ended_at IS NULL) <> (m.status IN ('queued', 'taken'))
+		-- who has it, or has delivered it, was given it
+		OR m.attempts < 0 OR (m.attempts > 0 AND m.taken_at IS NULL)
+		OR (m.status IN ('taken', 'done') AND m.attempts = 0)
+		OR m.priority NOT BETWEEN 0 AND 9 OR jsonb_typeof(m.params) <> 'object'
+		OR m.expires_at <= m.created_at)
+	UNION ALL
+	SELECT 'message_dedupe', m.member_id, format('message_id=%s', max(m.message_id))
+	FROM loyalty.message m
+	WHERE m.dedupe_key IS NOT NULL AND (verify.program IS NULL OR m.program_id = (SELECT s.program_id FROM scope s))
+	GROUP BY m.member_id, m.dedupe_key COLLATE "C"
+	HAVING count(*) > 1
+	UNION ALL
+	-- each stands in for one that ended, was the only one to do so, and came another way than all before it
+	SELECT 'message_fallback', m.member_id, format('message_id=%s fallback_of=%s', m.message_id, m.fallback_of)
+	FROM loyalty.message m
+	LEFT JOIN loyalty.message f ON f.member_id = m.member_id AND f.message_id = m.fallback_of
+	WHERE m.fallback_of IS NOT NULL AND (verify.program IS NULL OR m.program_id = (SELECT s.program_id FROM scope s))
+	AND (f.message_id IS NULL OR f.message_id >= m.message_id OR f.program_id <> m.program_id
+		OR EXISTS (SELECT FROM loyalty.message x
+			WHERE x.member_id = m.member_id AND x.fallback_of = m.fallback_of AND x.message_id <> m.message_id)
+		OR EXISTS (
+			WITH RECURSIVE before AS (
+				SELECT f.fallback_of, f.channel
+				UNION
+				SELECT x.fallback_of, x.channel FROM before b
+				JOIN loyalty.message x ON x.member_id = m.member_id AND x.message_id = b.fallback_of)
+			SELECT FROM before b WHERE b.channel = m.channel))
+	UNION ALL
+	SELECT 'message_run', m.member_id, format('message_id=%s run_id=%s', m.message_id, m.run_id)
+	FROM loyalty.message m
+	WHERE coalesce(m.run_id, m.automation_id) IS NOT NULL AND (verify.program IS NULL OR m.program_id = (SELECT s.program_id FROM scope s))
+	AND NOT EXISTS (
+		SELECT FROM loyalty.automation_run r
+		WHERE r.member_id = m.member_id AND r.run_id = m.run_id AND r.automation_id = m.automation_id)
+	UNION ALL
+	SELECT 'message_consent', m.member_id, format('message_id=%s purpose=%s channel=%s', m.message_id, m.purpose, m.channel)
+	FROM loyalty.message m
+	WHERE m.purpose <> 'service' AND m.attempts > 0 AND (verify.program IS NULL OR m.program_id = (SELECT s.program_id FROM scope s))
+	-- what was said later of that time does not count
+	AND NOT EXISTS (
+		SELECT FROM loyalty.consent c
+		WHERE c.member_id = m.member_id AND c.purpose = m.purpose AND coalesce(c.channel, m.channel) = m.channel
+		AND c.given AND c.at <= m.taken_at)
+	UNION ALL
+	SELECT 'message_feedback', b.member_id, format('message_id=%s kind=%s', b.message_id, b.kind)
+	FROM loyalty.message_feedback b
+	LEFT JOIN loyalty.message m ON m.member_id = b.member_id AND m.message_id = b.message_id
+	WHERE (verify.program IS NULL OR b.program_id = (SELECT s.program_id FROM scope s))
+	AND (m.message_id IS NULL OR m.program_id <> b.program_id
+		OR b.kind NOT IN ('delivered', 'opened', 'clicked', 'bounced', 'unsubscribed')
+		-- who unsubscribed no longer agrees
+		OR (b.kind = 'unsubscribed' AND m.purpose <> 'service' AND NOT EXISTS (
+			SELECT FROM loyalty.consent c
+			WHERE c.member_id = m.member_id AND c.purpose = m.purpose AND c.channel = m.channel
+			AND NOT c.given AND c.at <= b.at)))
+	UNION ALL
+	SELECT 'message_quota', NULL, format('channel=%s day=%s taken=%s', q.channel, q.day, q.taken)
+	FROM loyalty.message_quota q
+	WHERE (verify.program IS NULL OR q.program_id = (SELECT s.program_id FROM scope s))
+	AND (q.taken < 0 OR NOT EXISTS (
+		SELECT FROM loyalty.message_channel h WHERE h.program_id = q.program_id AND h.name = q.channel))
+	UNION ALL
+	SELECT 'message_unknown', m.member_id, format('message_id=%s channel=%s', m.message_id, m.channel)
+	FROM loyalty.message m
+	LEFT JOIN loyalty.account a ON a.member_id = m.member_id
+	WHERE (verify.program IS NULL OR m.program_id = (SELECT s.program_id FROM scope s))
+	AND (a.program_id IS DISTINCT FROM m.program_id OR NOT EXISTS (
+		SELECT FROM loyalty.message_channel h WHERE h.program_id = m.program_id AND h.name = m.channel))
+	UNION ALL
+	SELECT 'consent_unknown', c.member_id, format('consent_id=%s channel=%s', c.consent_id, c.channel)
+	FROM loyalty.consent c
+	LEFT JOIN loyalty.account a ON a.member_id = c.member_id
+	WHERE (verify.program IS NULL OR c.program_id = (SELECT s.program_id FROM scope s))
+	AND (a.program_id IS DISTINCT FROM c.program_id OR (c.channel IS NOT NULL AND NOT EXISTS (
+		SELECT FROM loyalty.message_channel h WHERE h.program_id = c.program_id AND h.name = c.channel)))
+
 	-- Rows that belong to others: what foreign keys would see to.
 	UNION ALL
 	SELECT 'entry_without_journal', e.member_id, format('journal_id=%s line=%s', e.journal_id, e.line)
@@ -1262,6 +1349,12 @@ BEGIN ATOMIC
 			SELECT FROM loyalty.coupon_pack x WHERE x.program_id = k.program_id AND x.name = k.pack))
 		OR (k.benefit_id IS NOT NULL AND NOT EXISTS (
 			SELECT FROM loyalty.benefit b WHERE b.benefit_id = k.benefit_id AND b.program_id = k.program_id))
+		UNION ALL
+		SELECT h.program_id, format('channel=%s fallback=%s program_id=%s', h.name, h.fallback, h.program_id)
+		FROM loyalty.message_channel h
+		WHERE NOT EXISTS (SELECT FROM loyalty.program p WHERE p.program_id = h.program_id)
+		OR (h.fallback IS NOT NULL AND NOT EXISTS (
+			SELECT FROM loyalty.message_channel f WHERE f.program_id = h.program_id AND f.name = h.fallback))
 		UNION ALL
 		SELECT i.program_id, format('items of collection=%s program_id=%s', i.collection, i.program_id)
 		FROM loyalty.collection_item i

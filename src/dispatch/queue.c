@@ -34,21 +34,23 @@ struct Queue
 
 /* The server writes the JSON, so that none is written here. */
 static const char take_sql[] =
-	"SELECT m.member_id, m.message_id, m.attempt, m.idempotency_key,"
+	"SELECT m.member_id, m.message_id, m.attempts, m.idempotency_key,"
 	" pg_catalog.json_build_object('message_id', m.message_id,"
-	" 'member_id', m.member_id, 'program', m.program_name,"
-	" 'channel', m.channel_name, 'template', m.template, 'params', m.params,"
-	" 'purpose', m.purpose, 'attempt', m.attempt,"
+	" 'member_id', m.member_id, 'program', m.program,"
+	" 'channel', m.channel, 'template', m.template, 'params', m.params,"
+	" 'purpose', m.purpose, 'attempt', m.attempts,"
 	" 'created_at', m.created_at) "
 	"FROM loyalty.message_take(channel => $1::text, n => $2::int4,"
 	" lease => $3::interval, program => $4::text) AS m";
 
-static const char done_sql[] = "SELECT loyalty.message_done($1::int8, $2::int8)";
+static const char done_sql[] =
+	"SELECT loyalty.message_done(member_id => $1::int8,"
+	" message_id => $2::int8, attempt => $3::int4)";
 
 static const char retry_sql[] =
 	"SELECT loyalty.message_retry(member_id => $1::int8,"
-	" message_id => $2::int8, reason => $3::text, attempt => $4::int4,"
-	" wait => $5::interval)";
+	" message_id => $2::int8, attempt => $3::int4, reason => $4::text,"
+	" after => $5::interval)";
 
 /*
  * Nothing of the caller's settings may decide what names mean or how times are
@@ -358,23 +360,23 @@ queue_read(const PGresult *taken, int row, Hand *hand)
 }
 
 /*
- * Says what became of a message. A failure goes with the number of the
- * attempt, so that one who was too slow does not speak for the one who took
- * the message after him.
+ * Says what became of a message. The number of the attempt goes along, so that
+ * one who was too slow does not speak for the one who took the message after
+ * him.
  */
 QueueAnswer
 queue_report(Queue *queue, const Hand *hand)
 {
-	char		wait[32];
-	const char *values[] = {hand->member_id, hand->message_id, hand->reason,
-							hand->attempt,
-							hand->retry_after > 0 ? wait : NULL};
+	char		after[32];
+	const char *values[] = {hand->member_id, hand->message_id, hand->attempt,
+							hand->reason,
+							hand->retry_after > 0 ? after : NULL};
 	PGresult   *result;
 	QueueAnswer answer;
 
-	interval_text(wait, sizeof(wait), hand->retry_after);
+	interval_text(after, sizeof(after), hand->retry_after);
 	if (hand->outcome == OUTCOME_DELIVERED)
-		answer = call(queue, done_sql, 2, values, &result);
+		answer = call(queue, done_sql, 3, values, &result);
 	else
 		answer = call(queue, retry_sql, 5, values, &result);
 	PQclear(result);

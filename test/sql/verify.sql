@@ -466,7 +466,9 @@ SELECT set_eq(
 	$$SELECT DISTINCT unnest(string_to_array(codes, ' ')) FROM change WHERE codes <> 'nothing'
 	  UNION SELECT unnest('{topup_without_journal,topup_refunded,named_principal_lapses,card_state,journal_without_topup,topup_state,topup_value}'::text[])
 	  -- and those of checkouts by checkout_verify.sql
-	  UNION SELECT unnest('{checkout_without_journal,journal_without_checkout,checkout_state,checkout_holds,checkout_coupons,refund_payable,refund_coupon}'::text[])$$,
+	  UNION SELECT unnest('{checkout_without_journal,journal_without_checkout,checkout_state,checkout_holds,checkout_coupons,refund_payable,refund_coupon}'::text[])
+	  -- and those of messages by message_verify.sql
+	  UNION SELECT unnest('{message_state,message_dedupe,message_fallback,message_run,message_consent,message_feedback,message_quota,message_unknown,consent_unknown}'::text[])$$,
 	'every check of verify() can fail');
 
 -- One programme

@@ -38,10 +38,16 @@ sub start
         Listen => 128, LocalAddr => '127.0.0.1', LocalPort => $port, ReuseAddr => 1) or die "cannot listen: $!";
 
     $self->{port} = $listener->sockport;
-    $self->{pid} = fork() // die "cannot fork: $!";
-    return if $self->{pid};
+    my $pid = fork() // die "cannot fork: $!";
+    if ($pid)
+    {
+        $self->{pid} = $pid;
+        return;
+    }
     # nothing of the test may run at the end of this process
     setpgrp;
+    open STDOUT, '>', '/dev/null';
+    open STDERR, '>', '/dev/null';
     $SIG{$_} = 'DEFAULT' for qw(TERM INT HUP ALRM);
     $SIG{CHLD} = 'IGNORE';
     $SIG{PIPE} = 'IGNORE';
@@ -63,10 +69,15 @@ sub start
 sub stop
 {
     my ($self) = @_;
-    kill 'TERM', -$self->{pid}, $self->{pid};
-    waitpid $self->{pid}, 0;
+    my $pid = delete $self->{pid} // return;
+    local $?;
+    kill 'TERM', -$pid, $pid;
+    waitpid $pid, 0;
     return;
 }
+
+# A test that dies leaves none behind.
+sub DESTROY { my ($self) = @_; return $self->stop }
 
 # As after a failure of its machine: at the same address.
 sub start_again { my ($self) = @_; return $self->start($self->{port}) }
