@@ -49,9 +49,11 @@ typedef struct Database
 PGDLLEXPORT void loyalty_worker_launcher(Datum arg);
 
 static List *databases = NIL;
-/* Were these logged, since the settings were last read? */
+/* Was this logged, since the settings were last read? */
 static bool no_role_told = false;
-static bool no_process_told = false;
+/* No process was left: not tried again, and not logged again, before then. */
+static int64 no_process_until = 0;
+static int64 no_process_told_until = 0;
 
 /* The pause after so many failures in a row. */
 static int64
@@ -106,7 +108,8 @@ list_databases(void)
 		database->due = worker_clock();
 	}
 	no_role_told = false;
-	no_process_told = false;
+	no_process_until = 0;
+	no_process_told_until = 0;
 	pgstat_report_activity(STATE_IDLE, worker_settings.enabled ? "" :
 						   "loyalty.worker_enabled is off");
 }
@@ -131,6 +134,7 @@ collect_rounds(void)
 			dsm_detach(database->outcome);
 			pfree(database->round);
 			database->round = NULL;
+			no_process_until = 0;
 			database->failures = outcome == ROUND_FAILED ?
 				database->failures + 1 : 0;
 			database->due = worker_clock() +
@@ -266,32 +270,42 @@ round_database(Database *database)
 	return result;
 }
 
-/* Starts a round.  What is missing for it is looked for after the interval. */
+/*
+ * No process was left for a round.  It stays due, and is tried again when a
+ * round has ended, or after the interval; that is logged once an hour.
+ */
+static void
+miss_process(const Database *database)
+{
+	int64		now = worker_clock();
+
+	no_process_until = now + pause_after(0);
+	if (now < no_process_told_until)
+		return;
+	no_process_told_until = now + LONGEST_PAUSE_MS;
+	ereport(WARNING,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("no process is left to maintain database \"%s\"",
+					database->name),
+			 errhint("You might need to increase max_worker_processes.")));
+}
+
+/* Starts a round, if there are the role and the database for it. */
 static void
 try_round(Database *database)
 {
 	Oid			role;
 	Oid			oid;
-	bool		started;
 
-	database->due = worker_clock() + pause_after(0);
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	role = round_role();
 	oid = OidIsValid(role) ? round_database(database) : InvalidOid;
 	CommitTransactionCommand();
 	if (!OidIsValid(oid))
-		return;
-
-	started = start_round(database, oid, role);
-	if (!started && !no_process_told)
-		ereport(WARNING,
-				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("no process is left to maintain database \"%s\"",
-						database->name),
-				 errhint("You might need to increase "
-						 "max_worker_processes.")));
-	no_process_told = !started;
+		database->due = worker_clock() + pause_after(0);
+	else if (!start_round(database, oid, role))
+		miss_process(database);
 }
 
 /* The launcher's rounds end with it, or its successor would start others. */
@@ -343,7 +357,8 @@ loyalty_worker_launcher(Datum arg)
 		collect_rounds();
 		while ((next = next_database()) != NULL)
 		{
-			pause = Min(next->due - worker_clock(), LONGEST_PAUSE_MS);
+			pause = Max(next->due, no_process_until) - worker_clock();
+			pause = Min(pause, LONGEST_PAUSE_MS);
 			if (pause > 0)
 				break;
 			try_round(next);

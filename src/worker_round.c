@@ -7,6 +7,7 @@
 #include "worker.h"
 
 #include "access/xact.h"
+#include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
@@ -15,10 +16,13 @@
 #include "nodes/parsenodes.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
+#include "storage/ipc.h"
+#include "storage/lock.h"
 #include "storage/proc.h"
 #include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
@@ -30,15 +34,41 @@
 
 PGDLLEXPORT void loyalty_worker_round(Datum arg);
 
-static bool
-is_installed(void)
+/* A process that ends outside a transaction would leave its lock behind. */
+static void
+release_extension(int code, Datum arg)
 {
-	Oid			extension;
+	LockReleaseSession(DEFAULT_LOCKMETHOD);
+}
 
+/*
+ * Keeps the extension until the process ends: DROP EXTENSION, which locks it
+ * before anything else, waits for the round instead of getting between two of
+ * its batches, or into a deadlock with one.  False if there is none, or if
+ * somebody is about to drop it.
+ */
+static bool
+hold_extension(void)
+{
+	LOCKTAG		tag;
+	Oid			extension;
+	bool		held = false;
+
+	before_shmem_exit(release_extension, 0);
 	StartTransactionCommand();
 	extension = get_extension_oid("loyalty", true);
+	if (OidIsValid(extension))
+	{
+		SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ExtensionRelationId, extension,
+						   0);
+		held = LockAcquire(&tag, AccessShareLock, true, true) !=
+			LOCKACQUIRE_NOT_AVAIL;
+		/* it may have gone between the look and the lock */
+		AcceptInvalidationMessages();
+		held = held && get_extension_oid("loyalty", true) == extension;
+	}
 	CommitTransactionCommand();
-	return OidIsValid(extension);
+	return held;
 }
 
 /* Refuses SQL of another version before it is relied upon. */
@@ -104,7 +134,7 @@ maintain(void)
 {
 	int64		began = worker_clock();
 
-	if (!is_installed())
+	if (!hold_extension())
 		return ROUND_DONE;
 	check_version();
 	run_call(CALL_MAINTAIN);
@@ -185,11 +215,7 @@ loyalty_worker_round(Datum arg)
 		FlushErrorState();
 		AbortOutOfAnyTransaction();
 		debug_query_string = NULL;
-		/* it may have been dropped meanwhile */
-		if (is_installed())
-			log_failure(error, round.retry_s);
-		else
-			*outcome = ROUND_DONE;
+		log_failure(error, round.retry_s);
 	}
 	PG_END_TRY();
 }

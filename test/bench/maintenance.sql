@@ -36,4 +36,21 @@ SELECT count(r.status) FROM bench.sleeper s,
 RESET loyalty.now;
 
 CREATE TABLE bench.night AS
-SELECT count(*) AS due FROM loyalty.account WHERE program_id = :program AND due_on <= date :'today';
+SELECT program_id, count(*) AS due FROM loyalty.account WHERE program_id = :program AND due_on <= date :'today' GROUP BY program_id;
+CREATE TABLE bench.watch (pid int, cpu numeric, wall numeric);
+CREATE TABLE bench.locked (pid int, n bigint);
+CREATE TABLE bench.beside (tps numeric, maintained boolean);
+
+-- what this session has had of the processor, in hundredths of a second
+CREATE FUNCTION bench.ticks() RETURNS numeric LANGUAGE sql VOLATILE AS $$
+	SELECT sum(field::numeric) FROM regexp_split_to_table(regexp_replace(pg_read_file('/proc/self/stat', 0, 1000), '^.*\) ', ''), ' ')
+		WITH ORDINALITY f (field, place) WHERE place IN (12, 13)
+$$;
+-- rows that a session of maintenance has locked or changed and not committed
+CREATE FUNCTION bench.look() RETURNS void LANGUAGE sql VOLATILE AS $$
+	INSERT INTO bench.locked
+	SELECT l.pid, count(*) FROM loyalty.account a
+	JOIN pg_locks l ON l.locktype = 'transactionid' AND l.granted AND l.transactionid = a.xmax
+	JOIN pg_stat_activity s ON s.pid = l.pid AND s.application_name = 'maintenance'
+	GROUP BY l.pid
+$$;

@@ -64,6 +64,14 @@ SQL
     return;
 }
 
+# With its roles at once: between the two a round would lack its rights.
+sub install
+{
+    my ($db) = @_;
+    sql($db, 'BEGIN; CREATE EXTENSION loyalty; SELECT loyalty.setup_roles(); COMMIT');
+    return stand_in($db, 'NULL');
+}
+
 sub rounds { my ($db) = @_; return sql($db, 'SELECT count(*) FROM round') }
 sub wait_for_round
 {
@@ -225,8 +233,7 @@ wait_for_round('other', 'and on');
 is(times_logged(qr/"shop" of loyalty/), 1, 'it is said once');
 sql('postgres', 'CREATE DATABASE shop');
 is(sqlstate($node, 'postgres', 'CREATE DATABASE copy TEMPLATE shop; DROP DATABASE copy'), '', 'and may serve as a template');
-sql('shop', 'CREATE EXTENSION loyalty; SELECT loyalty.setup_roles()');
-stand_in('shop', 'NULL');
+install('shop');
 wait_for_round('shop', 'created anew: it is maintained again');
 
 #
@@ -272,18 +279,22 @@ wait_for_round('shop', 'then it works');
 forget_log();
 sql('shop', 'DROP EXTENSION loyalty');
 wait_for_round('other', 'dropped: the others go on') for 1 .. 2;
-sql('shop', 'CREATE EXTENSION loyalty; SELECT loyalty.setup_roles()');
-stand_in('shop', 'NULL');
+install('shop');
 wait_for_round('shop', 'created: it works again');
-# in the middle of a round, which then cannot go on
-stand_in('shop', q{PERFORM pg_sleep(0.5); PERFORM loyalty.now()});
+# in the middle of a round, and again and again
+stand_in('shop', 'PERFORM pg_sleep_for(budget)');
 wait_for_round('shop', 'a round is under way');
 sql('shop', 'DROP EXTENSION loyalty');
-wait_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = 'shop'}, 'it ends');
-wait_for_round('other', 'and the others go on');
+is(sql('shop', 'SELECT min(budget) FROM round'), '00:00:02', 'DROP EXTENSION has waited for it');
+wait_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'loyalty worker' AND datname = 'shop'}, 'it has ended');
+$holder = $node->background_psql('shop');
+$holder->query_safe('CREATE EXTENSION loyalty');
+$holder->query_safe('BEGIN; DROP EXTENSION loyalty');
+wait_for_round('other', 'one that is not dropped yet is in nobody\'s way') for 1 .. 2;
+$holder->query_safe('COMMIT');
+$holder->quit;
 is(times_logged(qr/WARNING|ERROR|FATAL/), 0, 'without a word');
-sql('shop', 'CREATE EXTENSION loyalty; SELECT loyalty.setup_roles()');
-stand_in('shop', 'NULL');
+install('shop');
 
 #
 # Settings
