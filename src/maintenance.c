@@ -45,6 +45,7 @@ static Job jobs[] = {
 	JOB("scan", "automation_scan"),
 	JOB("schedule", "automation_schedule"),
 	JOB("broadcast", "automation_broadcast_run"),
+	JOB("run", "automation_run_due"),
 	JOB("message", "message_expire"),
 	JOB("scan", "automation_scan"),
 	JOB("schedule", "automation_schedule"),

@@ -325,6 +325,8 @@ SELECT count(r) FROM generate_series(13, 15) no, loyalty.checkout(m(no), '{"item
     ARRAY['free-ship', '#' || coupon_of(m(no), 'five')], '{"points": 20}') r;
 SELECT count(r) FROM loyalty.refund(m(14), 'co-1', items => '[{"sku": "B", "qty": 1}]', refund_ref => 'co-1-b') r;
 SELECT count(r) FROM loyalty.refund(m(15), 'co-1', refund_ref => 'co-1-all') r;
+-- what periodic work has noted
+SELECT loyalty.maintenance_note('account', loyalty.now(), loyalty.now(), 5, 1, '40P01: deadlock detected'), loyalty.maintenance_fail(m(2), 'account', 'XX000', 'broken');
 -- orders that are reserved: one paid, one given up, two that wait
 SELECT count(r) FROM generate_series(1, 4) n, loyalty.checkout_reserve(m(11), '{"items": [{"sku": "B", "price": 40}], "shipping": 4.90}', 'rs-' || n, '{free-ship}',
     '{"points": 10}', ttl => '10 days') r;
