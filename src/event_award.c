@@ -50,6 +50,7 @@ enum undo_arg
 	UNDO_MEMBER_ID,
 	UNDO_AWARD,
 	UNDO_REASON,
+	UNDO_AT,
 	UNDO_KEY,
 	UNDO_MODE,
 	UNDO_NARGS
@@ -62,6 +63,7 @@ static const Verb undo_verb = {
 		[UNDO_MEMBER_ID] = {"member_id", ARG_MEMBER, true},
 		[UNDO_AWARD] = {"award", ARG_ID, true},
 		[UNDO_REASON] = {"reason", ARG_TEXT},
+		[UNDO_AT] = {"at", ARG_AT},
 		[UNDO_KEY] = {"key", ARG_KEY},
 		[UNDO_MODE] = {"mode", ARG_MODE, true}
 	}, undo_replays

@@ -88,11 +88,11 @@ COMMENT ON FUNCTION loyalty.award(bigint, numeric, text, text, date, date, text,
 'Gives a bonus that no rule awards; vests and lapses as the unit says, or as asked for; needs a reason, and a key or a ref';
 
 CREATE OR REPLACE FUNCTION loyalty.award_undo(member_id bigint, award bigint, reason text,
-	key text DEFAULT NULL, mode text DEFAULT 'do')
+	at timestamptz DEFAULT NULL, key text DEFAULT NULL, mode text DEFAULT 'do')
 RETURNS loyalty.receipt LANGUAGE C VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_event_award_undo';
-COMMENT ON FUNCTION loyalty.award_undo(bigint, bigint, text, text, text) IS
+COMMENT ON FUNCTION loyalty.award_undo(bigint, bigint, text, timestamptz, text, text) IS
 'Takes back what award() gave, by the journal row of it, as a refund takes back what an order earned; needs a reason';
 
 CREATE OR REPLACE FUNCTION loyalty.benefit_give(member_id bigint, benefit text, reason text,

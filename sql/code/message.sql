@@ -23,6 +23,16 @@ AS 'MODULE_PATHNAME', 'loyalty_message_cancel';
 COMMENT ON FUNCTION loyalty.message_cancel(bigint, bigint) IS
 'Cancels a message that nobody has taken, or what stands in for it; true, if there was any';
 
+CREATE OR REPLACE FUNCTION loyalty.message_channel_known(program_id int, name text)
+RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT coalesce(bool_or(c.name = message_channel_known.name), true)
+	FROM loyalty.message_channel c WHERE c.program_id = message_channel_known.program_id;
+END;
+COMMENT ON FUNCTION loyalty.message_channel_known(int, text) IS
+'Has the programme this channel, or none at all? For the extension''s own use';
+
 CREATE OR REPLACE FUNCTION loyalty.message_channel_check()
 RETURNS trigger LANGUAGE C SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -237,13 +247,3 @@ COMMENT ON COLUMN loyalty.report_message.dead IS 'Given up';
 COMMENT ON COLUMN loyalty.report_message.expired IS 'Not sent in time';
 COMMENT ON COLUMN loyalty.report_message.cancelled IS 'Taken back before they were sent';
 COMMENT ON COLUMN loyalty.report_message.fallbacks IS 'How many of them stood in for one that another channel could not deliver';
-
-CREATE OR REPLACE FUNCTION loyalty.message_channel_known(program_id int, name text)
-RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-	SELECT coalesce(bool_or(c.name = message_channel_known.name), true)
-	FROM loyalty.message_channel c WHERE c.program_id = message_channel_known.program_id;
-END;
-COMMENT ON FUNCTION loyalty.message_channel_known(int, text) IS
-'Has the programme this channel, or none at all? For the extension''s own use';

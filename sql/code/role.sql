@@ -131,6 +131,19 @@ BEGIN
 			('reader', 'SELECT (member_id, message_id, created_at, due_at, expires_at, taken_at, ended_at, program_id, automation_id, run_id, fallback_of, attempts, priority, status, channel, template, purpose, reason)', '{message}'),
 			('reader', 'SELECT (member_id, consent_id, program_id, purpose, channel, given, at)', '{consent}'),
 			('pii', 'SELECT', '{message,consent}'),
+			('owner', 'SELECT', '{automation,automation_step,automation_run,automation_broadcast,automation_scan}'),
+			('owner', 'INSERT', '{automation,automation_step,automation_run,automation_broadcast,automation_scan}'),
+			('owner', 'UPDATE', '{automation,automation_run,automation_broadcast,automation_scan}'),
+			('owner', 'SELECT', '{automation_id_seq}'),
+			('owner', 'USAGE', '{automation_id_seq}'),
+			('admin', 'SELECT', '{automation,automation_step,automation_run,automation_broadcast,report_automation}'),
+			('admin', 'INSERT', '{automation,automation_step}'),
+			('admin', 'UPDATE', '{automation,automation_step}'),
+			('admin', 'DELETE', '{automation,automation_step}'),
+			('admin', 'USAGE', '{automation_id_seq}'),
+			('reader', 'SELECT', '{automation,automation_step,automation_broadcast,report_automation}'),
+			('reader', 'SELECT (member_id, run_id, program_id, automation_id, occurrence, status, reason, triggered_at, due_at, position, journal_id, finished_at, goal_at)', '{automation_run}'),
+			('pii', 'SELECT', '{automation_run}'),
 			('auditor', 'SELECT', '{table_kind,journal,journal_ref}')
 		) g (role, privilege, objects)
 		CROSS JOIN LATERAL unnest(g.objects) x (name)
@@ -154,6 +167,8 @@ BEGIN
 			WHERE e.extname = 'loyalty') f
 		JOIN (VALUES
 			('owner', NULL::text[]),
+			('admin', '{award,award_undo,automation_start,automation_pause,automation_resume,automation_end,automation_test,automation_audience,automation_explain,automation_run_due}'),
+			('worker', '{automation_run_due}'),
 			('admin', '{lifecycle_set}'),
 			('reader', '{lifecycle_members,lifecycle_moves}'),
 			('app', '{quote,checkout,coupon_check,coupon_wallet,coupon_try}'),

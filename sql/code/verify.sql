@@ -418,6 +418,10 @@ BEGIN ATOMIC
 			(SELECT s.last_value + s.is_called::int FROM loyalty.coupon_id_seq s)
 		FROM loyalty.coupon x
 		UNION ALL
+		SELECT 'automation_id_seq', max(x.automation_id),
+			(SELECT s.last_value + s.is_called::int FROM loyalty.automation_id_seq s)
+		FROM loyalty.automation x
+		UNION ALL
 		SELECT 'campaign_id_seq', max(x.campaign_id),
 			(SELECT s.last_value + s.is_called::int FROM loyalty.campaign_id_seq s)
 		FROM loyalty.campaign x
@@ -1369,6 +1373,61 @@ BEGIN ATOMIC
 			SELECT FROM loyalty.collection k WHERE k.program_id = i.program_id AND k.name = i.collection)
 		GROUP BY i.program_id, i.collection) c
 	WHERE verify.program IS NULL OR c.program_id = (SELECT s.program_id FROM scope s)
+
+	-- Automations: what was started, what became of it, and what it gave.
+	UNION ALL
+	SELECT 'automation_without_steps', NULL, format('automation_id=%s', a.automation_id)
+	FROM loyalty.automation a
+	WHERE a.status = 'live'
+	AND NOT EXISTS (SELECT FROM loyalty.automation_step t WHERE t.automation_id = a.automation_id)
+	AND (verify.program IS NULL OR a.program_id = (SELECT s.program_id FROM scope s))
+	UNION ALL
+	SELECT 'automation_run_of', r.member_id, format('run_id=%s automation_id=%s', r.run_id, r.automation_id)
+	FROM loyalty.automation_run r
+	LEFT JOIN loyalty.automation a ON a.automation_id = r.automation_id AND a.program_id = r.program_id
+	LEFT JOIN loyalty.account c ON c.member_id = r.member_id AND c.program_id = r.program_id
+	LEFT JOIN loyalty.journal j ON j.member_id = r.member_id AND j.journal_id = r.journal_id
+	WHERE (a.automation_id IS NULL OR c.member_id IS NULL OR (r.journal_id IS NOT NULL AND j.journal_id IS NULL))
+	AND (verify.program IS NULL OR r.program_id = (SELECT s.program_id FROM scope s))
+	UNION ALL
+	SELECT 'automation_run_state', r.member_id, format('run_id=%s status=%s', r.run_id, r.status)
+	FROM loyalty.automation_run r
+	WHERE (r.status NOT IN ('waiting', 'done', 'exited', 'held_out', 'skipped', 'cancelled', 'failed', 'undone')
+		OR (r.status = 'waiting') <> (r.due_at IS NOT NULL) OR (r.status = 'waiting') <> (r.finished_at IS NULL)
+		OR (r.status IN ('exited', 'skipped', 'cancelled', 'failed', 'undone') AND r.reason IS NULL)
+		OR (r.status IN ('held_out', 'skipped') AND r.position <> 0)
+		OR r.position < 0 OR r.goal_at < r.triggered_at
+		OR jsonb_typeof(r.log) <> 'array' OR jsonb_typeof(r.trigger) <> 'object')
+	AND (verify.program IS NULL OR r.program_id = (SELECT s.program_id FROM scope s))
+	UNION ALL
+	SELECT 'automation_gave', r.member_id, format('run_id=%s position=%s journal_id=%s', r.run_id, l.entry ->> 'position', l.entry ->> 'journal_id')
+	FROM loyalty.automation_run r
+	CROSS JOIN LATERAL jsonb_path_query(r.log, '$[*] ? (exists(@.journal_id))') l (entry)
+	LEFT JOIN loyalty.journal j ON j.member_id = r.member_id AND j.journal_id = (l.entry ->> 'journal_id')::bigint
+	WHERE j.key IS DISTINCT FROM format('automation-%s-%s', r.run_id, l.entry ->> 'position')
+	AND (verify.program IS NULL OR r.program_id = (SELECT s.program_id FROM scope s))
+	UNION ALL
+	SELECT 'automation_undone', r.member_id, format('run_id=%s journal_id=%s', r.run_id, l.entry ->> 'journal_id')
+	FROM loyalty.automation_run r
+	CROSS JOIN LATERAL jsonb_path_query(r.log, '$[*] ? (@.kind == "award" && @.undo == true)') l (entry)
+	WHERE r.status = 'undone'
+	AND NOT EXISTS (
+		SELECT FROM loyalty.journal j
+		WHERE j.member_id = r.member_id AND j.kind = 'award_undo'
+		AND j.reverses = 'award:' || (l.entry ->> 'journal_id'))
+	AND (verify.program IS NULL OR r.program_id = (SELECT s.program_id FROM scope s))
+	UNION ALL
+	SELECT 'award_undone', u.member_id, format('%s rows=%s', u.reverses, u.n)
+	FROM (
+		SELECT j.member_id, j.reverses, count(*) AS n, bool_and(EXISTS (
+			SELECT FROM loyalty.journal o
+			WHERE o.member_id = j.member_id AND o.kind = 'award' AND 'award:' || o.journal_id = j.reverses
+			AND o.amount = j.amount AND o.unit_id = j.unit_id)) AS known
+		FROM loyalty.journal j
+		WHERE j.kind = 'award_undo'
+		AND (verify.program IS NULL OR j.program_id = (SELECT s.program_id FROM scope s))
+		GROUP BY j.member_id, j.reverses) u
+	WHERE u.n > 1 OR NOT u.known
 
 	-- The installation: ids that would come twice, rights that a restore lost.
 	UNION ALL

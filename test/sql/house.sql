@@ -40,7 +40,7 @@ INSERT INTO rule (what, sql) VALUES
 	   WHERE relkind IN ('p', 'f', 'm') OR relispartition OR relhassubclass OR relpersistence <> 'p' OR (relkind = 'r' AND relhasrules)$$),
 	('no trigger of a dumped table writes rows',
 	 $$SELECT t.tgrelid::regclass || ' ' || t.tgname FROM relation c JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal
-	   WHERE t.tgfoid <> ALL ('{loyalty.journal_immutable,loyalty.config_changed,loyalty.program_check,loyalty.unit_check,loyalty.rule_check,loyalty.rule_cap_check,loyalty.tier_check,loyalty.tag_condition_check,loyalty.segment_check,loyalty.benefit_fixed,loyalty.benefit_check,loyalty.benefit_holder_check,loyalty.benefit_price_check,loyalty.config_reference,loyalty.config_in_use,loyalty.plan_check,loyalty.coupon_terms_check,loyalty.coupon_pack_check,loyalty.topup_check,loyalty.topup_step_check,loyalty.cart_check,loyalty.cart_unit_check,loyalty.message_channel_check,loyalty.message_channel_in_use}'::regproc[])
+	   WHERE t.tgfoid <> ALL ('{loyalty.journal_immutable,loyalty.message_channel_in_use,loyalty.config_changed,loyalty.automation_check,loyalty.automation_step_check,loyalty.program_check,loyalty.unit_check,loyalty.rule_check,loyalty.rule_cap_check,loyalty.tier_check,loyalty.tag_condition_check,loyalty.segment_check,loyalty.benefit_fixed,loyalty.benefit_check,loyalty.benefit_holder_check,loyalty.benefit_price_check,loyalty.config_reference,loyalty.config_in_use,loyalty.plan_check,loyalty.coupon_terms_check,loyalty.coupon_pack_check,loyalty.topup_check,loyalty.topup_step_check,loyalty.cart_check,loyalty.cart_unit_check,loyalty.message_channel_check}'::regproc[])
 	   -- what writes must not fire while rows are loaded
 	   AND NOT (t.tgfoid = ANY ('{loyalty.rule_keep,loyalty.coupon_keep,loyalty.tag_forget_scan}'::regproc[]) AND t.tgtype & 4 = 0)$$),
 	('no column has a type that pg_upgrade cannot carry',
@@ -92,7 +92,7 @@ INSERT INTO rule (what, sql) VALUES
 	   UNION ALL SELECT signature FROM routine
 	   WHERE coalesce(proallargtypes, proargtypes::oid[]) || prorettype && '{real,double precision,money}'::regtype[]::oid[]$$),
 	('no time is without a zone, but for hours of the programme''s clock, no text has a width',
-	 $$SELECT relation || '.' || attname FROM attribute WHERE relation || '.' || attname <> ALL ('{loyalty.rule.time_from,loyalty.rule.time_until,loyalty.coupon.time_from,loyalty.coupon.time_until,loyalty.offer.time_from,loyalty.offer.time_until,loyalty.message_channel.quiet_from,loyalty.message_channel.quiet_until}') AND atttypid = ANY ('{timestamp,time,timetz,varchar,bpchar,json}'::regtype[])
+	 $$SELECT relation || '.' || attname FROM attribute WHERE relation || '.' || attname <> ALL ('{loyalty.rule.time_from,loyalty.rule.time_until,loyalty.coupon.time_from,loyalty.coupon.time_until,loyalty.offer.time_from,loyalty.offer.time_until,loyalty.message_channel.quiet_from,loyalty.message_channel.quiet_until,loyalty.automation.at_time}') AND atttypid = ANY ('{timestamp,time,timetz,varchar,bpchar,json}'::regtype[])
 	   UNION ALL SELECT signature FROM routine
 	   WHERE coalesce(proallargtypes, proargtypes::oid[]) || prorettype && '{timestamp,time,timetz,varchar,bpchar,json}'::regtype[]::oid[]$$),
 	('no enum, domain or range',
@@ -101,7 +101,7 @@ INSERT INTO rule (what, sql) VALUES
 	('no column counts by itself but ids of configuration',
 	 $$SELECT relation || '.' || attname FROM attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 	   WHERE relkind = 'r' AND (attidentity <> '' OR attgenerated <> ''
-		OR (pg_get_expr(d.adbin, d.adrelid) ~ 'nextval' AND relname <> ALL ('{benefit,plan,coupon,program,unit,rule,campaign,budget,tier,ingest_run}')))$$),
+		OR (pg_get_expr(d.adbin, d.adrelid) ~ 'nextval' AND relname <> ALL ('{automation,benefit,plan,coupon,program,unit,rule,campaign,budget,tier,ingest_run}')))$$),
 	('no function takes or returns the row of a table',
 	 $$SELECT signature FROM routine, unnest(coalesce(proallargtypes, proargtypes::oid[]) || prorettype) a (type)
 	   JOIN pg_type t ON t.oid = a.type LEFT JOIN pg_type element ON element.oid = t.typelem

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(106);
+SELECT plan(116);
 
 -- 'hold 0 f' ...: what a batch of a job came to
 CREATE FUNCTION pg_temp.batch(job text, batch int DEFAULT 500) RETURNS text LANGUAGE sql AS $$
@@ -180,6 +180,28 @@ SELECT set_config('loyalty.now', (SELECT retry_at::text FROM loyalty.maintenance
 SELECT is(pg_temp.batch('account'), '1 f', 'when he is in order again');
 SELECT is_empty('SELECT FROM loyalty.maintenance_fault', 'the note is gone');
 SELECT is((SELECT count(*) FROM loyalty.journal WHERE kind = 'expire' AND effective_at = '2026-08-31 16:00+00'), 3::bigint, 'and what was due is posted, with its date');
+
+-- Nor does one whose tags cannot be judged: neither after conditions were changed, nor when time has passed.
+CALL loyalty.maintain();
+CALL pg_temp.enroll('Shanghai', 'joe', 'kim', 'lea');
+SELECT member_id AS kim, wallet AS empty FROM loyalty.account WHERE member_id = pg_temp.id('kim') \gset
+SELECT FROM unnest('{joe,kim,lea}'::text[]) name, loyalty.purchase(pg_temp.id(name), 1, 'o1');
+SELECT wallet AS sound FROM loyalty.account WHERE member_id = :kim \gset
+UPDATE loyalty.account SET wallet = '{9999 - - e 10}' WHERE member_id = :kim;
+UPDATE loyalty.tag SET condition = '$.member.days_since_purchase >= 20' WHERE name = 'asleep';
+SELECT is(pg_temp.batch('tag'), (SELECT count(*) - 1 FROM loyalty.account WHERE program_id = :shanghai) || ' f', 'all but one are judged by a new condition');
+SELECT results_eq($$SELECT member_id, job, sqlstate FROM loyalty.maintenance_fault$$, format($$VALUES (%s::bigint, 'tag', 'LY902')$$, :kim), 'who is noted');
+SELECT set_config('loyalty.now', (loyalty.now() + '25 days'::interval)::text, false) \g /dev/null
+SELECT is(pg_temp.batch('tag'), '2 f', 'and when time has passed the others are again');
+SELECT is((SELECT count(*) FROM loyalty.member_tag WHERE tag = 'asleep' AND member_id = ANY (ARRAY[pg_temp.id('joe'), pg_temp.id('lea')])), 2::bigint, 'they have fallen asleep');
+SELECT results_eq($$SELECT attempts FROM loyalty.maintenance_fault$$, 'VALUES (2)', 'he was tried once more');
+SELECT is(pg_temp.batch('tag'), '0 f', 'and is left alone');
+UPDATE loyalty.account SET wallet = :'sound' WHERE member_id = :kim;
+SELECT set_config('loyalty.now', (SELECT retry_at::text FROM loyalty.maintenance_fault), false) \g /dev/null
+SELECT is(pg_temp.batch('tag'), '1 f', 'when he is in order again his turn comes');
+SELECT is((SELECT count(*) FROM loyalty.member_tag WHERE tag = 'asleep' AND member_id = :kim), 1::bigint, 'and he sleeps too');
+SELECT is_empty('SELECT FROM loyalty.maintenance_fault', 'nothing is noted any more');
+SELECT is_empty($$SELECT * FROM loyalty.tag_check('Shanghai')$$, 'tags are as they should be');
 
 -- What jobs of others call
 SELECT is(loyalty.maintenance_fail(:ida, 'hold', 'XX000', 'broken'), loyalty.now() + '1 minute'::interval, 'maintenance_fail() tells until when');

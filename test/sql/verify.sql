@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(220);
+SELECT plan(221);
 
 -- Books with something of everything, of which verify() finds nothing to say.
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', vest_days => 7) AS shop \gset
@@ -450,6 +450,9 @@ INSERT INTO change (codes, what, sql) VALUES
 	('sequence_behind', 'benefit ids that will come again', 'ALTER SEQUENCE loyalty.benefit_id_seq RESTART'),
 	('sequence_behind', 'plan ids that will come again', 'ALTER SEQUENCE loyalty.plan_id_seq RESTART'),
 	('sequence_behind', 'coupon ids that will come again', 'ALTER SEQUENCE loyalty.coupon_id_seq RESTART'),
+	('sequence_behind', 'automation ids that will come again',
+	 $$INSERT INTO loyalty.automation (automation_id, program_id, name, trigger_kind)
+	   SELECT 7, program_id, 'hello', 'announcement' FROM loyalty.program WHERE name = 'Shop'$$),
 	('sequence_behind', 'budget ids that will come again', 'ALTER SEQUENCE loyalty.budget_id_seq RESTART'),
 	('sequence_behind', 'unit ids that will come again', 'ALTER SEQUENCE loyalty.unit_id_seq RESTART'),
 	('nothing', 'roles as they should be', $$SELECT loyalty.setup_roles('loyalty_test_verify')$$),
@@ -463,10 +466,12 @@ SELECT is(pg_temp.found(sql), codes, codes || ': ' || what) FROM change ORDER BY
 -- A code that no change above brings up would be a check that cannot fail.
 SELECT set_eq(
 	$$SELECT DISTINCT (regexp_matches(pg_get_function_sqlbody('loyalty.verify(text)'::regprocedure),
-		'SELECT ''([a-z_]+)''::text', 'g'))[1] EXCEPT SELECT unnest('{id_seq,program_id_seq,unit_id_seq,rule_id_seq,tier_id_seq,campaign_id_seq,budget_id_seq,ingest_run_id_seq,benefit_id_seq,plan_id_seq,coupon_id_seq,uses,codes}'::text[])$$,
+		'SELECT ''([a-z_]+)''::text', 'g'))[1] EXCEPT SELECT unnest('{id_seq,program_id_seq,unit_id_seq,rule_id_seq,tier_id_seq,campaign_id_seq,budget_id_seq,ingest_run_id_seq,benefit_id_seq,plan_id_seq,coupon_id_seq,automation_id_seq,uses,codes}'::text[])$$,
 	-- those of stored value are brought up by topup_verify.sql
 	$$SELECT DISTINCT unnest(string_to_array(codes, ' ')) FROM change WHERE codes <> 'nothing'
 	  UNION SELECT unnest('{topup_without_journal,topup_refunded,named_principal_lapses,card_state,journal_without_topup,topup_state,topup_value}'::text[])
+	  -- those of automations by automation_verify.sql
+	  UNION SELECT unnest('{automation_without_steps,automation_run_of,automation_run_state,automation_gave,automation_undone,award_undone}'::text[])
 	  -- and those of checkouts by checkout_verify.sql
 	  UNION SELECT unnest('{checkout_without_journal,journal_without_checkout,checkout_state,checkout_holds,checkout_coupons,refund_payable,refund_coupon}'::text[])
 	  -- and those of messages by message_verify.sql
