@@ -76,9 +76,11 @@ check_differs(const CheckedRow *row, const char *column)
 void
 check_refuse(const CheckedRow *row, const char *column, const char *why)
 {
+	const char *value = check_text(row, column);
+
 	refusal_raise(REFUSAL_RULE_INVALID,
 				  psprintf("%s=%s: %s", column,
-						   clipped(check_text(row, column)), why));
+						   value == NULL ? "null" : clipped(value), why));
 }
 
 bool

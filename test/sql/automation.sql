@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT no_plan();
+SELECT plan(156);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 SELECT loyalty.program_create('Other', 'CNY', 'Asia/Shanghai') AS other \gset
@@ -106,7 +106,6 @@ SELECT is(pg_temp.runs('cat') || ', ' || pg_temp.balance('cat'), 'thanks undone 
 SELECT FROM loyalty.purchase(pg_temp.id('dan'), 150, 'o1');
 SELECT pg_temp.work();
 SELECT FROM loyalty.redeem(pg_temp.id('dan'), 200, 'points', 'r1');
-SELECT FROM loyalty.coupon_use(pg_temp.id('dan'), coupon_no, 'o9', 5) FROM loyalty.member_coupon WHERE member_id = pg_temp.id('dan') AND false;
 SELECT FROM loyalty.tag_add(pg_temp.id('dan'), 'buyer', 'hand');
 SELECT FROM loyalty.refund(pg_temp.id('dan'), 'o1');
 SELECT pg_temp.work();
@@ -276,7 +275,7 @@ DO $$BEGIN
 		PERFORM pg_temp.work();
 	END LOOP;
 END$$;
-SELECT results_eq($$SELECT status, reason, jsonb_array_length(log) FROM loyalty.automation_run r JOIN loyalty.automation a USING (automation_id) WHERE a.name = 'fails' AND member_id = pg_temp.id('f2')$$,
+SELECT results_eq($$SELECT r.status, r.reason, jsonb_array_length(r.log) FROM loyalty.automation_run r JOIN loyalty.automation a USING (automation_id) WHERE a.name = 'fails' AND member_id = pg_temp.id('f2')$$,
 	$$VALUES ('failed', 'LY206', 8)$$, 'after eight attempts it is given up');
 SET loyalty.now = '2026-03-15 12:00+00';
 CALL pg_temp.stop('fails', 'works');
@@ -295,7 +294,7 @@ SELECT FROM loyalty.record(pg_temp.id('s1'), 'wish', ref => 'w3');
 SELECT pg_temp.work();
 SELECT is(pg_temp.runs('s1', 'whom'), 'skipped campaign_not_running, skipped segment, done', 'campaign, segment');
 CALL pg_temp.stop('whom');
-CALL pg_temp.enroll('Shop', VARIADIC ARRAY(SELECT 'h' || n FROM generate_series(1, 400) n));
+SELECT count(loyalty.enroll('Shop', jsonb_build_object('customer_no', 'h' || n))) FROM generate_series(1, 400) n;
 SELECT pg_temp.auto('{"name": "half", "trigger_kind": "event", "trigger_name": "wish", "holdout": 50, "goal_event": "purchase", "condition": "$.event.amount > 1"}', '{"kind": "tag_add", "tag": "half"}');
 SELECT count(r) FROM generate_series(1, 400) n, loyalty.record(pg_temp.id('h' || n), 'wish', CASE WHEN n <= 300 THEN 9 ELSE 1 END, ref => 'w1') r;
 SELECT pg_temp.work();
@@ -304,8 +303,8 @@ SELECT ok((SELECT count(*) FILTER (WHERE r.status = 'held_out') BETWEEN 110 AND 
 SELECT count(r) FROM loyalty.automation_run x JOIN loyalty.automation a USING (automation_id), loyalty.purchase(x.member_id, 10, 'o1') r WHERE a.name = 'half' AND x.status = 'held_out';
 SELECT results_eq($$SELECT runs, skipped, done + held_out, treated = done, treated_goals, held_out_goals = held_out, held_out_share FROM loyalty.report_automation WHERE automation = 'half'$$,
 	$$VALUES (400::bigint, 100::bigint, 300::bigint, true, 0::bigint, true, 1.0000)$$, 'goals are counted in the holdout and out of it');
-SELECT is((SELECT status FROM loyalty.automation_test(x.member_id, 'half', journal_id => x.journal_id) t (p, k, status, d) WHERE p = 0), 'held_out', 'and it is always the same members')
-FROM (SELECT * FROM loyalty.automation_run r JOIN loyalty.automation a USING (automation_id) WHERE a.name = 'half' AND r.status = 'held_out' LIMIT 1) x;
+SELECT is((SELECT string_agg(DISTINCT t.outcome, ' ') FROM loyalty.automation_run r JOIN loyalty.automation a USING (automation_id),
+	loyalty.automation_test(r.member_id, 'half', journal_id => r.journal_id) t WHERE a.name = 'half' AND r.status = 'held_out' AND t.step_position = 0), 'held_out', 'and it is always the same members');
 CALL pg_temp.stop('half');
 
 -- Trying it out
@@ -347,7 +346,7 @@ SELECT throws_ok(sql, '23503', NULL, sql) FROM unnest(ARRAY[$$DELETE FROM loyalt
 	$$DELETE FROM loyalty.segment WHERE name = 'source'$$, $$DELETE FROM loyalty.campaign WHERE name = 'spring'$$, $$DELETE FROM loyalty.program_event WHERE event = 'wish'$$]) sql;
 SELECT lives_ok($$DELETE FROM loyalty.automation WHERE name = 'empty'$$, 'one that nobody has used can go');
 
--- What it costs: a programme without automations runs no statement more, one that listens one.
+
 SELECT is_empty($$SELECT * FROM loyalty.verify()$$, 'verify()');
 SELECT * FROM finish();
 ROLLBACK;
