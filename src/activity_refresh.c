@@ -71,12 +71,26 @@ static Statement select_members = {
  */
 static Statement lock_due = {
 	"SELECT a.member_id FROM (SELECT member_id FROM loyalty.tag_review"
-	" WHERE program_id = $1 AND due_on <= $2"
+	" WHERE program_id = $1 AND due_on <= $2 AND member_id <> ALL ($4)"
 	" ORDER BY due_on, member_id) r"
 	" CROSS JOIN LATERAL (SELECT member_id FROM loyalty.account"
 	" WHERE member_id = r.member_id FOR NO KEY UPDATE SKIP LOCKED) a"
 	" LIMIT $3",
-	3, {INT4OID, DATEOID, INT4OID}
+	4, {INT4OID, DATEOID, INT4OID, INT8ARRAYOID}
+};
+
+/* Members whose turn failed, and who are left alone for a while. */
+static Statement select_faulty = {
+	"SELECT loyalty.maintenance_faulty('tag')"
+};
+
+static Statement note_fault = {
+	"SELECT loyalty.maintenance_fail($1, 'tag', $2, $3)",
+	3, {INT8OID, TEXTOID, TEXTOID}
+};
+
+static Statement forget_faults = {
+	"SELECT loyalty.maintenance_heal('tag', $1)", 1, {INT8ARRAYOID}
 };
 
 /* Who tracks an activity notes this first, so that none is missed. */
@@ -198,6 +212,84 @@ refresh_members(Refresh *refresh, Datum *ids, int n, bool anew)
 		statement_run(&delete_old_days, args, false);
 }
 
+/* Members that are judged in one go. */
+typedef struct Going
+{
+	Refresh    *refresh;
+	Datum	   *ids;
+	int			n;
+	bool		anew;
+} Going;
+
+static bool
+try_members(void *argument)
+{
+	Going	   *going = argument;
+	NullableDatum ids[] = {ARG(array_of_ids(going->ids, going->n))};
+
+	refresh_members(going->refresh, going->ids, going->n, going->anew);
+	statement_run(&forget_faults, ids, false);
+	return true;
+}
+
+/*
+ * Judges members in a subtransaction.  Returns the error if it is somebody's
+ * fault; what others got in the way of is raised on.
+ */
+static ErrorData *
+attempt_members(Going *going)
+{
+	Refresh		before = *going->refresh;
+	bool		stayed;
+	ErrorData  *error = statement_catch(try_members, going, &stayed);
+
+	if (error == NULL)
+		return NULL;
+	*going->refresh = before;
+	if (statement_is_transient(error))
+		ReThrowError(error);
+	return error;
+}
+
+/* Leaves a member alone whose turn has failed, but due. */
+static void
+leave_alone(const Refresh *refresh, Datum member_id, const ErrorData *error)
+{
+	NullableDatum fault[] = {
+		ARG(member_id),
+		ARG(CStringGetTextDatum(unpack_sql_state(error->sqlerrcode))),
+		ARG(CStringGetTextDatum(statement_error_text(error)))
+	};
+	NullableDatum due[] = {
+		ARG(array_of_ids(&member_id, 1)),
+		ARG(Int32GetDatum(refresh->program->program_id)),
+		ARG(DateADTGetDatum(refresh->today))
+	};
+
+	statement_run(&note_fault, fault, false);
+	statement_run(&lock_reviews, due, false);
+}
+
+/* Judges members, at once or, if that fails, one by one. */
+static void
+judge_members(Refresh *refresh, Datum *ids, int n, bool anew)
+{
+	Going		going = {refresh, ids, n, anew};
+
+	if (attempt_members(&going) == NULL)
+		return;
+	going.n = 1;
+	for (int i = 0; i < n; i++)
+	{
+		ErrorData  *error;
+
+		going.ids = &ids[i];
+		error = attempt_members(&going);
+		if (error != NULL)
+			leave_alone(refresh, ids[i], error);
+	}
+}
+
 /* Have members still to be judged by the conditions as they are now? */
 static bool
 needs_scan(const Refresh *refresh, const NullableDatum *args)
@@ -236,7 +328,7 @@ scan(Refresh *refresh)
 	n = statement_run(&select_members, args, false);
 	ids = read_ids(n);
 	if (n > 0)
-		refresh_members(refresh, ids, n, true);
+		judge_members(refresh, ids, n, true);
 	refresh->left_over = n == refresh->batch;
 	args[1] = ARG(PointerGetDatum(refresh->program->definition));
 	args[2] = refresh->left_over ? ARG(ids[n - 1]) : NULL_ARG;
@@ -260,15 +352,20 @@ review(Refresh *refresh)
 	NullableDatum args[] = {
 		ARG(Int32GetDatum(refresh->program->program_id)),
 		ARG(DateADTGetDatum(refresh->today)),
-		ARG(Int32GetDatum(refresh->batch))
+		ARG(Int32GetDatum(refresh->batch)),
+		NULL_ARG
 	};
-	int			n = statement_run(&lock_due, args, false);
-	Datum	   *ids = read_ids(n);
+	int			n;
+	Datum	   *ids;
 
+	statement_run(&select_faulty, NULL, false);
+	args[3] = ARG(PointerGetDatum(statement_varlena(0, 1)));
+	n = statement_run(&lock_due, args, false);
+	ids = read_ids(n);
 	refresh->left_over = n == refresh->batch;
 	qsort(ids, n, sizeof(Datum), compare_members);
 	if (n > 0)
-		refresh_members(refresh, ids, n, false);
+		judge_members(refresh, ids, n, false);
 }
 
 /* tag_refresh(program, batch): how many it looked at, what changed, more? */

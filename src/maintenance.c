@@ -103,28 +103,6 @@ maintenance_outcome(FunctionCallInfo fcinfo, int done, bool left_over)
 											 nulls));
 }
 
-bool
-maintenance_is_transient(const ErrorData *error)
-{
-	return error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE ||
-		error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
-		error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
-		error->sqlerrcode == ERRCODE_QUERY_CANCELED;
-}
-
-/* PostgreSQL quotes a value that it cannot read after a colon. */
-char *
-maintenance_message(const ErrorData *error)
-{
-	char	   *message = pstrdup(clipped(error->message));
-	char	   *colon = strchr(message, ':');
-
-	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION &&
-		colon != NULL)
-		*colon = '\0';
-	return message;
-}
-
 /*
  * One batch of a job
  */
@@ -334,7 +312,7 @@ fail(Maintenance *all, int job, ErrorData *error)
 	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
 		ReThrowError(error);
 	turn->left_over = true;
-	if (maintenance_is_transient(error) &&
+	if (statement_is_transient(error) &&
 		++turn->repetitions <= MAX_REPETITIONS)
 		return;
 	turn->is_out = true;
@@ -343,7 +321,7 @@ fail(Maintenance *all, int job, ErrorData *error)
 		MemoryContextStrdup(all->context,
 							psprintf("%s: %s",
 									 unpack_sql_state(error->sqlerrcode),
-									 maintenance_message(error)));
+									 statement_error_text(error)));
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
 			 errmsg("job \"%s\" of maintenance has failed", jobs[job].name),

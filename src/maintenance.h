@@ -16,10 +16,6 @@
 extern int	maintenance_batch_arg(FunctionCallInfo fcinfo, int arg);
 extern Datum maintenance_outcome(FunctionCallInfo fcinfo, int done,
 								 bool left_over);
-/* Is the error nobody's fault, so that what raised it is to be repeated? */
-extern bool maintenance_is_transient(const ErrorData *error);
-/* What of an error's message can be kept: nothing that may be personal. */
-extern char *maintenance_message(const ErrorData *error);
 
 /* maintenance_fault.c */
 extern void maintenance_fault(const char *job, int64 member_id,

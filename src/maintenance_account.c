@@ -193,7 +193,7 @@ try_members(Work *work)
 	ErrorData  *error = statement_catch(settle_members, work, &stayed);
 
 	if (error != NULL &&
-		(maintenance_is_transient(error) || work->n == 0))
+		(statement_is_transient(error) || work->n == 0))
 		ReThrowError(error);
 	return error;
 }

@@ -45,7 +45,7 @@ maintenance_fault(const char *job, int64 member_id, const ErrorData *error,
 		ARG(CStringGetTextDatum(job)),
 		ARG(TimestampTzGetDatum(now)),
 		ARG(CStringGetTextDatum(unpack_sql_state(error->sqlerrcode))),
-		ARG(CStringGetTextDatum(maintenance_message(error)))
+		ARG(CStringGetTextDatum(statement_error_text(error)))
 	};
 
 	statement_run(&upsert_fault, args, false);

@@ -147,6 +147,28 @@ statement_attempt(bool (*work) (void *argument), void *argument)
 	return stayed;
 }
 
+bool
+statement_is_transient(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE ||
+		error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
+		error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+		error->sqlerrcode == ERRCODE_QUERY_CANCELED;
+}
+
+/* PostgreSQL quotes a value that it cannot read after a colon. */
+char *
+statement_error_text(const ErrorData *error)
+{
+	char	   *message = pstrdup(clipped(error->message));
+	char	   *colon = strchr(message, ':');
+
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION &&
+		colon != NULL)
+		*colon = '\0';
+	return message;
+}
+
 /* A column (from 1) of a row (from 0) of the last result. */
 Datum
 statement_value(uint64 row, int column, bool *isnull)

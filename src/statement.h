@@ -71,6 +71,10 @@ extern uint64 statement_run(Statement *statement, const NullableDatum *args,
 extern Datum statement_keep(FunctionCallInfo fcinfo, Statement *statement);
 extern ErrorData *statement_catch(bool (*work) (void *argument),
 								  void *argument, bool *stayed);
+/* Is the error nobody's fault, so that what raised it is to be repeated? */
+extern bool statement_is_transient(const ErrorData *error);
+/* What of an error's message can be kept: nothing that may be personal. */
+extern char *statement_error_text(const ErrorData *error);
 extern bool statement_attempt(bool (*work) (void *argument), void *argument);
 extern Datum statement_value(uint64 row, int column, bool *isnull);
 extern Datum statement_notnull(uint64 row, int column);

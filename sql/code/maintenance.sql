@@ -130,6 +130,9 @@ BEGIN ATOMIC
 	SELECT 'broadcast', count(*), min(b.triggered_at)
 	FROM loyalty.automation_broadcast b WHERE b.status = 'running'
 	UNION ALL
+	SELECT 'run', count(*), min(r.due_at)
+	FROM loyalty.automation_run r WHERE r.status = 'waiting' AND r.due_at <= loyalty.now()
+	UNION ALL
 	SELECT 'message', count(*), min(m.expires_at)
 	FROM loyalty.message m WHERE m.status IN ('queued', 'taken') AND m.expires_at <= loyalty.now()
 	UNION ALL

@@ -23,6 +23,16 @@ AS 'MODULE_PATHNAME', 'loyalty_message_cancel';
 COMMENT ON FUNCTION loyalty.message_cancel(bigint, bigint) IS
 'Cancels a message that nobody has taken, or what stands in for it; true, if there was any';
 
+CREATE OR REPLACE FUNCTION loyalty.message_channel_known(program_id int, name text)
+RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT coalesce(bool_or(c.name = message_channel_known.name), true)
+	FROM loyalty.message_channel c WHERE c.program_id = message_channel_known.program_id;
+END;
+COMMENT ON FUNCTION loyalty.message_channel_known(int, text) IS
+'Has the programme this channel, or none at all? For the extension''s own use';
+
 CREATE OR REPLACE FUNCTION loyalty.message_channel_check()
 RETURNS trigger LANGUAGE C SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -64,8 +74,10 @@ RETURNS TABLE (message_id bigint, member_id bigint, program text, channel text, 
 LANGUAGE C VOLATILE SECURITY DEFINER ROWS 100
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
+-- which makes a small plan look so dear that it would be compiled
+SET jit = off
 SET enable_bitmapscan = off
-SET enable_sort = off
+SET jit = off
 AS 'MODULE_PATHNAME', 'loyalty_message_take';
 COMMENT ON FUNCTION loyalty.message_take(text, int, interval, text) IS
 'Gives up to n messages that are due to the caller, who delivers them until the lease is over; the most urgent first';
@@ -237,13 +249,3 @@ COMMENT ON COLUMN loyalty.report_message.dead IS 'Given up';
 COMMENT ON COLUMN loyalty.report_message.expired IS 'Not sent in time';
 COMMENT ON COLUMN loyalty.report_message.cancelled IS 'Taken back before they were sent';
 COMMENT ON COLUMN loyalty.report_message.fallbacks IS 'How many of them stood in for one that another channel could not deliver';
-
-CREATE OR REPLACE FUNCTION loyalty.message_channel_known(program_id int, name text)
-RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-	SELECT coalesce(bool_or(c.name = message_channel_known.name), true)
-	FROM loyalty.message_channel c WHERE c.program_id = message_channel_known.program_id;
-END;
-COMMENT ON FUNCTION loyalty.message_channel_known(int, text) IS
-'Has the programme this channel, or none at all? For the extension''s own use';

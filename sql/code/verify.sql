@@ -1126,6 +1126,13 @@ BEGIN ATOMIC
 	FROM past p
 	WHERE NOT EXISTS (SELECT FROM loyalty.account a WHERE a.member_id = p.member_id)
 	UNION ALL
+	SELECT 'fault_without_account', f.member_id, format('job=%s', f.job)
+	FROM loyalty.maintenance_fault f
+	WHERE (verify.program IS NULL OR f.program_id = (SELECT s.program_id FROM scope s))
+	AND NOT EXISTS (
+		SELECT FROM loyalty.account a
+		WHERE a.member_id = f.member_id AND a.program_id = f.program_id)
+	UNION ALL
 	SELECT 'account_without_member', a.member_id, NULL
 	FROM loyalty.account a
 	WHERE (verify.program IS NULL OR a.program_id = (SELECT s.program_id FROM scope s))

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(105);
+SELECT plan(116);
 
 -- 'hold 0 f' ...: what a batch of a job came to
 CREATE FUNCTION pg_temp.batch(job text, batch int DEFAULT 500) RETURNS text LANGUAGE sql AS $$
@@ -35,7 +35,7 @@ SELECT throws_ok(format('SELECT loyalty.%s_maintain(NULL)', job), '22004', NULL,
 -- Nothing is there
 SELECT results_eq($$SELECT job, started_at, finished_at, done, backlog, lag, errors, failed_at, error, faults FROM loyalty.maintenance_status$$,
 	$$SELECT job, NULL::timestamptz, NULL::timestamptz, 0::bigint, CASE WHEN job NOT IN ('schedule', 'activity') THEN 0::bigint END, NULL::interval, 0::bigint, NULL::timestamptz, NULL::text, 0::bigint
-	  FROM unnest('{hold,account,tag,scan,schedule,broadcast,message,activity}'::text[]) job$$, 'the jobs, before the first call');
+	  FROM unnest('{hold,account,tag,scan,schedule,broadcast,run,message,activity}'::text[]) job$$, 'the jobs, before the first call');
 CALL loyalty.maintain();
 SELECT is((SELECT string_agg(DISTINCT format('%s %s %s %s', started_at, finished_at, done, errors), ', ') FROM loyalty.maintenance_status),
 	'2026-03-15 12:00:00+00 2026-03-15 12:00:00+00 0 0', 'where nothing is to do each job has its turn');
@@ -180,6 +180,28 @@ SELECT set_config('loyalty.now', (SELECT retry_at::text FROM loyalty.maintenance
 SELECT is(pg_temp.batch('account'), '1 f', 'when he is in order again');
 SELECT is_empty('SELECT FROM loyalty.maintenance_fault', 'the note is gone');
 SELECT is((SELECT count(*) FROM loyalty.journal WHERE kind = 'expire' AND effective_at = '2026-08-31 16:00+00'), 3::bigint, 'and what was due is posted, with its date');
+
+-- Nor does one whose tags cannot be judged: neither after conditions were changed, nor when time has passed.
+CALL loyalty.maintain();
+CALL pg_temp.enroll('Shanghai', 'joe', 'kim', 'lea');
+SELECT member_id AS kim, wallet AS empty FROM loyalty.account WHERE member_id = pg_temp.id('kim') \gset
+SELECT FROM unnest('{joe,kim,lea}'::text[]) name, loyalty.purchase(pg_temp.id(name), 1, 'o1');
+SELECT wallet AS sound FROM loyalty.account WHERE member_id = :kim \gset
+UPDATE loyalty.account SET wallet = '{9999 - - e 10}' WHERE member_id = :kim;
+UPDATE loyalty.tag SET condition = '$.member.days_since_purchase >= 20' WHERE name = 'asleep';
+SELECT is(pg_temp.batch('tag'), (SELECT count(*) - 1 FROM loyalty.account WHERE program_id = :shanghai) || ' f', 'all but one are judged by a new condition');
+SELECT results_eq($$SELECT member_id, job, sqlstate FROM loyalty.maintenance_fault$$, format($$VALUES (%s::bigint, 'tag', 'LY902')$$, :kim), 'who is noted');
+SELECT set_config('loyalty.now', (loyalty.now() + '25 days'::interval)::text, false) \g /dev/null
+SELECT is(pg_temp.batch('tag'), '2 f', 'and when time has passed the others are again');
+SELECT is((SELECT count(*) FROM loyalty.member_tag WHERE tag = 'asleep' AND member_id = ANY (ARRAY[pg_temp.id('joe'), pg_temp.id('lea')])), 2::bigint, 'they have fallen asleep');
+SELECT results_eq($$SELECT attempts FROM loyalty.maintenance_fault$$, 'VALUES (2)', 'he was tried once more');
+SELECT is(pg_temp.batch('tag'), '0 f', 'and is left alone');
+UPDATE loyalty.account SET wallet = :'sound' WHERE member_id = :kim;
+SELECT set_config('loyalty.now', (SELECT retry_at::text FROM loyalty.maintenance_fault), false) \g /dev/null
+SELECT is(pg_temp.batch('tag'), '1 f', 'when he is in order again his turn comes');
+SELECT is((SELECT count(*) FROM loyalty.member_tag WHERE tag = 'asleep' AND member_id = :kim), 1::bigint, 'and he sleeps too');
+SELECT is_empty('SELECT FROM loyalty.maintenance_fault', 'nothing is noted any more');
+SELECT is_empty($$SELECT * FROM loyalty.tag_check('Shanghai')$$, 'tags are as they should be');
 
 -- What jobs of others call
 SELECT is(loyalty.maintenance_fail(:ida, 'hold', 'XX000', 'broken'), loyalty.now() + '1 minute'::interval, 'maintenance_fail() tells until when');

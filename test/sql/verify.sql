@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(219);
+SELECT plan(221);
 
 -- Books with something of everything, of which verify() finds nothing to say.
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', vest_days => 7) AS shop \gset
@@ -286,6 +286,8 @@ INSERT INTO change (codes, what, sql) VALUES
 	('event_data_without_journal', 'inputs of no call',
 	 $$INSERT INTO loyalty.event_data SELECT member_id, 999, program_id, '{}' FROM loyalty.account WHERE member_id = pg_temp.id('ann')$$),
 	('journal_ref_without_journal', 'a reference to no order', $$UPDATE loyalty.journal_ref SET ref = 'y2'$$),
+	('fault_without_account', 'a fault of nobody',
+	 $$INSERT INTO loyalty.maintenance_fault (member_id, job, program_id, failed_at, retry_at, sqlstate, message) VALUES (-1, 'account', 1, now(), now(), 'XX000', 'broken')$$),
 	('journal_without_account', 'a member who is gone altogether',
 	 $$DELETE FROM loyalty.account WHERE member_id = pg_temp.id('cat'); DELETE FROM loyalty.member WHERE member_id = pg_temp.id('cat');
 	   DELETE FROM loyalty.identity WHERE value = 'cat'$$),
