@@ -371,6 +371,13 @@ SELECT count(r) FROM loyalty.record(m(9), 'share', ref => 'shared-2') r;
 SELECT count(r) FROM loyalty.refund(m(8), 'shared') r;
 SELECT done FROM loyalty.automation_run_due(1);
 SELECT count(r) FROM loyalty.award(m(9), 3, 'points', 'sorry', key => 'award-9') r;
+-- named ones: a date for which half of all members have been looked at, a broadcast that is half done, one that was cancelled
+SELECT loyalty.automation_template('shop', 'silent_reminder'), loyalty.automation_template('shop', 'launch');
+SELECT loyalty.automation_start('shop', 'silent_reminder'), loyalty.automation_start('shop', 'launch');
+SELECT done FROM loyalty.automation_scan(3);
+SELECT loyalty.automation_broadcast('shop', 'launch', 'half', params => '{"price": 5}') IS NOT NULL;
+SELECT done FROM loyalty.automation_broadcast_run(3);
+SELECT loyalty.automation_broadcast_cancel(loyalty.automation_broadcast('shop', 'launch', 'wrong', target_kind => 'sku', target => 'A'));
 SQL
     return;
 }
@@ -443,6 +450,11 @@ sub shop_writes
     return (
         q{loyalty.account_settle(m(1))},
         q{loyalty.automation_run_due()},
+        q{loyalty.automation_template('shop', 'restock')},
+        q{loyalty.automation_broadcast('shop', 'launch', 'new')},
+        q{loyalty.automation_broadcast_cancel((SELECT broadcast_id FROM loyalty.automation_broadcast WHERE key = 'half'))},
+        q{loyalty.automation_broadcast_run()},
+        q{loyalty.automation_scan()},
         q{loyalty.automation_pause('shop', 'shared')},
         q{loyalty.automation_end('shop', 'shared')},
         q{loyalty.rebuild(m(1))},
