@@ -74,7 +74,7 @@ CURL_CONFIG ?= curl-config
 DISPATCH_OBJS = $(patsubst %.c,%.o,$(wildcard src/dispatch/*.c))
 DISPATCH_CPPFLAGS := -D_GNU_SOURCE -DLOYALTY_VERSION=\"$(LOYALTY_VERSION)\" \
                     -I$(includedir) $(shell $(CURL_CONFIG) --cflags 2>/dev/null)
-DISPATCH_LIBS = $(shell $(CURL_CONFIG) --libs) -L$(libdir) -lpq -lcrypto
+DISPATCH_LIBS = $(or $(shell $(CURL_CONFIG) --libs 2>/dev/null),-lcurl) -L$(libdir) -lpq -lcrypto
 DISPATCH_HEADERS = curl/curl.h libpq-fe.h openssl/hmac.h
 DISPATCH := $(if $(wildcard $(PGXS)),$(shell $(CC) $(DISPATCH_CPPFLAGS) $(DISPATCH_HEADERS:%=-include %) \
                                             -E -x c /dev/null >/dev/null 2>&1 && echo loyalty-dispatch))

@@ -169,12 +169,13 @@ typedef struct Voucher
 	JournalRow *changed_by;		/* the same */
 } Voucher;
 
-/* A coupon that can be used and has an end, as dated automations see it. */
+/* A coupon that has an end, as dated automations see it. */
 typedef struct TimedCoupon
 {
 	int64		coupon_no;
 	const char *name;			/* of the template */
 	DateADT		valid_until;	/* last day */
+	bool		usable;			/* else it was used, which may be undone */
 } TimedCoupon;
 
 /* A period of a plan that nothing follows. */

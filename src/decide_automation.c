@@ -55,6 +55,18 @@ consider(Search *search, DateADT due_on)
 	return occurrence;
 }
 
+/* The same for what may be nothing then: the member is only looked at. */
+static void
+look_out(Search *search, DateADT due_on)
+{
+	bool		coming = search->coming;
+
+	search->coming = false;
+	if (due_on > search->decision->today)
+		consider(search, due_on);
+	search->coming = coming;
+}
+
 static void
 begin_trigger(JsonbParseState **state, const Occurrence *occurrence)
 {
@@ -279,6 +291,12 @@ search_coupons(Search *search)
 			 !is_about(automation, coupon->name)) ||
 			coupon->valid_until < search->decision->today)
 			continue;
+		if (!coupon->usable)
+		{
+			/* nothing is told of it, unless it comes back */
+			look_out(search, coupon->valid_until - automation->days);
+			continue;
+		}
 		occurrence = consider(search, coupon->valid_until - automation->days);
 		if (occurrence == NULL)
 			continue;

@@ -47,9 +47,6 @@ static Job jobs[] = {
 	JOB("broadcast", "automation_broadcast_run"),
 	JOB("run", "automation_run_due"),
 	JOB("message", "message_expire"),
-	JOB("scan", "automation_scan"),
-	JOB("schedule", "automation_schedule"),
-	JOB("broadcast", "automation_broadcast_run"),
 	JOB("activity", "activity_maintain")
 };
 

@@ -17,6 +17,7 @@
 
 PG_FUNCTION_INFO_V1(loyalty_automation_due);
 PG_FUNCTION_INFO_V1(loyalty_automation_scan);
+PG_FUNCTION_INFO_V1(loyalty_automation_scanned);
 
 enum due_column
 {
@@ -300,4 +301,34 @@ loyalty_automation_scan(PG_FUNCTION_ARGS)
 	}
 	SPI_finish();
 	return maintenance_outcome(fcinfo, done, left_over);
+}
+
+/*
+ * automation_scanned(program_id): has the programme automations that start on
+ * a date, and have all members been looked at for just these?
+ */
+Datum
+loyalty_automation_scanned(PG_FUNCTION_ARGS)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	const Program *program;
+	NullableDatum args[2];
+	bool		scanned = false;
+
+	require_argument(fcinfo, 0, "program_id");
+	SPI_connect();
+	MemoryContextSwitchTo(caller);
+	loyalty_check_version();
+	program = program_get(PG_GETARG_INT32(0));
+	if (program != NULL)
+		program = program_newest(program);
+	if (program != NULL && program->automations.ndated > 0)
+	{
+		args[0] = fcinfo->args[0];
+		args[1] = ARG(PointerGetDatum(program->automations.definition));
+		scanned = statement_run(&select_scan, args, true) > 0 &&
+			DatumGetBool(statement_notnull(0, 1));
+	}
+	SPI_finish();
+	PG_RETURN_BOOL(scanned);
 }

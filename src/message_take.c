@@ -71,11 +71,14 @@ static Statement select_queues = {
 	2, {TEXTOID, INT4OID}
 };
 
+/* One look into the index for each priority: what is later is passed over. */
 static Statement select_due = {
-	"SELECT FROM loyalty.message"
-	" WHERE program_id = $1 AND channel = $2"
-	" AND priority = ANY ('{0,1,2,3,4,5,6,7,8,9}')"
-	" AND status IN ('queued', 'taken') AND due_at <= $3 LIMIT 1",
+	"SELECT FROM pg_catalog.generate_series(0, 9) AS p (priority)"
+	" CROSS JOIN LATERAL (SELECT FROM loyalty.message m"
+	" WHERE m.program_id = $1 AND m.channel = $2"
+	" AND m.priority = p.priority::int2"
+	" AND m.status IN ('queued', 'taken') AND m.due_at <= $3 LIMIT 1) m"
+	" LIMIT 1",
 	3, {INT4OID, TEXTOID, TIMESTAMPTZOID}
 };
 
@@ -189,6 +192,8 @@ quota_left(const Queue *queue)
 
 	if (queue->quota < 0)
 		return MAX_TAKEN;
+	if (queue->quota == 0)
+		return 0;
 	/* nobody need wait to hear that there is nothing */
 	if (statement_run(&select_quota, args, false) == 0)
 		statement_run(&insert_quota, args, false);

@@ -35,12 +35,13 @@ static Statement select_persons = {
 	1, {INT8ARRAYOID}
 };
 
-/* Those that can still be used, by member. */
+/* Those that are not over, by member. */
 static Statement select_coupons = {
-	"SELECT m.member_id, m.coupon_no, c.name, m.valid_until"
+	"SELECT m.member_id, m.coupon_no, c.name, m.valid_until,"
+	" m.uses < m.max_uses"
 	" FROM loyalty.member_coupon m JOIN loyalty.coupon c USING (coupon_id)"
 	" WHERE m.member_id = ANY ($1) AND m.status = 'issued'"
-	" AND m.uses < m.max_uses AND m.valid_until >= $2"
+	" AND m.valid_until >= $2"
 	" ORDER BY m.member_id, m.coupon_no",
 	2, {INT8ARRAYOID, DATEOID}
 };
@@ -122,6 +123,7 @@ load_coupons(const TimedBatch *batch, bool read_only)
 		coupons[i].coupon_no = DatumGetInt64(statement_notnull(i, 2));
 		coupons[i].name = statement_text(i, 3);
 		coupons[i].valid_until = DatumGetDateADT(statement_notnull(i, 4));
+		coupons[i].usable = DatumGetBool(statement_notnull(i, 5));
 		if (timed->ncoupons++ == 0)
 			timed->coupons = &coupons[i];
 	}

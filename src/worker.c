@@ -45,7 +45,7 @@ define_settings(void)
 							   &worker_settings.database, "", PGC_SIGHUP,
 							   GUC_LIST_INPUT, check_database, NULL, NULL);
 	DefineCustomStringVariable("loyalty.worker_role",
-							   "The role as which the background worker works.",
+							   "The role that the background worker has.",
 							   "It must be able to log in, and be a member of "
 							   "the worker role. Empty: there is no work.",
 							   &worker_settings.role, "", PGC_SIGHUP, 0,

@@ -8,8 +8,6 @@
 
 #include "loyalty.h"
 
-#include "storage/dsm.h"
-
 #pragma GCC visibility push(hidden)
 
 /*
@@ -26,13 +24,13 @@ typedef enum RoundOutcome
 	ROUND_LEFT_OVER
 } RoundOutcome;
 
-/* What the launcher tells a round, in bgw_extra. */
+/* A round, in memory that it shares with the launcher. */
 typedef struct Round
 {
-	Oid			database;
-	Oid			role;
-	dsm_handle	outcome;		/* holds a RoundOutcome */
+	NameData	database;
+	NameData	role;
 	int			retry_s;		/* when it is tried again if it fails */
+	RoundOutcome outcome;
 } Round;
 
 /* loyalty.worker_... */

@@ -12,7 +12,6 @@
 #include "worker.h"
 
 #include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/xact.h"
@@ -22,15 +21,18 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "storage/dsm.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "tcop/tcopprot.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/varlena.h"
+#include "utils/wait_event.h"
 
 #define LONGEST_PAUSE_MS (3600 * INT64CONST(1000))
 
@@ -42,8 +44,8 @@ typedef struct Database
 	int64		due;			/* when the next round is to begin */
 	int			failures;		/* in a row */
 	/* the round under way, if there is one */
-	BackgroundWorkerHandle *round;
-	dsm_segment *outcome;
+	BackgroundWorkerHandle *worker;
+	dsm_segment *round;
 } Database;
 
 PGDLLEXPORT void loyalty_worker_launcher(Datum arg);
@@ -86,8 +88,8 @@ database_named(const char *name)
 }
 
 /*
- * After settings were read: which databases, and whether.  All are due, so that
- * a reload ends the pauses of those that have failed.
+ * After settings were read: which databases, and whether.  All are due, so
+ * that a reload ends the pauses of those that have failed.
  */
 static void
 list_databases(void)
@@ -125,15 +127,15 @@ collect_rounds(void)
 	{
 		Database   *database = lfirst(cell);
 
-		if (database->round != NULL &&
-			GetBackgroundWorkerPid(database->round, &pid) == BGWH_STOPPED)
+		if (database->worker != NULL &&
+			GetBackgroundWorkerPid(database->worker, &pid) == BGWH_STOPPED)
 		{
-			RoundOutcome outcome =
-				*(RoundOutcome *) dsm_segment_address(database->outcome);
+			Round	   *round = dsm_segment_address(database->round);
+			RoundOutcome outcome = round->outcome;
 
-			dsm_detach(database->outcome);
-			pfree(database->round);
-			database->round = NULL;
+			dsm_detach(database->round);
+			pfree(database->worker);
+			database->worker = NULL;
 			no_process_until = 0;
 			database->failures = outcome == ROUND_FAILED ?
 				database->failures + 1 : 0;
@@ -141,7 +143,7 @@ collect_rounds(void)
 				(outcome == ROUND_LEFT_OVER ? 0 :
 				 pause_after(database->failures));
 		}
-		if (database->round == NULL && !database->listed)
+		if (database->worker == NULL && !database->listed)
 		{
 			databases = foreach_delete_current(databases, cell);
 			pfree(database->name);
@@ -162,7 +164,7 @@ next_database(void)
 	{
 		Database   *database = lfirst(cell);
 
-		if (database->round != NULL)
+		if (database->worker != NULL)
 			running++;
 		else if (database->listed &&
 				 (next == NULL || database->due < next->due))
@@ -172,33 +174,27 @@ next_database(void)
 		next : NULL;
 }
 
-/*
- * The oid of a database, InvalidOid if there is none.  Not by the index, for
- * who is in no database may not have it open.
- */
-static Oid
-database_oid(const char *name)
+/* Not by the index, for who is in no database may not have it open. */
+static bool
+database_exists(const char *name)
 {
 	Relation	pg_database = table_open(DatabaseRelationId, AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
-	HeapTuple	tuple;
-	Oid			result;
+	bool		exists;
 
 	ScanKeyInit(&key, Anum_pg_database_datname, BTEqualStrategyNumber,
 				F_NAMEEQ, CStringGetDatum(name));
 	scan = systable_beginscan(pg_database, InvalidOid, false, NULL, 1, &key);
-	tuple = systable_getnext(scan);
-	result = HeapTupleIsValid(tuple) ?
-		((Form_pg_database) GETSTRUCT(tuple))->oid : InvalidOid;
+	exists = HeapTupleIsValid(systable_getnext(scan));
 	systable_endscan(scan);
 	table_close(pg_database, AccessShareLock);
-	return result;
+	return exists;
 }
 
 /* Starts a round; false: there is no process left for it. */
 static bool
-start_round(Database *database, Oid oid, Oid role)
+start_round(Database *database)
 {
 	BackgroundWorker worker = {
 		.bgw_type = "loyalty worker",
@@ -210,38 +206,35 @@ start_round(Database *database, Oid oid, Oid role)
 		.bgw_function_name = "loyalty_worker_round",
 		.bgw_notify_pid = MyProcPid,
 	};
-	Round		round = {
-		.database = oid,
-		.role = role,
-		.retry_s = pause_after(database->failures + 1) / 1000,
-	};
 	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+	Round	   *round;
 	bool		started;
 
-	database->outcome = dsm_create(sizeof(RoundOutcome), 0);
-	*(RoundOutcome *) dsm_segment_address(database->outcome) = ROUND_FAILED;
-	round.outcome = dsm_segment_handle(database->outcome);
-	memcpy(worker.bgw_extra, &round, sizeof(Round));
+	database->round = dsm_create(sizeof(Round), 0);
+	round = dsm_segment_address(database->round);
+	namestrcpy(&round->database, database->name);
+	namestrcpy(&round->role, worker_settings.role);
+	round->retry_s = pause_after(database->failures + 1) / 1000;
+	round->outcome = ROUND_FAILED;
+	worker.bgw_main_arg =
+		UInt32GetDatum(dsm_segment_handle(database->round));
 	snprintf(worker.bgw_name, BGW_MAXLEN, "loyalty worker %s",
 			 database->name);
-	started = RegisterDynamicBackgroundWorker(&worker, &database->round);
+	started = RegisterDynamicBackgroundWorker(&worker, &database->worker);
 	if (!started)
-		dsm_detach(database->outcome);
+		dsm_detach(database->round);
 	MemoryContextSwitchTo(caller);
 	return started;
 }
 
-/*
- * The role of the rounds, InvalidOid if there is none; that is logged when it
- * is first seen.
- */
-static Oid
-round_role(void)
+/* Is there the role?  That there is none is logged when it is first seen. */
+static bool
+has_role(void)
 {
 	const char *role = worker_settings.role;
-	Oid			result = get_role_oid(role, true);
+	bool		known = OidIsValid(get_role_oid(role, true));
 
-	if (!OidIsValid(result) && !no_role_told)
+	if (!known && !no_role_told)
 		ereport(WARNING,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 *role == '\0' ?
@@ -251,23 +244,23 @@ round_role(void)
 						"loyalty.worker_role does not exist", role),
 				 errhint("Create a role that can log in, grant it the worker "
 						 "role, and name it in loyalty.worker_role.")));
-	no_role_told = !OidIsValid(result);
-	return result;
+	no_role_told = !known;
+	return known;
 }
 
 /* The same for a database. */
-static Oid
-round_database(Database *database)
+static bool
+has_database(Database *database)
 {
-	Oid			result = database_oid(database->name);
+	bool		known = database_exists(database->name);
 
-	if (!OidIsValid(result) && !database->unknown)
+	if (!known && !database->unknown)
 		ereport(WARNING,
 				(errcode(ERRCODE_UNDEFINED_DATABASE),
 				 errmsg("database \"%s\" of loyalty.worker_database does not "
 						"exist", database->name)));
-	database->unknown = !OidIsValid(result);
-	return result;
+	database->unknown = !known;
+	return known;
 }
 
 /*
@@ -294,17 +287,15 @@ miss_process(const Database *database)
 static void
 try_round(Database *database)
 {
-	Oid			role;
-	Oid			oid;
+	bool		possible;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	role = round_role();
-	oid = OidIsValid(role) ? round_database(database) : InvalidOid;
+	possible = has_role() && has_database(database);
 	CommitTransactionCommand();
-	if (!OidIsValid(oid))
+	if (!possible)
 		database->due = worker_clock() + pause_after(0);
-	else if (!start_round(database, oid, role))
+	else if (!start_round(database))
 		miss_process(database);
 }
 
@@ -318,8 +309,8 @@ end_rounds(int code, Datum arg)
 	{
 		Database   *database = lfirst(cell);
 
-		if (database->round != NULL)
-			TerminateBackgroundWorker(database->round);
+		if (database->worker != NULL)
+			TerminateBackgroundWorker(database->worker);
 	}
 }
 

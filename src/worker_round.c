@@ -8,7 +8,6 @@
 
 #include "access/xact.h"
 #include "catalog/pg_extension.h"
-#include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
 #include "libpq/pqsignal.h"
@@ -16,6 +15,7 @@
 #include "nodes/parsenodes.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
+#include "storage/dsm.h"
 #include "storage/ipc.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
@@ -148,23 +148,20 @@ maintain(void)
  * PostgreSQL may show the contents of rows.
  */
 static void
-log_failure(const ErrorData *error, int retry_s)
+log_failure(const ErrorData *error, const Round *round)
 {
 	const char *detail = refusal_of(error->sqlerrcode) == REFUSAL_NONE ?
 		NULL : error->detail;
-	char	   *database;
 
-	StartTransactionCommand();
-	database = get_database_name(MyDatabaseId);
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
 			 errmsg("maintenance of database \"%s\" failed: %s",
-					database ? database : "", statement_error_text(error)),
+					NameStr(round->database), statement_error_text(error)),
 			 errdetail("SQLSTATE %s%s%s; it is tried again in %d s.",
-					   unpack_sql_state(error->sqlerrcode), detail ? ", " : "",
-					   detail ? detail : "", retry_s),
+					   unpack_sql_state(error->sqlerrcode),
+					   detail ? ", " : "", detail ? detail : "",
+					   round->retry_s),
 			 error->hint == NULL ? 0 : errhint("%s", error->hint)));
-	CommitTransactionCommand();
 }
 
 /* Keeps what surrounds a round out of it, and the round out of others' way. */
@@ -188,24 +185,23 @@ void
 loyalty_worker_round(Datum arg)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Round		round;
 	dsm_segment *segment;
-	RoundOutcome *outcome;
+	Round	   *round;
 
-	memcpy(&round, MyBgworkerEntry->bgw_extra, sizeof(Round));
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
-	segment = dsm_attach(round.outcome);
+	segment = dsm_attach(DatumGetUInt32(arg));
 	/* the launcher has gone, and will start others */
 	if (segment == NULL)
 		return;
-	outcome = dsm_segment_address(segment);
-	BackgroundWorkerInitializeConnectionByOid(round.database, round.role, 0);
+	round = dsm_segment_address(segment);
+	BackgroundWorkerInitializeConnection(NameStr(round->database),
+										 NameStr(round->role), 0);
 	settle_session();
 
 	PG_TRY();
 	{
-		*outcome = maintain();
+		round->outcome = maintain();
 	}
 	PG_CATCH();
 	{
@@ -216,7 +212,7 @@ loyalty_worker_round(Datum arg)
 		FlushErrorState();
 		AbortOutOfAnyTransaction();
 		debug_query_string = NULL;
-		log_failure(error, round.retry_s);
+		log_failure(error, round);
 	}
 	PG_END_TRY();
 }

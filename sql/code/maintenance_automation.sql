@@ -6,6 +6,13 @@ AS 'MODULE_PATHNAME', 'loyalty_automation_due';
 COMMENT ON FUNCTION loyalty.automation_due(bigint) IS
 'What the automations that start on a date make due for a member: by now, and to come as far as it is known';
 
+CREATE OR REPLACE FUNCTION loyalty.automation_scanned(program_id int)
+RETURNS boolean LANGUAGE C STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_automation_scanned';
+COMMENT ON FUNCTION loyalty.automation_scanned(int) IS
+'Has the programme automations that start on a date, and does each due_on know of them? For verify()';
+
 CREATE OR REPLACE FUNCTION loyalty.automation_scan(batch int DEFAULT 500, OUT done int, OUT left_over boolean)
 RETURNS record LANGUAGE C VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

@@ -74,8 +74,10 @@ RETURNS TABLE (message_id bigint, member_id bigint, program text, channel text, 
 LANGUAGE C VOLATILE SECURITY DEFINER ROWS 100
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
+-- which makes a small plan look so dear that it would be compiled
+SET jit = off
 SET enable_bitmapscan = off
-SET enable_sort = off
+SET jit = off
 AS 'MODULE_PATHNAME', 'loyalty_message_take';
 COMMENT ON FUNCTION loyalty.message_take(text, int, interval, text) IS
 'Gives up to n messages that are due to the caller, who delivers them until the lease is over; the most urgent first';

@@ -526,6 +526,32 @@ BEGIN ATOMIC
 	LEFT JOIN loyalty.tier t ON t.tier_id = a.tier_id
 	WHERE b.starts_on > a.settled_on AND b.ends_on >= b.starts_on AND a.due_on > b.starts_on
 	AND t.rank < g.rank
+	-- what is known to come; of what is due by now it may have become so afterwards
+	UNION ALL
+	SELECT 'automation_due_late', a.member_id, format('due_on=%s automation=%s due=%s',
+		to_char(a.due_on, 'YYYY-MM-DD'), d.automation, to_char(d.due_on, 'YYYY-MM-DD'))
+	FROM loyalty.program p
+	JOIN loyalty.account a ON a.program_id = p.program_id
+	-- an account that cannot be read is told of elsewhere
+	CROSS JOIN LATERAL (
+		SELECT a.member_id
+		WHERE NOT EXISTS (
+			SELECT FROM loyalty.wallet_lots(a.wallet) l
+			LEFT JOIN loyalty.unit u ON u.unit_id = l.unit_id AND u.program_id = a.program_id
+			WHERE u.unit_id IS NULL)
+		AND (a.tier_id IS NULL OR EXISTS (
+			SELECT FROM loyalty.tier t WHERE t.tier_id = a.tier_id AND t.program_id = a.program_id))
+		OFFSET 0) k
+	CROSS JOIN LATERAL loyalty.automation_due(k.member_id) d
+	WHERE (verify.program IS NULL OR p.program_id = (SELECT s.program_id FROM scope s))
+	AND loyalty.automation_scanned(p.program_id) AND a.status <> 'merged'
+	AND d.due_on > (loyalty.now() AT TIME ZONE p.time_zone)::date AND a.due_on > d.due_on
+	UNION ALL
+	SELECT 'broadcast_state', NULL, format('broadcast_id=%s status=%s', b.broadcast_id, b.status)
+	FROM loyalty.automation_broadcast b
+	LEFT JOIN loyalty.automation a ON a.automation_id = b.automation_id AND a.program_id = b.program_id
+	WHERE (verify.program IS NULL OR b.program_id = (SELECT s.program_id FROM scope s))
+	AND (a.automation_id IS NULL OR (b.status = 'running') <> (b.finished_at IS NULL))
 	UNION ALL
 	SELECT 'tier_review_left', t.member_id, format('settled_on=%s review=%s',
 		to_char(t.settled_on, 'YYYY-MM-DD'), to_char(t.review_on, 'YYYY-MM-DD'))
@@ -1513,7 +1539,14 @@ BEGIN ATOMIC
 				FROM loyalty.member_plan b
 				JOIN loyalty.account a ON a.member_id = b.member_id
 				WHERE b.member_id = rebuild.member_id AND b.tier_id IS NOT NULL
-				AND b.starts_on > a.settled_on AND b.ends_on >= b.starts_on), 'infinity'::date)) AS due_on,
+				AND b.starts_on > a.settled_on AND b.ends_on >= b.starts_on), 'infinity'::date),
+			coalesce((
+				-- an automation that starts on a date, today if that has come
+				SELECT min(greatest(d.due_on, (loyalty.now() AT TIME ZONE p.time_zone)::date))
+				FROM loyalty.account a
+				JOIN loyalty.program p ON p.program_id = a.program_id
+				CROSS JOIN LATERAL loyalty.automation_due(a.member_id) d
+				WHERE a.member_id = rebuild.member_id), 'infinity'::date)) AS due_on,
 			least((SELECT min(h.expires_at) FROM loyalty.hold h
 				WHERE h.member_id = rebuild.member_id AND h.status = 'held'),
 				(SELECT min(y.reserved_until) FROM loyalty.coupon_use y

@@ -566,6 +566,15 @@ CREATE TABLE redemption (
 	points      bigint NOT NULL
 );
 
+-- What is left of the points of a last day, thirty days and seven days before it. A look
+-- comes before whatever happens on that day.
+CREATE TABLE reminder (
+	customer_no int    NOT NULL,
+	days        int    NOT NULL,
+	day         date   NOT NULL,
+	points      bigint NOT NULL
+);
+
 -- Vested points pay the debt first; the rest joins the lot of its last day.
 CREATE PROCEDURE come_due(customer int, today date) LANGUAGE plpgsql AS $$
 DECLARE
@@ -627,12 +636,24 @@ DECLARE
 	available bigint;
 BEGIN
 	FOR happened IN
-		SELECT customer_no, place, 0 AS nth, day, invoice_no, NULL AS refund_ref FROM sale
+		SELECT customer_no, place::numeric, 0 AS nth, day, invoice_no, NULL AS refund_ref, NULL::int AS days FROM sale
 		UNION ALL
-		SELECT customer_no, place, nth, day, invoice_no, refund_ref FROM refund
-		ORDER BY customer_no, place, nth
+		SELECT customer_no, place, nth, day, invoice_no, refund_ref, NULL FROM refund
+		UNION ALL
+		SELECT a.customer_no, coalesce((SELECT min(place) - 0.5 FROM invoice i WHERE i.day >= a.expires_on - d.days), 1000000000),
+			0, a.expires_on - d.days, NULL, NULL, d.days
+		FROM (SELECT DISTINCT customer_no, expires_on FROM award WHERE granted > 0) a, (VALUES (30), (7)) d(days)
+		WHERE a.expires_on - d.days <= (SELECT max(day) FROM invoice)
+		ORDER BY customer_no, place, nth, day
 	LOOP
 		CALL come_due(happened.customer_no, happened.day);
+		IF happened.days IS NOT NULL THEN
+			INSERT INTO reminder
+			SELECT customer_no, happened.days, happened.day, points FROM lot
+			WHERE customer_no = happened.customer_no AND vests_on = '-infinity' AND expires_on = happened.day + happened.days
+				AND points > 0;
+			CONTINUE;
+		END IF;
 		IF happened.refund_ref IS NULL THEN
 			FOR award IN
 				SELECT granted, expires_on FROM award a WHERE a.invoice_no = happened.invoice_no AND granted > 0
@@ -743,3 +764,18 @@ WITH day AS (
 SELECT today, customer_no, CASE WHEN times = 0 OR age < 30 THEN 'newcomer' WHEN present AND times_365 < 6 THEN 'growing'
 	WHEN present THEN 'mature' WHEN slow THEN 'declining' ELSE 'lost' END AS stage
 FROM near;
+
+-- What members are told, and on which day: when they join; when they have not bought for
+-- ninety days, and not before that day is over; thirty and seven days before points
+-- lapse; when their tier is at risk, in grace and lost.
+CREATE TABLE told AS
+SELECT customer_no, 'welcome_pack' AS template, min(day) AS day, NULL::bigint AS points FROM invoice GROUP BY customer_no
+UNION ALL
+SELECT customer_no, 'absence_offer', day + 90, NULL
+FROM (SELECT customer_no, day, lead(day) OVER (PARTITION BY customer_no ORDER BY place) AS next FROM sale) s
+WHERE coalesce(next, 'infinity') >= day + 90 AND day + 90 <= (SELECT max(day) FROM invoice)
+UNION ALL
+SELECT customer_no, CASE days WHEN 30 THEN 'points_expiring' ELSE 'points_last_chance' END, day, points FROM reminder
+UNION ALL
+SELECT customer_no, CASE action WHEN 'warned' THEN 'tier_at_risk' ELSE 'tier_' || action END, day, NULL FROM tier_step
+WHERE action IN ('warned', 'grace', 'demoted') AND day <= (SELECT max(day) FROM invoice);

@@ -1,4 +1,5 @@
--- The programme: the template, four tiers, three campaigns, the stages of a member's life.
+-- The programme: the template, four tiers, three campaigns, the stages of a member's
+-- life, and what members are told by itself.
 \if :{?vest_days}
 \else
 \set vest_days 14
@@ -89,3 +90,16 @@ SELECT loyalty.campaign_start('demo', name) FROM loyalty.campaign WHERE program_
 
 -- Newcomer, growing, mature, declining, lost: by each member's own purchase interval.
 SELECT loyalty.lifecycle_set('demo', 'growth') \g /dev/null
+
+-- What is due on a day begins with it; quiet hours of a channel keep it until the morning.
+SELECT loyalty.message_channels('demo') \g /dev/null
+SELECT loyalty.automation_start('demo', loyalty.automation_template('demo', t.name, t.settings::jsonb))
+FROM (VALUES
+	('welcome_pack', '{"points": null, "channel": "email"}'),
+	('absence_offer', '{"days": 90, "channel": "email"}'),
+	('points_expiring', '{"days": 30, "channel": "email"}'),
+	('points_last_chance', '{"days": 7, "channel": "sms"}'),
+	('tier_at_risk', '{"channel": "email"}'),
+	('tier_grace', '{"channel": "sms"}'),
+	('tier_demoted', '{"channel": "email"}')) AS t(name, settings) \g /dev/null
+UPDATE loyalty.automation SET at_time = '00:00' WHERE program_id = :program;

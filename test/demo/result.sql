@@ -20,6 +20,15 @@ SELECT i.value::int AS customer_no, s.stage, s.since_on
 FROM loyalty.lifecycle_current s JOIN loyalty.identity i USING (member_id)
 WHERE i.kind = 'customer_no';
 
+-- What they were told, or will be when a channel takes it, with the day on which it was due.
+CREATE TABLE demo.told AS
+SELECT i.value::int AS customer_no, m.template, m.channel, (r.triggered_at AT TIME ZONE 'Europe/London')::date AS due_on,
+	m.params
+FROM loyalty.message m
+	JOIN loyalty.automation_run r USING (member_id, run_id)
+	JOIN loyalty.identity i USING (member_id)
+WHERE i.kind = 'customer_no';
+
 -- What counts for a limit that is not over yet.
 CREATE TABLE demo.counter_at_end AS
 SELECT i.value::int AS customer_no, u.code AS unit, l.expires_on, l.amount
@@ -112,6 +121,10 @@ FROM (
 UNION ALL
 SELECT 'stage_' || stage, members FROM loyalty.report_lifecycle
 UNION ALL
+SELECT 'message_' || name, count(t.template)
+FROM loyalty.automation LEFT JOIN demo.told t ON t.template = name
+GROUP BY name
+UNION ALL
 SELECT 'stage_moves', sum(moves) FROM loyalty.report_lifecycle_move WHERE from_stage IS NOT NULL
 UNION ALL
 SELECT c.name || '_' || f.name, f.value
@@ -189,6 +202,14 @@ SELECT E'\n' || rpad('Stages on ' || to_char(loyalty.now(), 'FMDD FMMonth YYYY')
 SELECT rpad('  ' || name, 30) || demo.count_of(demo.figure('stage_' || name))
 FROM loyalty.tag WHERE dimension = 'lifecycle' ORDER BY position;
 SELECT rpad('  changes so far', 30) || demo.count_of(demo.figure('stage_moves'));
+
+SELECT E'\n' || rpad('Messages so far', 30) || lpad('number', 12);
+SELECT rpad('  ' || name, 30) || demo.count_of(demo.figure('message_' || name))
+	|| format('   by %s to %s members: %s', channel, to_char(count(DISTINCT customer_no), 'FM999,999,990'), lower(title))
+FROM loyalty.automation JOIN loyalty.automation_step USING (automation_id) LEFT JOIN demo.told t USING (channel)
+WHERE t.template = name
+GROUP BY name, channel, title
+ORDER BY name;
 
 SELECT E'\n' || rpad('Campaigns', 30) || lpad('points', 12) || lpad('worth GBP', 14)
 	|| lpad('orders', 10) || lpad('members', 10) || lpad('cut off', 12);

@@ -17,6 +17,9 @@ INSERT INTO loyalty.automation (program_id, name, status, trigger_kind, segment)
 	(:shop, 'for_fans', 'live', 'announcement', 'fans'),
 	(:shop, 'asleep', 'paused', 'announcement', NULL),
 	(:shop, 'hello', 'live', 'event', NULL);
+SELECT loyalty.message_channels('shop');
+INSERT INTO loyalty.automation_step (automation_id, position, program_id, kind, channel, template)
+SELECT automation_id, 10, program_id, 'message', 'sms', 'news' FROM loyalty.automation;
 
 CREATE FUNCTION pg_temp.who(automation text) RETURNS text LANGUAGE sql AS $$
 	SELECT string_agg(i.value, ' ' ORDER BY i.value)

@@ -2,7 +2,7 @@
 \i test/prelude.sql
 -- What automations that start on a date make due, against a search day by day.
 
-SELECT plan(15);
+SELECT plan(20);
 
 SELECT loyalty.program_create('shop', 'CNY', 'Asia/Shanghai') AS program_id \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale, expiry, expiry_count)
@@ -27,6 +27,7 @@ LANGUAGE sql AS $$
 	INSERT INTO loyalty.automation (program_id, name, status, trigger_kind, trigger_name, days, late_days, yearly, min_amount)
 	SELECT p.program_id, $1, 'live', $2, $3, $4, $5, $6, $7 FROM loyalty.program p
 $$;
+SELECT loyalty.message_channels('shop');
 SELECT pg_temp.automation('birthday', 'date', 'birthday', 0, yearly => true);
 SELECT pg_temp.automation('birthday_soon', 'date', 'birthday', -7, yearly => true, late => 0);
 SELECT pg_temp.automation('birthday_long', 'date', 'birthday', 400, yearly => true, late => 10);
@@ -41,9 +42,11 @@ SELECT pg_temp.automation('much', 'points_expiring', 'miles', 10, minimum => 14)
 SELECT pg_temp.automation('coupons', 'coupon_expiring', NULL, 3);
 SELECT pg_temp.automation('ten_ends', 'coupon_expiring', 'ten', 1);
 SELECT pg_temp.automation('renew', 'plan_ending', NULL, 7);
-SELECT pg_temp.automation('win_back', 'plan_ending', 'plus', -5);
+SELECT pg_temp.automation('last_day', 'plan_ending', 'plus', 0);
 SELECT pg_temp.automation('quiet', 'silent', 'event', 20);
 SELECT pg_temp.automation('no_purchase', 'silent', 'purchase', 60, late => 30);
+INSERT INTO loyalty.automation_step (automation_id, position, program_id, kind, channel, template)
+SELECT automation_id, 10, program_id, 'message', 'sms', 'news' FROM loyalty.automation;
 
 -- The search: each day of some years, whether something is relative to it. As plain as can be.
 CREATE FUNCTION pg_temp.local(at timestamptz) RETURNS date LANGUAGE sql AS $$ SELECT (at AT TIME ZONE 'Asia/Shanghai')::date $$;
@@ -234,5 +237,24 @@ SELECT loyalty.enroll('shop', '{"customer_no": "late"}', profile => '{"birthday"
 SELECT is((SELECT due_on FROM loyalty.account WHERE member_id = pg_temp.id('late')), '2025-04-04'::date,
 	'what is nearest counts: the guide before the birthday');
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
+
+-- Its checks can fail, and rebuild() repairs.
+UPDATE loyalty.account SET due_on = '2025-04-05' WHERE member_id = pg_temp.id('late');
+SELECT results_eq('SELECT invariant, member_id, detail FROM loyalty.verify()',
+	$$VALUES ('automation_due_late', pg_temp.id('late'), 'due_on=2025-04-05 automation=guide due=2025-04-04')$$, 'a date that is too late');
+SELECT loyalty.rebuild(pg_temp.id('late'));
+SELECT is((SELECT due_on FROM loyalty.account WHERE member_id = pg_temp.id('late')), '2025-04-04'::date, 'is set anew');
+INSERT INTO loyalty.automation_broadcast (broadcast_id, program_id, automation_id, key, triggered_at, status)
+SELECT 1, program_id, automation_id, 'k', loyalty.now(), 'done' FROM loyalty.automation LIMIT 1;
+SELECT results_eq('SELECT invariant, detail FROM loyalty.verify()', $$VALUES ('broadcast_state', 'broadcast_id=1 status=done')$$, 'a broadcast that is done and has not finished');
+DELETE FROM loyalty.automation_broadcast;
+
+-- A coupon that was used is not spoken of, unless it comes back.
+SELECT loyalty.account_settle(pg_temp.id('late'));
+SELECT loyalty.coupon_issue(pg_temp.id('late'), 'ten', valid_until => '2025-04-20', key => 'c');
+UPDATE loyalty.member_coupon SET uses = 1 WHERE member_id = pg_temp.id('late');
+SELECT is_empty($$SELECT * FROM loyalty.automation_due(pg_temp.id('late')) WHERE automation = 'coupons'$$, 'a coupon that was used does not expire');
+UPDATE loyalty.member_coupon SET uses = 0 WHERE member_id = pg_temp.id('late');
+SELECT results_eq($$SELECT due_on FROM loyalty.automation_due(pg_temp.id('late')) WHERE automation = 'coupons'$$, $$VALUES ('2025-04-17'::date)$$, 'one that came back does');
 SELECT * FROM finish();
 ROLLBACK;

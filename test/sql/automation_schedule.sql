@@ -24,8 +24,8 @@ INSERT INTO loyalty.automation (program_id, name, status, trigger_kind, at_time,
 	(:shop, 'holiday', 'live', 'schedule', '10:00', 0, NULL, NULL, NULL, NULL, 'holidays', 3),
 	(:shop, 'after_it', 'live', 'schedule', '10:00', 0, NULL, NULL, NULL, NULL, 'holidays', -2),
 	(:shop, 'never', 'draft', 'schedule', '10:00', 0, NULL, NULL, '{1,2,3,4,5,6,7}', NULL, NULL, 0);
-INSERT INTO loyalty.automation (program_id, name, status, trigger_kind, at_time, late_days, starts_at, ends_at)
-VALUES (:shop, 'spring', 'live', 'schedule', '10:00', 0, '2026-03-03 10:00+08', '2026-03-05 10:00+08');
+INSERT INTO loyalty.automation (program_id, name, status, trigger_kind, at_time, late_days, days_of_week, starts_at, ends_at)
+VALUES (:shop, 'spring', 'live', 'schedule', '10:00', 0, '{1,2,3,4,5,6,7}', '2026-03-03 10:00+08', '2026-03-05 10:00+08');
 UPDATE loyalty.automation SET starts_at = loyalty.now() WHERE starts_at IS NULL;
 
 SELECT pg_temp.at('2026-03-16 09:59:59');
@@ -94,6 +94,9 @@ SELECT pg_temp.at('2026-06-04 13:00');
 SELECT results_eq('SELECT * FROM loyalty.automation_schedule(1)', 'VALUES (1, true)', 'of one for ever');
 SELECT results_eq('SELECT * FROM loyalty.automation_schedule(1)', 'VALUES (0, false)', 'there is one');
 SELECT throws_ok('SELECT loyalty.automation_schedule(NULL)', '22004', NULL, 'no batch');
+SELECT loyalty.message_channels('shop');
+INSERT INTO loyalty.automation_step (automation_id, position, program_id, kind, channel, template)
+SELECT automation_id, 10, program_id, 'message', 'sms', 'news' FROM loyalty.automation;
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();
 ROLLBACK;

@@ -3,7 +3,7 @@
 -- Bad input gets a clear error and nothing is lost: every case is called in
 -- mode 'do', which raises, and, when it is a verb, in mode 'try', which answers;
 -- neither may change a row.
-SELECT plan(1172);
+SELECT plan(1179);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 INSERT INTO loyalty.automation (program_id, name, trigger_kind) VALUES (:shop, 'idle', 'announcement');
@@ -59,6 +59,8 @@ SELECT FROM loyalty.topup(pg_temp.id('ann'), 5, 'unmade', pending => true);
 SELECT FROM loyalty.topup_cancel(pg_temp.id('ann'), 'unmade');
 SELECT FROM loyalty.topup_freeze(pg_temp.id('bob'), 'stored', 'lost');
 SELECT FROM loyalty.visitor_join(pg_temp.id('bob'), 'cookie');
+INSERT INTO loyalty.message_channel (program_id, name) VALUES (:shop, 'sms');
+SELECT FROM loyalty.message_enqueue(pg_temp.id('ann'), 'sms', 'hello');
 -- a coupon for each reason not to apply, with a code of its name; basket: A 60, B 2 x 20
 INSERT INTO loyalty.campaign (program_id, name, status) VALUES (:shop, 'draft', 'draft') RETURNING campaign_id AS draft \gset
 INSERT INTO loyalty.coupon_category (program_id, name, max_per_order) VALUES (:shop, 'few', 1);
@@ -745,7 +747,8 @@ INSERT INTO refusal VALUES
 	('LY140', 'hold_not_found'), ('LY141', 'capture_exceeds_hold'), ('LY142', 'hold_already_captured'),
 	('LY143', 'hold_already_released'), ('LY144', 'hold_expired'), ('LY145', 'hold_timeout_invalid'), ('LY146', 'hold_of_order'), ('LY246', 'payable_changed'), ('LY247', 'checkout_not_found'), ('LY248', 'checkout_expired'), ('LY249', 'checkout_closed'), ('LY150', 'transfer_to_self'),
 	('LY160', 'reason_required'), ('LY190', 'ledger_immutable'), ('LY402', 'program_inactive'), ('LY403', 'program_not_found'),
-	('LY420', 'plan_held'), ('LY421', 'plan_not_held'), ('LY422', 'plan_not_higher'), ('LY430', 'unknown_activity'), ('LY431', 'visitor_joined'), ('LY450', 'unknown_automation'), ('LY451', 'run_not_found'), ('LY452', 'automation_not_ready'),
+	('LY420', 'plan_held'), ('LY421', 'plan_not_held'), ('LY422', 'plan_not_higher'), ('LY430', 'unknown_activity'), ('LY431', 'visitor_joined'), ('LY440', 'unknown_channel'), ('LY441', 'message_not_found'), ('LY442', 'message_not_taken'),
+	('LY450', 'unknown_automation'), ('LY451', 'run_not_found'), ('LY452', 'automation_not_ready'), ('LY453', 'broadcast_not_found'),
 	('LY501', 'member_not_found'), ('LY502', 'member_closed'), ('LY503', 'member_frozen'),
 	('LY302', 'card_limit'), ('LY304', 'refund_exceeds_principal'), ('LY305', 'card_frozen'), ('LY306', 'topup_not_found'), ('LY307', 'topup_not_pending'), ('LY308', 'topup_pending'),
 	('LY224', 'cart_invalid'), ('LY202', 'not_started'), ('LY203', 'expired'), ('LY204', 'campaign_not_running'), ('LY206', 'disabled'),
@@ -798,7 +801,11 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('wallet: an unknown unit: receiver', $$SELECT * FROM loyalty.transfer({ann}, {damaged}, 1, ref => 'n')$$, 'LY902'),
 ('wallet: an unknown unit: enroll',   $$SELECT * FROM loyalty.enroll('Shop', '{"customer_no":"damaged","card":"1"}')$$, 'LY902'),
 ('activity: unknown kind',            $$SELECT (NULL::loyalty.receipt).* FROM loyalty.track({ann}, 'dance')$$, 'LY430'),
+('automation: no such broadcast',     $$SELECT (NULL::loyalty.receipt).* FROM loyalty.automation_broadcast_cancel(1)$$, 'LY453'),
 ('activity: a visitor of another',    $$SELECT (NULL::loyalty.receipt).* FROM loyalty.visitor_join({ann}, 'cookie')$$, 'LY431'),
+('message: unknown channel',           $$SELECT (NULL::loyalty.receipt).* FROM loyalty.message_enqueue({ann}, 'pigeon', 'hello')$$, 'LY440'),
+('message: no such message',           $$SELECT (NULL::loyalty.receipt).* FROM loyalty.message_done({ann}, 1)$$, 'LY441'),
+('message: never taken',               $$SELECT (NULL::loyalty.receipt).* FROM loyalty.message_done({ann}, (SELECT message_id FROM loyalty.message))$$, 'LY442'),
 ('automation: unknown',               $$SELECT (NULL::loyalty.receipt).* FROM loyalty.automation_end('Shop', 'nothing')$$, 'LY450'),
 ('automation: unknown run',           $$SELECT (NULL::loyalty.receipt).* FROM loyalty.automation_explain({ann}, 1)$$, 'LY451'),
 ('automation: nothing to do',         $$SELECT (NULL::loyalty.receipt).* FROM loyalty.automation_start('Shop', 'idle')$$, 'LY452'),

@@ -60,7 +60,7 @@ SELECT is(pg_temp.asked('ann', 'night', '2026-01-10 03:00+00', '"America/New_Yor
 SELECT is(pg_temp.asked('ann', 'night', '2026-01-10 14:00+00', '"America/New_York"'), 'taken', 'and 09:00, when it is 22:00 in Shanghai');
 SELECT is(pg_temp.asked('ann', 'night', '2026-01-10 07:00+00', '"Etc/GMT+9"'), '2026-01-10 17:00 quiet_hours', 'nine hours behind: it is 22:00');
 SELECT is(pg_temp.asked('ann', 'night', '2026-01-10 22:00+00', '"UTC"'), '2026-01-11 08:00 quiet_hours', 'UTC');
-SELECT is(pg_temp.asked('ann', 'night', '2026-01-10 14:00+00', zone), '2026-01-11 00:00 quiet_hours', 'no zone: ' || zone)
+SELECT is(pg_temp.asked('ann', 'night', '2026-01-10 14:00+00', zone), '2026-01-11 00:00 quiet_hours', 'no zone: ' || zone::text)
 FROM unnest('{"\"Mars/Phobos\"","\"EST5\"","\"+08\"","\"../../etc/passwd\"","\"\"","5","{\"a\": 1}","null","\"Asia/Nowhere5\""}'::jsonb[]) zone;
 SELECT is(pg_temp.asked('ann', 'night', '2026-01-10 14:00+00', to_jsonb(repeat('A/', 500))), '2026-01-11 00:00 quiet_hours', 'no zone, and long');
 
@@ -114,7 +114,7 @@ SELECT throws_ok($$SELECT loyalty.consent_give(pg_temp.id('dan'), 'marketing')$$
 SELECT lives_ok($$SELECT loyalty.consent_withdraw(pg_temp.id('dan'), 'marketing')$$, 'but may take it back');
 
 -- whatever was said in whatever order: has_consent and what is given out agree with a walk through what was said
-CALL pg_temp.enroll('Shop', VARIADIC ARRAY(SELECT 'p' || n FROM generate_series(1, 80) n));
+SELECT count(loyalty.enroll('Shop', jsonb_build_object('customer_no', 'p' || n))) AS n FROM generate_series(1, 80) n \gset
 SELECT setseed(0.42);
 SELECT count(*) AS said FROM (
 	SELECT CASE WHEN random() < 0.5 THEN loyalty.consent_give(pg_temp.id('p' || n), 'marketing', c, at => t) ELSE loyalty.consent_withdraw(pg_temp.id('p' || n), 'marketing', c, at => t) END
@@ -149,12 +149,14 @@ DELETE FROM loyalty.message;
 SELECT loyalty.consent_give(pg_temp.id('cat'), 'marketing');
 SELECT pg_temp.put('cat', 'capped', 'k1', 'marketing');
 SELECT is(pg_temp.took('capped'), 'k1', 'on the 10th the first');
+SELECT loyalty.message_done(member_id, message_id) FROM loyalty.message WHERE status = 'taken';
 SELECT pg_temp.at('2026-01-10 16:30+00');
 SELECT pg_temp.put('cat', 'capped', 'k' || n, 'marketing') FROM generate_series(2, 4) n;
 SELECT is(pg_temp.took('capped'), 'k2', 'on the 11th, half an hour after midnight, the second');
 SELECT is(pg_temp.due('k3') || ', ' || pg_temp.due('k4'), '2026-01-12 16:00 member_cap, 2026-01-12 16:00 member_cap', 'the others when the 10th is over: on the 13th');
 SELECT pg_temp.put('cat', 'capped', 'order'), pg_temp.put('cat', 'capped', 'flood', 'marketing', 9);
 SELECT is(pg_temp.took('capped'), 'flood order', 'what is urgent or for service goes');
+SELECT loyalty.message_done(member_id, message_id) FROM loyalty.message WHERE status = 'taken';
 SELECT pg_temp.at('2026-01-12 16:00+00');
 SELECT is(pg_temp.took('capped'), '-', 'what was urgent counts: two on the 11th');
 SELECT is(pg_temp.due('k3'), '2026-01-13 16:00 member_cap', 'until the 14th');
@@ -179,7 +181,7 @@ UPDATE loyalty.message_channel SET quota = 4 WHERE name = 'counted';
 SELECT is(pg_temp.took('counted'), 'q7', 'a quota that is raised');
 SELECT pg_temp.put('ann', 'closed', 'q8', priority => 9);
 SELECT is(pg_temp.took('closed'), '-', 'a quota of none holds back even what is urgent');
-SELECT pg_temp.at('2026-02-20 16:00+00');
+SELECT pg_temp.at('2026-02-21 16:00+00');
 SELECT results_eq('SELECT * FROM loyalty.message_expire()', 'VALUES (0, false)', 'after a month');
 SELECT results_eq('SELECT day FROM loyalty.message_quota', $$VALUES (date '2026-01-21')$$, 'counts are forgotten');
 SELECT throws_ok($$UPDATE loyalty.message_channel SET quota = -1$$, '23514', NULL, 'a quota is not below zero');
@@ -240,20 +242,36 @@ SELECT CASE WHEN n % 5 = 0 THEN zoe ELSE ann END, loyalty.next_id(), loyalty.now
 	CASE n % 5 WHEN 1 THEN 'taken' ELSE 'queued' END, CASE WHEN n % 5 = 3 THEN 5 ELSE n % 2 END, 'long', 'n' || n
 FROM (SELECT m.n, x.ann, x.zoe FROM generate_series(1, 50000) m (n), (SELECT pg_temp.id('ann') AS ann, pg_temp.id('zoe') AS zoe OFFSET 0) x) y;
 CREATE FUNCTION pg_temp.reads() RETURNS bigint LANGUAGE sql AS $$
-	SELECT sum(pg_stat_get_xact_tuples_returned(c) + pg_stat_get_xact_tuples_fetched(c))::bigint FROM (SELECT 'loyalty.message'::regclass UNION ALL SELECT indexrelid FROM pg_index WHERE indrelid = 'loyalty.message'::regclass) x (c)
+	SELECT sum(pg_stat_get_xact_blocks_fetched(c))::bigint FROM (SELECT 'loyalty.message'::regclass UNION ALL SELECT indexrelid FROM pg_index WHERE indrelid = 'loyalty.message'::regclass) x (c)
 $$;
-CREATE FUNCTION pg_temp.read_by(n int) RETURNS bigint LANGUAGE plpgsql AS $$
+CREATE FUNCTION pg_temp.read_by(n int, program text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
 	before bigint := pg_temp.reads();
 BEGIN
-	IF (SELECT count(*) FROM loyalty.message_take('long', n)) <> n THEN
+	IF (SELECT count(*) FROM loyalty.message_take('long', n, program => program)) <> n THEN
 		RAISE EXCEPTION 'not %', n;
 	END IF;
 	RETURN pg_temp.reads() - before;
 END
 $$;
-SELECT cmp_ok(pg_temp.read_by(10), '<', 200::bigint, 'ten of fifty thousand');
+-- pages: finding and moving ten takes some 200, the whole index has more
+SELECT cmp_ok(pg_temp.read_by(10, NULL), '<', 400::bigint, 'ten of fifty thousand');
+INSERT INTO loyalty.message_channel (program_id, name) VALUES (:shop, 'later');
+UPDATE loyalty.message SET channel = 'later', due_at = loyalty.now() + interval '1 day', status = 'queued' WHERE channel = 'long' AND program_id = :shop;
+CREATE FUNCTION pg_temp.read_nothing() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	before bigint := pg_temp.reads();
+BEGIN
+	IF EXISTS (SELECT FROM loyalty.message_take('later')) THEN
+		RAISE EXCEPTION 'not nothing';
+	END IF;
+	RETURN pg_temp.reads() - before;
+END
+$$;
+SELECT cmp_ok(pg_temp.read_nothing(), '<', 100::bigint, 'nothing of forty thousand that are later');
 ANALYZE loyalty.message;
-SELECT cmp_ok(pg_temp.read_by(10), '<', 200::bigint, 'ten more, with statistics');
+SELECT cmp_ok(pg_temp.read_nothing(), '<', 100::bigint, 'with statistics');
+UPDATE loyalty.message_channel SET status = 'active' WHERE name = 'long';
+SELECT cmp_ok(pg_temp.read_by(10, 'Cafe'), '<', 400::bigint, 'ten, with statistics');
 SELECT * FROM finish();
 ROLLBACK;

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(159);
+SELECT plan(158);
 
 SELECT is(pg_temp.signature('setup_roles'), '(prefix text DEFAULT ''loyalty''::text) -> void', 'setup_roles(): arguments');
 
@@ -449,9 +449,9 @@ SELECT lives_ok($$SELECT loyalty.account_settle(member_id) FROM loyalty.hold WHE
 	'and those with a hold whose time is over');
 SELECT is(loyalty.activity_expire('First'), 0::bigint, 'he deletes what is no longer kept');
 SET search_path = loyalty_test_trap, pg_temp, pg_catalog, loyalty, public;
-SELECT lives_ok('CALL loyalty.maintain()', 'he does all that time asks for, whatever his search_path');
+CALL loyalty.maintain();
 RESET search_path;
-SELECT is((SELECT string_agg(format('%s %s', errors, faults), ', ') FROM (SELECT DISTINCT errors, faults FROM loyalty.maintenance_status WHERE started_at = loyalty.now()) x), '0 0', 'no job fails, and he sees it');
+SELECT is((SELECT string_agg(format('%s %s', errors, faults), ', ') FROM (SELECT DISTINCT errors, faults FROM loyalty.maintenance_status WHERE started_at = loyalty.now()) x), '0 0', 'he does all that time asks for, whatever his search_path, and no job fails');
 SELECT throws_ok($$SELECT loyalty.redeem(pg_temp.first('1'), 1, key => 'c')$$, '42501', NULL, 'the worker cannot spend');
 
 SET ROLE loyalty_test_reader;

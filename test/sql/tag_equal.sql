@@ -17,6 +17,8 @@ INSERT INTO loyalty.tag (program_id, name, dimension, condition) VALUES
 	(:shop, 'fan',      'attribute',   '$.brands.*.year.times >= 3'),
 	(:shop, 'asleep',   'behaviour',   '$.member.days_since_purchase > 45'),
 	(:shop, 'settled',  'attribute',   '$.member.age_days >= 100'),
+	(:shop, 'brisk',    'behaviour',   '$.member.interval_days <= 14'),
+	(:shop, 'overdue',  'behaviour',   '$.member.recency > 1.5'),
 	(:shop, 'rich',     'transaction', '$.member.counters.points >= 300'),
 	(:shop, 'rising',   'lifecycle',   '$.purchases.month.times > $.purchases.last_month.times'),
 	(:shop, 'sleeping', 'lifecycle',   '$.purchases.days_90.times == 0');
@@ -110,7 +112,7 @@ CALL pg_temp.run(901, 1300, 1000);
 SELECT is_empty($$SELECT * FROM loyalty.tag_check('Shop')$$, 'with those who are due left out');
 SELECT ok(pg_temp.refresh() > 0, 'time makes some due');
 SELECT is_empty($$SELECT * FROM loyalty.tag_check('Shop')$$, 'and when they were judged');
-SELECT ok(count(DISTINCT tag) = 13 AND count(DISTINCT action) = 2, 'each tag was set by someone, and some removed') FROM loyalty.tag_history;
+SELECT ok(count(DISTINCT tag) = 15 AND count(DISTINCT action) = 2, 'each tag was set by someone, and some removed') FROM loyalty.tag_history;
 
 -- The tags by plain SQL, from the orders and what is left of them
 CREATE TEMP VIEW kept AS

@@ -471,7 +471,7 @@ SELECT set_eq(
 	$$SELECT DISTINCT unnest(string_to_array(codes, ' ')) FROM change WHERE codes <> 'nothing'
 	  UNION SELECT unnest('{topup_without_journal,topup_refunded,named_principal_lapses,card_state,journal_without_topup,topup_state,topup_value}'::text[])
 	  -- those of automations by automation_verify.sql
-	  UNION SELECT unnest('{automation_without_steps,automation_run_of,automation_run_state,automation_gave,automation_undone,award_undone}'::text[])
+	  UNION SELECT unnest('{automation_due_late,broadcast_state,automation_without_steps,automation_run_of,automation_run_state,automation_gave,automation_undone,award_undone}'::text[])
 	  -- and those of checkouts by checkout_verify.sql
 	  UNION SELECT unnest('{checkout_without_journal,journal_without_checkout,checkout_state,checkout_holds,checkout_coupons,refund_payable,refund_coupon}'::text[])
 	  -- and those of messages by message_verify.sql

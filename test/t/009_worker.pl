@@ -215,7 +215,7 @@ wait_for_round('shop', 'it works after a crash of the server');
 stand_in('shop', q{IF (SELECT count(*) FROM public.round) % 2 = 1 THEN PERFORM pg_sleep_for(budget); END IF});
 sql('shop', 'TRUNCATE round');
 set('loyalty.worker_interval' => '1d');
-wait_until('shop', 'SELECT count(*) = 2 FROM round', 'a round that uses up its budget is followed by the next at once');
+wait_until('shop', 'SELECT count(*) >= 2 AND count(*) % 2 = 0 FROM round', 'a round that uses up its budget is followed by the next at once');
 
 # A database that is always busy leaves the one process to another.
 stand_in('shop', 'PERFORM pg_sleep_for(budget)');
@@ -227,7 +227,7 @@ wait_for_round($_, "$_ has its turn") for qw(other shop other);
 forget_log();
 wait_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'loyalty worker' AND datname = 'shop'}, 'the round is under way');
 is(sqlstate($node, 'postgres', 'DROP DATABASE shop'), '', 'a database is dropped in the middle of a round');
-wait_for_log(qr/database "shop" of loyalty.worker_database does not exist/, 'which is noticed');
+wait_for_log(qr/WARNING:  database "shop" of loyalty.worker_database does not exist/, 'which is noticed');
 wait_for_round('other', 'the other goes on');
 wait_for_round('other', 'and on');
 is(times_logged(qr/"shop" of loyalty/), 1, 'it is said once');
@@ -282,10 +282,10 @@ wait_for_round('other', 'dropped: the others go on') for 1 .. 2;
 install('shop');
 wait_for_round('shop', 'created: it works again');
 # in the middle of a round, and again and again
-stand_in('shop', 'PERFORM pg_sleep_for(budget)');
-wait_for_round('shop', 'a round is under way');
+stand_in('shop', q{INSERT INTO public.round (who) VALUES ('begin'); COMMIT; PERFORM pg_sleep_for(budget); INSERT INTO public.round (who) VALUES ('end')});
+wait_until('shop', q{SELECT count(*) > 0 FROM round WHERE who = 'begin'}, 'a round is under way');
 sql('shop', 'DROP EXTENSION loyalty');
-is(sql('shop', 'SELECT min(budget) FROM round'), '00:00:02', 'DROP EXTENSION has waited for it');
+is(sql('shop', q{SELECT count(*) FILTER (WHERE who = 'begin') - count(*) FILTER (WHERE who = 'end') FROM round}), '0', 'DROP EXTENSION has waited for it');
 wait_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'loyalty worker' AND datname = 'shop'}, 'it has ended');
 $holder = $node->background_psql('shop');
 $holder->query_safe('CREATE EXTENSION loyalty');

@@ -78,18 +78,22 @@ sub run_dispatch
 
 sub once { my @run = run_dispatch(options(@_), '--once'); return $run[0] }
 
-# Starts one that stays.
+# Starts one that stays; a test that dies leaves none behind.
 my $started = 0;
+my %running;
+END { kill 'KILL', keys %running if %running }
 
 sub start_dispatch
 {
     my $log = "$dir/log." . ++$started;
+    append_to_file($log, '');
     my $pid = fork() // die "cannot fork: $!";
     if ($pid == 0)
     {
         open STDERR, '>', $log;
         exec { $program } $program, @_ or POSIX::_exit(127);
     }
+    $running{$pid} = 1;
     return { pid => $pid, log => $log };
 }
 
@@ -99,6 +103,7 @@ sub end_dispatch
     kill $_, $dispatch->{pid} for @signals;
     waitpid $dispatch->{pid}, 0;
     my $status = $?;
+    delete $running{ $dispatch->{pid} };
     $logs .= slurp_file($dispatch->{log});
     return $status & 127 ? 'signal ' . ($status & 127) : $status >> 8;
 }
@@ -231,9 +236,7 @@ is(scalar($hook->requests), 1, 'nothing more to send');
 # What is sent again
 #
 
-# A message with these answers, delivered once: exit code, then its row.
-my $after_noon = 0;
-
+# A message with this answer, delivered once: exit code, then its row.
 sub attempt
 {
     my ($word, @more) = @_;
@@ -451,7 +454,11 @@ SKIP:
     $dispatch = start_dispatch(@tls, '--ca-file', "$dir/cert.pem");
     $server->pump until $out =~ /"attempt" : 2/;
     $in = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-    $server->pump;
+    while ($in ne '')
+    {
+        $server->pump_nb;
+        usleep(10_000);
+    }
     ok(wait_sql("SELECT status = 'done' FROM loyalty.message WHERE message_id = $id"), 'unless one says so');
     is(end_dispatch($dispatch, 'TERM'), 0, 'and that is all');
     $server->kill_kill;

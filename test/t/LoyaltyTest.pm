@@ -309,6 +309,21 @@ SELECT count(r) FROM loyalty.topup(m(14), 120.50, 'top-1') r;
 SELECT count(r) FROM loyalty.topup_refund(m(14), 'top-1', 20, 'top-back') r;
 SELECT count(r) FROM loyalty.topup_name(m(13), 'card', true, 'passport shown') r;
 SELECT count(r) FROM loyalty.topup_freeze(m(14), 'card', 'reported lost') r;
+
+-- messages in every status, with feedback; a fallback stands before the channel that it names
+SELECT loyalty.message_channels('shop');
+UPDATE loyalty.message_channel SET title = 'Short messages', max_attempts = 1 WHERE name = 'sms';
+UPDATE loyalty.message_channel SET max_attempts = 1 WHERE name = 'app_push';
+SELECT loyalty.consent_give(m(1), 'marketing', evidence => 'form 1'), loyalty.consent_withdraw(m(1), 'marketing', 'email'), loyalty.consent_give(m(2), 'research', 'sms');
+SELECT loyalty.message_enqueue(m(1), 'webhook', 'done', '{"points": 5}', dedupe_key => 'k1');
+SELECT loyalty.message_enqueue(m(2), 'app_push', 'fallen', purpose => 'service');
+SELECT count(loyalty.message_done(member_id, message_id, attempts)) FROM loyalty.message_take('webhook');
+SELECT count(loyalty.message_feedback(member_id, message_id, k)) FROM loyalty.message, unnest('{opened,unsubscribed}'::text[]) k WHERE status = 'done';
+SELECT count(loyalty.message_retry(member_id, message_id, attempts, 'no device')) FROM loyalty.message_take('app_push');
+SELECT count(*) FROM loyalty.message_take('sms');
+SELECT loyalty.message_enqueue(m(1), 'email', 'unwanted', purpose => 'marketing');
+SELECT count(*) FROM loyalty.message_take('email');
+SELECT loyalty.message_enqueue(m(1), 'staff', 'waiting', not_before => loyalty.now() + interval '1 year', expires_at => loyalty.now() + interval '2 years');
 -- coupons, made, claimed, bought, given and void; used for orders and at the till, one given back; wrong codes
 SELECT count(c) FROM loyalty.coupon_generate('shop', 'tenth', 5, 'letter') c;
 SELECT loyalty.coupon_import('shop', 'five', '{IMPORT-1,IMPORT-2,IMPORT-3}', 'agency');
@@ -459,6 +474,15 @@ sub shop_writes
         q{loyalty.coupon_release('shop')},
         q{loyalty.checkout_expire('shop')},
         q{loyalty.coupon_attempt_expire('shop')},
+        q{loyalty.message_channels('cafe')},
+        q{loyalty.message_enqueue(m(1), 'webhook', 'new')},
+        q{loyalty.message_cancel(m(1), (SELECT message_id FROM loyalty.message WHERE template = 'waiting'))},
+        q{loyalty.message_done(m(2), (SELECT max(message_id) FROM loyalty.message WHERE template = 'fallen'))},
+        q{loyalty.message_retry(m(2), (SELECT max(message_id) FROM loyalty.message WHERE template = 'fallen'), NULL, 'test')},
+        q{loyalty.message_requeue(m(2), (SELECT min(message_id) FROM loyalty.message WHERE template = 'fallen'))},
+        q{loyalty.message_feedback(m(1), (SELECT message_id FROM loyalty.message WHERE template = 'done'), 'clicked')},
+        q{loyalty.consent_give(m(1), 'research')},
+        q{loyalty.consent_withdraw(m(1), 'research')},
         q{loyalty.coupon_disable_batch('shop', 'tenth', 'letter')},
         q{loyalty.rule_limit((SELECT rule_id FROM loyalty.rule WHERE name = 'referral'), 'day', 10)},
         q{loyalty.ingest_batch('shop', ARRAY[('1', m(1), NULL, NULL, 5, 'batch-1', NULL, NULL, NULL, NULL, NULL)]::loyalty.ingest_row[], 'file')},
@@ -492,6 +516,8 @@ sub shop_reads
         q{loyalty.quote(NULL, '{"items": [{"sku": "A", "price": 12.50}]}', program => 'shop')},
         q{loyalty.coupon_check(m(8), 'NONE')},
         q{loyalty.coupon_wallet(m(8))},
+        q{loyalty.consent_current(m(1))},
+        q{loyalty.has_consent(m(1), 'marketing', 'sms')},
         (map { "loyalty.segment_members('shop', '$_')" } 'press', 'subscribers'),
         (map { "loyalty.benefits(m($_))" } 1, 4, 8, 11, 12),
         q{loyalty.benefits(m(2), '2027-03-01')},
