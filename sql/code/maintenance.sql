@@ -150,3 +150,13 @@ FROM loyalty.maintenance_backlog() WITH ORDINALITY b (job, backlog, since, place
 LEFT JOIN loyalty.maintenance_job j ON j.job = b.job
 ORDER BY b.place;
 COMMENT ON VIEW loyalty.maintenance_status IS 'For the monitoring: each job, when it ran, how much is left to do, what failed';
+COMMENT ON COLUMN loyalty.maintenance_status.job IS 'Kind of work, in the order in which it is done';
+COMMENT ON COLUMN loyalty.maintenance_status.started_at IS 'When its last turn began; NULL: never';
+COMMENT ON COLUMN loyalty.maintenance_status.finished_at IS 'When it was last done with all there was; NULL: never';
+COMMENT ON COLUMN loyalty.maintenance_status.done IS 'How much was worked off in all';
+COMMENT ON COLUMN loyalty.maintenance_status.backlog IS 'How much is due now and not done; NULL: not known';
+COMMENT ON COLUMN loyalty.maintenance_status.lag IS 'How long ago the oldest of it fell due';
+COMMENT ON COLUMN loyalty.maintenance_status.errors IS 'How often the job failed as a whole';
+COMMENT ON COLUMN loyalty.maintenance_status.failed_at IS 'When it failed last';
+COMMENT ON COLUMN loyalty.maintenance_status.error IS 'SQLSTATE and message of that';
+COMMENT ON COLUMN loyalty.maintenance_status.faults IS 'Members whose turn has failed, and who are left alone for the time being';

@@ -545,7 +545,7 @@ BEGIN ATOMIC
 	CROSS JOIN LATERAL loyalty.automation_due(k.member_id) d
 	WHERE (verify.program IS NULL OR p.program_id = (SELECT s.program_id FROM scope s))
 	AND loyalty.automation_scanned(p.program_id) AND a.status <> 'merged'
-	AND d.due_on > (loyalty.now() AT TIME ZONE p.time_zone)::date AND a.due_on > d.due_on
+	AND d.due_on > (loyalty.now() AT TIME ZONE p.time_zone)::date AND d.due_on > a.settled_on AND a.due_on > d.due_on
 	UNION ALL
 	SELECT 'broadcast_state', NULL, format('broadcast_id=%s status=%s', b.broadcast_id, b.status)
 	FROM loyalty.automation_broadcast b

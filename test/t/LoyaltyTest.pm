@@ -352,6 +352,32 @@ SELECT count(r) FROM loyalty.coupon_undo(m(16), 'till-1') r;
 SELECT count(r) FROM generate_series(1, 3) n, loyalty.coupon_try(m(16), 'WRONG-' || n, '{"store": "S1", "device": "till"}') r;
 SELECT count(r) FROM loyalty.member_freeze(m(3), 'card reported stolen') r;
 SELECT count(r) FROM loyalty.member_close(m(4), 'on request') r;
+-- automations: one that gives, waits and was undone for one member, and one that nobody started
+INSERT INTO loyalty.message_channel (program_id, name) SELECT program_id, 'sms' FROM loyalty.program WHERE name = 'shop' ON CONFLICT DO NOTHING;
+INSERT INTO loyalty.automation (program_id, name, trigger_kind, trigger_name, condition, holdout, goal_event, goal_days)
+    SELECT program_id, 'shared', 'event', 'share', '$.member.age_days >= 0', 0.5, 'purchase', 30 FROM loyalty.program WHERE name = 'shop';
+INSERT INTO loyalty.automation_step (automation_id, program_id, position, kind, unit_id, amount, tag, channel, template, params, wait, condition, otherwise)
+    SELECT a.automation_id, a.program_id, s.position, s.kind, CASE WHEN s.kind = 'award' THEN u.unit_id END, s.amount, s.tag, s.channel, s.template, s.params, s.wait, s.condition::jsonpath, s.otherwise
+    FROM loyalty.automation a JOIN loyalty.unit u ON u.program_id = a.program_id AND u.code = 'points', jsonb_to_recordset('[
+        {"position": 1, "kind": "award", "amount": 5}, {"position": 2, "kind": "tag_add", "tag": "sharer"},
+        {"position": 3, "kind": "message", "channel": "sms", "template": "thanks", "params": {"tone": "warm"}}, {"position": 4, "kind": "wait", "wait": "3 days"},
+        {"position": 5, "kind": "check", "condition": "$.purchases.days_30.times > 0", "otherwise": 7}, {"position": 7, "kind": "tag_remove", "tag": "sharer"}]')
+        AS s (position int, kind text, amount numeric, tag text, channel text, template text, params jsonb, wait interval, condition text, otherwise int)
+    WHERE a.name = 'shared';
+SELECT loyalty.automation_start('shop', 'shared');
+SELECT count(r) FROM generate_series(8, 9) n, loyalty.record(m(n), 'share', ref => 'shared', key => 'shared-' || n) r;
+SELECT done FROM loyalty.automation_run_due();
+SELECT count(r) FROM loyalty.record(m(9), 'share', ref => 'shared-2') r;
+SELECT count(r) FROM loyalty.refund(m(8), 'shared') r;
+SELECT done FROM loyalty.automation_run_due(1);
+SELECT count(r) FROM loyalty.award(m(9), 3, 'points', 'sorry', key => 'award-9') r;
+-- named ones: a date for which half of all members have been looked at, a broadcast that is half done, one that was cancelled
+SELECT loyalty.automation_template('shop', 'silent_reminder'), loyalty.automation_template('shop', 'launch');
+SELECT loyalty.automation_start('shop', 'silent_reminder'), loyalty.automation_start('shop', 'launch');
+SELECT done FROM loyalty.automation_scan(3);
+SELECT loyalty.automation_broadcast('shop', 'launch', 'half', params => '{"price": 5}') IS NOT NULL;
+SELECT done FROM loyalty.automation_broadcast_run(3);
+SELECT loyalty.automation_broadcast_cancel(loyalty.automation_broadcast('shop', 'launch', 'wrong', target_kind => 'sku', target => 'A'));
 SQL
     return;
 }
@@ -409,6 +435,8 @@ sub shop_verbs
         topup_freeze => q{loyalty.topup_freeze(m(13), 'card', 'test')},
         topup_unfreeze => q{loyalty.topup_unfreeze(m(14), 'card', 'test')},
         topup_name => q{loyalty.topup_name(m(13), 'card', false, 'test')},
+        award => q{loyalty.award(m(1), 5, 'points', 'test', key => 'award-1')},
+        award_undo => q{loyalty.award_undo(m(9), (SELECT journal_id FROM loyalty.journal WHERE key = 'award-9'), 'test')},
         member_freeze => q{loyalty.member_freeze(m(1), 'test')},
         member_thaw => q{loyalty.member_thaw(m(3), 'test')},
         member_close => q{loyalty.member_close(m(1), 'test')},
@@ -421,6 +449,14 @@ sub shop_writes
 {
     return (
         q{loyalty.account_settle(m(1))},
+        q{loyalty.automation_run_due()},
+        q{loyalty.automation_template('shop', 'restock')},
+        q{loyalty.automation_broadcast('shop', 'launch', 'new')},
+        q{loyalty.automation_broadcast_cancel((SELECT broadcast_id FROM loyalty.automation_broadcast WHERE key = 'half'))},
+        q{loyalty.automation_broadcast_run()},
+        q{loyalty.automation_scan()},
+        q{loyalty.automation_pause('shop', 'shared')},
+        q{loyalty.automation_end('shop', 'shared')},
         q{loyalty.rebuild(m(1))},
         q{loyalty.next_id()},
         q{loyalty.program_create('other', 'EUR', 'UTC')},
