@@ -40,6 +40,9 @@ static const struct
 static Statement event_known = {
 	CHECK_KNOWN("program_event", "event = $2"), 2, {INT4OID, TEXTOID}
 };
+static Statement calendar_known = {
+	CHECK_KNOWN("calendar_day", "calendar = $2"), 2, {INT4OID, TEXTOID}
+};
 static Statement tier_known = {
 	CHECK_KNOWN("tier", "code = $2"), 2, {INT4OID, TEXTOID}
 };
@@ -92,6 +95,26 @@ static Statement select_unit = {
 
 static Statement select_steps = {
 	"SELECT FROM loyalty.automation_step WHERE automation_id = $1 LIMIT 1",
+	1, {INT4OID}
+};
+
+/*
+ * What a step names and the programme has not, of what may come after the
+ * step.  No channel has an empty name: it is known only while there is none.
+ */
+static Statement select_missing = {
+	"SELECT m.what || '=' || m.name"
+	" FROM loyalty.automation_step s CROSS JOIN LATERAL (VALUES"
+	" ('coupon', s.coupon, EXISTS (SELECT FROM loyalty.coupon c"
+	" WHERE c.program_id = s.program_id AND c.name = s.coupon)),"
+	" ('pack', s.pack, EXISTS (SELECT FROM loyalty.coupon_pack p"
+	" WHERE p.program_id = s.program_id AND p.name = s.pack)),"
+	" ('channel', s.channel,"
+	" loyalty.message_channel_known(s.program_id, s.channel)"
+	" AND NOT loyalty.message_channel_known(s.program_id, '')))"
+	" AS m (what, name, known)"
+	" WHERE s.automation_id = $1 AND m.name IS NOT NULL AND NOT m.known"
+	" ORDER BY s.position, m.what LIMIT 1",
 	1, {INT4OID}
 };
 
@@ -236,21 +259,53 @@ check_numbers(const CheckedRow *row)
 					   DatumGetInt16(statement_notnull(0, 1)), NULL);
 }
 
+static void
+refuse_start(const CheckedRow *row, const char *why)
+{
+	refusal_raise(REFUSAL_AUTOMATION_NOT_READY,
+				  psprintf("automation=%s %s", check_text(row, "name"), why));
+}
+
+/* Refuses to start while there is not what a column names. */
+static void
+check_there(const CheckedRow *row, Statement *known, const char *column)
+{
+	NullableDatum args[] = {
+		check_column(row, "program_id"),
+		check_column(row, column)
+	};
+
+	if (known == NULL || args[1].isnull)
+		return;
+	statement_run(known, args, false);
+	if (!DatumGetBool(statement_notnull(0, 1)))
+		refuse_start(row, psprintf("%s=%s does not exist", column,
+								   clipped(check_text(row, column))));
+}
+
 /*
- * One that starts needs a step.  One that is inserted is taken on trust: a
- * restore loads the steps later.
+ * One that starts needs a step, and all that it names: what was taken on
+ * trust, because the programme had nothing of the kind, would never start, or
+ * fail for each member.  One that is inserted is taken on trust: a restore
+ * loads the steps later.
  */
 static void
-check_status(const CheckedRow *row)
+check_status(const CheckedRow *row, TriggerKind kind)
 {
 	NullableDatum args[] = {check_column(row, "automation_id")};
 
-	if (row->before != NULL && check_is(row, "status", "live") &&
-		check_differs(row, "status") &&
-		statement_run(&select_steps, args, false) == 0)
-		refusal_raise(REFUSAL_AUTOMATION_NOT_READY,
-					  psprintf("automation=%s has no step",
-							   check_text(row, "name")));
+	if (row->before == NULL || !check_is(row, "status", "live") ||
+		!check_differs(row, "status"))
+		return;
+	if (statement_run(&select_steps, args, false) == 0)
+		refuse_start(row, "has no step");
+	if (statement_run(&select_missing, args, false) > 0)
+		refuse_start(row, psprintf("%s does not exist",
+								   statement_text(0, 1)));
+	check_there(row, names_known[kind], "trigger_name");
+	check_there(row, &segment_known, "segment");
+	check_there(row, &calendar_known, "calendar");
+	check_there(row, &event_known, "goal_event");
 }
 
 static void
@@ -295,7 +350,7 @@ loyalty_automation_check(PG_FUNCTION_ARGS)
 			check_known(&row, &event_known, "goal_event", "goal_event");
 		else if (is_given(&row, "goal_days"))
 			check_refuse(&row, "goal_days", "there is no goal_event");
-		check_status(&row);
+		check_status(&row, kind);
 	}
 	SPI_finish();
 	return PointerGetDatum(row.tuple);

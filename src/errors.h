@@ -238,7 +238,7 @@
 	X(RUN_NOT_FOUND, "LY451", "run_not_found", \
 	  "member has no such run of an automation") \
 	X(AUTOMATION_NOT_READY, "LY452", "automation_not_ready", \
-	  "automation cannot start") \
+	  "automation is not ready for this") \
 	X(BROADCAST_NOT_FOUND, "LY453", "broadcast_not_found", \
 	  "broadcast does not exist") \
 	/* LY5: members and identities */ \

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(156);
+SELECT plan(165);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 SELECT loyalty.program_create('Other', 'CNY', 'Asia/Shanghai') AS other \gset
@@ -345,6 +345,29 @@ SELECT lives_ok($$UPDATE loyalty.automation SET condition = '$.event.items[*].sk
 SELECT throws_ok(sql, '23503', NULL, sql) FROM unnest(ARRAY[$$DELETE FROM loyalty.automation WHERE name = 'thanks'$$, $$UPDATE loyalty.automation SET automation_id = 999 WHERE name = 'thanks'$$,
 	$$DELETE FROM loyalty.segment WHERE name = 'source'$$, $$DELETE FROM loyalty.campaign WHERE name = 'spring'$$, $$DELETE FROM loyalty.program_event WHERE event = 'wish'$$]) sql;
 SELECT lives_ok($$DELETE FROM loyalty.automation WHERE name = 'empty'$$, 'one that nobody has used can go');
+
+-- What is named before the programme has anything of the kind is asked for again when it starts
+SELECT FROM loyalty.program_create('Bare', 'EUR', 'UTC');
+INSERT INTO loyalty.automation (program_id, name, trigger_kind, trigger_name, percent, segment)
+SELECT program_id, 'early', 'near_tier', 'gold', 10, 'best' FROM loyalty.program WHERE name = 'Bare';
+INSERT INTO loyalty.automation_step (automation_id, program_id, position, kind, channel, template, coupon, pack)
+SELECT a.automation_id, a.program_id, v.* FROM loyalty.automation a,
+	(VALUES (1, 'message', 'sms', 'x', NULL, NULL), (2, 'coupon', NULL, NULL, 'ten', NULL), (3, 'coupon', NULL, NULL, NULL, 'many')) v WHERE a.name = 'early';
+SELECT is(pg_temp.raised($$SELECT loyalty.automation_start('Bare', 'early')$$), 'LY452 automation=early channel=sms does not exist', 'no channel');
+SELECT is(pg_temp.raised($$UPDATE loyalty.automation SET status = 'live' WHERE name = 'early'$$), 'LY452 automation=early channel=sms does not exist', 'nor by hand');
+SELECT FROM loyalty.message_channels('Bare');
+SELECT is(pg_temp.raised($$SELECT loyalty.automation_start('Bare', 'early')$$), 'LY452 automation=early coupon=ten does not exist', 'no coupon');
+INSERT INTO loyalty.coupon (program_id, name, kind, amount) SELECT program_id, 'ten', 'amount', 10 FROM loyalty.program WHERE name = 'Bare';
+SELECT is(pg_temp.raised($$SELECT loyalty.automation_start('Bare', 'early')$$), 'LY452 automation=early pack=many does not exist', 'no pack');
+INSERT INTO loyalty.coupon_pack (program_id, name, coupon_id) SELECT program_id, 'many', coupon_id FROM loyalty.coupon JOIN loyalty.program USING (program_id) WHERE program.name = 'Bare';
+SELECT is(pg_temp.raised($$SELECT loyalty.automation_start('Bare', 'early')$$), 'LY452 automation=early trigger_name=gold does not exist', 'no tier');
+UPDATE loyalty.automation SET trigger_kind = 'announcement', trigger_name = NULL, percent = NULL WHERE name = 'early';
+SELECT is(pg_temp.raised($$SELECT loyalty.automation_start('Bare', 'early')$$), 'LY452 automation=early segment=best does not exist', 'no segment');
+UPDATE loyalty.automation SET trigger_kind = 'schedule', calendar = 'holidays', segment = NULL WHERE name = 'early';
+SELECT is(pg_temp.raised($$SELECT loyalty.automation_start('Bare', 'early')$$), 'LY452 automation=early calendar=holidays does not exist', 'no calendar');
+UPDATE loyalty.automation SET on_date = '2026-05-01', calendar = NULL WHERE name = 'early';
+SELECT is(pg_temp.raised($$SELECT loyalty.automation_pause('Bare', 'early')$$), 'LY452 automation=early status=draft', 'a draft cannot pause');
+SELECT lives_ok($$SELECT loyalty.automation_start('Bare', 'early')$$, 'all is there');
 
 
 SELECT is_empty($$SELECT * FROM loyalty.verify()$$, 'verify()');
