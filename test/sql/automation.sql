@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(165);
+SELECT plan(166);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 SELECT loyalty.program_create('Other', 'CNY', 'Asia/Shanghai') AS other \gset
@@ -368,6 +368,15 @@ SELECT is(pg_temp.raised($$SELECT loyalty.automation_start('Bare', 'early')$$), 
 UPDATE loyalty.automation SET on_date = '2026-05-01', calendar = NULL WHERE name = 'early';
 SELECT is(pg_temp.raised($$SELECT loyalty.automation_pause('Bare', 'early')$$), 'LY452 automation=early status=draft', 'a draft cannot pause');
 SELECT lives_ok($$SELECT loyalty.automation_start('Bare', 'early')$$, 'all is there');
+
+-- A message that is held back for longer than valid_days is not sent
+SELECT pg_temp.auto('{"name": "brief", "trigger_kind": "event", "trigger_name": "signup", "purpose": "service"}',
+	VARIADIC ARRAY['{"kind": "message", "channel": "sms", "template": "brief", "valid_days": 2}', '{"kind": "message", "channel": "sms", "template": "lasting"}']::jsonb[]);
+SET loyalty.now = '2026-10-24 12:00+00';
+SELECT FROM loyalty.enroll('Shop', '{"customer_no": "brief"}');
+SELECT FROM loyalty.automation_run_due();
+SELECT results_eq($$SELECT template, expires_at FROM loyalty.message WHERE template IN ('brief', 'lasting') ORDER BY 1$$,
+	$$VALUES ('brief', timestamptz '2026-10-26 12:00+00'), ('lasting', NULL)$$, 'valid_days of a message');
 
 
 SELECT is_empty($$SELECT * FROM loyalty.verify()$$, 'verify()');
