@@ -13,6 +13,7 @@
 #include "commands/sequence.h"
 #include "commands/trigger.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/guc.h"
@@ -116,10 +117,33 @@ refusal_raise(Refusal refusal, const char *detail)
 			 errdetail_internal("%s", clipped(detail))));
 }
 
+/*
+ * The setting in a form that means the same in every process: a parallel
+ * worker reads it before it knows the session's time zone and abbreviations.
+ */
+static char *
+canonical_now(TimestampTz at)
+{
+	struct pg_tm tm;
+	fsec_t		fsec;
+	char		text[MAXDATELEN + 1];
+
+	if (timestamp2tm(at, NULL, &tm, &fsec, NULL, NULL) != 0)
+		return NULL;
+	tm.tm_isdst = 0;			/* or the zone is left out */
+	EncodeDateTime(&tm, fsec, true, 0, NULL, USE_ISO_DATES, text);
+#if PG_VERSION_NUM >= 160000
+	return guc_strdup(LOG, text);
+#else
+	return strdup(text);
+#endif
+}
+
 /* Parses loyalty.now where it is set, so that reading it costs nothing. */
 static bool
 check_now(char **newval, void **extra, GucSource source)
 {
+	char	   *canonical;
 	struct pg_tm tm;
 	fsec_t		fsec;
 	int			tz;
@@ -156,8 +180,15 @@ check_now(char **newval, void **extra, GucSource source)
 #else
 	parsed = (TimestampTz *) malloc(sizeof(TimestampTz));
 #endif
-	if (parsed == NULL)
+	canonical = canonical_now(result);
+	if (parsed == NULL || canonical == NULL)
 		return false;
+#if PG_VERSION_NUM >= 160000
+	guc_free(*newval);
+#else
+	free(*newval);
+#endif
+	*newval = canonical;
 	*parsed = result;
 	*extra = parsed;
 	return true;

@@ -360,39 +360,43 @@ loyalty_message_enqueue(PG_FUNCTION_ARGS)
  * Cancelling
  */
 
-/* One whose lease is over was perhaps delivered; that is told by reason. */
-static Statement cancel_message = {
-	"WITH RECURSIVE chain (message_id) AS (SELECT $2"
-	" UNION SELECT m.message_id FROM loyalty.message m"
+/* A message, and what stands in for it. */
+#define CHAIN \
+	"WITH RECURSIVE chain (message_id) AS (SELECT $2" \
+	" UNION SELECT m.message_id FROM loyalty.message m" \
 	" JOIN chain c ON c.message_id = m.fallback_of WHERE m.member_id = $1)"
-	" UPDATE loyalty.message m SET status = 'cancelled', ended_at = $3"
+
+static Statement lock_chain = {
+	CHAIN " SELECT FROM loyalty.message m JOIN chain c USING (message_id)"
+	" WHERE m.member_id = $1 FOR NO KEY UPDATE OF m",
+	2, {INT8OID, INT8OID}
+};
+
+/* One whose lease is over was perhaps delivered; that is told by reason. */
+static Statement cancel_chain = {
+	CHAIN " UPDATE loyalty.message m SET status = 'cancelled', ended_at = $3"
 	" FROM chain c WHERE m.member_id = $1 AND m.message_id = c.message_id"
 	" AND (m.status = 'queued' OR (m.status = 'taken' AND m.due_at <= $3))",
 	3, {INT8OID, INT8OID, TIMESTAMPTZOID}
 };
 
-static Statement cancel_run = {
-	"UPDATE loyalty.message SET status = 'cancelled', ended_at = $3"
-	" WHERE member_id = $1 AND run_id = $2"
-	" AND (status = 'queued' OR (status = 'taken' AND due_at <= $3))",
-	3, {INT8OID, INT8OID, TIMESTAMPTZOID}
-};
-
-static Statement select_message = {
-	"SELECT FROM loyalty.message WHERE member_id = $1 AND message_id = $2",
-	2, {INT8OID, INT8OID}
-};
-
-int
-message_cancel_run(int64 member_id, int64 run_id, TimestampTz now)
+/*
+ * Locks the messages of a chain, again while there are more of them than
+ * before: one that was given up meanwhile has another that stands in for it.
+ * Returns how many there are.
+ */
+static uint64
+lock_all(const NullableDatum *args)
 {
-	NullableDatum args[] = {
-		ARG(Int64GetDatum(member_id)),
-		ARG(Int64GetDatum(run_id)),
-		ARG(TimestampTzGetDatum(now))
-	};
+	uint64		n = 0;
+	uint64		before;
 
-	return statement_run(&cancel_run, args, false);
+	do
+	{
+		before = n;
+		n = statement_run(&lock_chain, args, false);
+	} while (n > before);
+	return n;
 }
 
 /*
@@ -412,11 +416,11 @@ loyalty_message_cancel(PG_FUNCTION_ARGS)
 	args[0] = fcinfo->args[0];
 	args[1] = fcinfo->args[1];
 	args[2] = ARG(TimestampTzGetDatum(loyalty_clock()));
-	if (statement_run(&select_message, args, false) == 0)
+	if (lock_all(args) == 0)
 		refusal_raise(REFUSAL_MESSAGE_NOT_FOUND,
 					  psprintf("message_id=" INT64_FORMAT,
 							   PG_GETARG_INT64(1)));
-	cancelled = statement_run(&cancel_message, args, false) > 0;
+	cancelled = statement_run(&cancel_chain, args, false) > 0;
 	SPI_finish();
 	PG_RETURN_BOOL(cancelled);
 }

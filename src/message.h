@@ -48,13 +48,6 @@ typedef struct NewMessage
  */
 extern int64 message_add(const NewMessage *message);
 
-/*
- * Cancels what a run of an automation has enqueued and nobody has taken, and
- * returns how many.  The caller has locked the account.
- */
-extern int	message_cancel_run(int64 member_id, int64 run_id,
-							   TimestampTz now);
-
 /* Wakes the consumers of a channel at commit. */
 extern void message_wake(const char *channel);
 

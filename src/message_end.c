@@ -407,12 +407,17 @@ read_kind(FunctionCallInfo fcinfo)
 					 "unsubscribed.")));
 }
 
-/* The channel gave it up after all; it need not be tried again. */
+/*
+ * The channel gave it up after all; it need not be tried again.  What was
+ * taken back, or is over, goes no other way.
+ */
 static void
 bounce(const Message *message)
 {
 	if (is(message, "done") || is(message, "taken") || is(message, "queued"))
 		update(message, "dead", DT_NOEND, message->attempts, BOUNCED);
+	else if (!is(message, "dead"))
+		return;
 	message_fall_back(message->member_id, message->message_id,
 					  loyalty_clock());
 }

@@ -10,14 +10,14 @@ SELECT unit_id AS points FROM loyalty.unit WHERE program_id = :shop AND code = '
 CALL pg_temp.enroll('shop', 'ann', 'bob', 'cat', 'dan', 'eve', 'fay');
 CALL pg_temp.enroll('other', 'odd');
 INSERT INTO loyalty.segment (program_id, name) VALUES (:shop, 'fans'), (:shop, 'nobody');
-SELECT loyalty.segment_add(pg_temp.id(n), 'fans') FROM unnest('{ann,bob,cat}'::text[]) n;
+SELECT FROM unnest('{ann,bob,cat}'::text[]) n, loyalty.segment_add(pg_temp.id(n), 'fans');
 INSERT INTO loyalty.activity_kind (program_id, kind) VALUES (:shop, 'view');
 INSERT INTO loyalty.automation (program_id, name, status, trigger_kind, segment) VALUES
 	(:shop, 'news', 'live', 'announcement', NULL),
 	(:shop, 'for_fans', 'live', 'announcement', 'fans'),
 	(:shop, 'asleep', 'paused', 'announcement', NULL),
 	(:shop, 'hello', 'live', 'event', NULL);
-SELECT loyalty.message_channels('shop');
+SELECT FROM loyalty.message_channels('shop');
 INSERT INTO loyalty.automation_step (automation_id, position, program_id, kind, channel, template)
 SELECT automation_id, 10, program_id, 'message', 'sms', 'news' FROM loyalty.automation;
 
@@ -63,7 +63,7 @@ SELECT results_eq(format($$SELECT DISTINCT occurrence, status, triggered_at, due
 	'each run knows what started it');
 
 -- Who joins or closes meanwhile.
-SELECT loyalty.member_close(pg_temp.id('fay'), 'wish');
+SELECT FROM loyalty.member_close(pg_temp.id('fay'), 'wish');
 SELECT loyalty.automation_broadcast('shop', 'for_fans', 'a') AS a \gset
 SELECT is((SELECT segment FROM loyalty.automation_broadcast WHERE broadcast_id = :a), 'fans', 'the segment of the automation counts');
 SELECT loyalty.automation_broadcast('shop', 'news', 'nobody', 'nobody') AS b \gset
@@ -77,18 +77,18 @@ SELECT is(pg_temp.who('news'), 'ann bob cat dan eve', 'reaches all but former me
 
 -- Once in a while only: the period counts, not the broadcast.
 UPDATE loyalty.automation SET once = 'month' WHERE name = 'for_fans';
-SELECT loyalty.automation_broadcast('shop', 'for_fans', 'b'), loyalty.automation_broadcast('shop', 'for_fans', 'c');
+SELECT FROM loyalty.automation_broadcast('shop', 'for_fans', 'b') b, loyalty.automation_broadcast('shop', 'for_fans', 'c') c;
 SELECT is(pg_temp.run_all(), 6::bigint, 'two in a month look at all of them');
 SELECT results_eq($$SELECT DISTINCT occurrence FROM loyalty.automation_run r JOIN loyalty.automation USING (automation_id) WHERE name = 'for_fans'$$,
 	$$VALUES ('m2026-03-01')$$, 'and start once');
 
 -- What somebody looked at, and did not buy since.
 SET loyalty.now = '2026-04-01 09:00+08';
-SELECT loyalty.track(pg_temp.id(n), 'view', target_kind => 'sku', target => 'tea') FROM unnest('{ann,bob,dan}'::text[]) n;
-SELECT loyalty.track(pg_temp.id('eve'), 'view', target_kind => 'sku', target => 'cup');
-SELECT loyalty.purchase(pg_temp.id('cat'), 10, 'c1', items => '[{"sku": "rice", "category": "food", "brand": "sun", "qty": 1, "price": 10}]');
+SELECT FROM unnest('{ann,bob,dan}'::text[]) n, loyalty.track(pg_temp.id(n), 'view', target_kind => 'sku', target => 'tea');
+SELECT FROM loyalty.track(pg_temp.id('eve'), 'view', target_kind => 'sku', target => 'cup');
+SELECT FROM loyalty.purchase(pg_temp.id('cat'), 10, 'c1', items => '[{"sku": "rice", "category": "food", "brand": "sun", "qty": 1, "price": 10}]');
 SET loyalty.now = '2026-04-10 09:00+08';
-SELECT loyalty.purchase(pg_temp.id('bob'), 10, 'b1', items => '[{"sku": "tea", "category": "drinks", "brand": "sun", "qty": 1, "price": 10}]');
+SELECT FROM loyalty.purchase(pg_temp.id('bob'), 10, 'b1', items => '[{"sku": "tea", "category": "drinks", "brand": "sun", "qty": 1, "price": 10}]');
 SET loyalty.now = '2026-04-11 09:00+08';
 DELETE FROM loyalty.automation_run;
 SELECT loyalty.automation_broadcast('shop', 'news', 'tea', target_kind => 'sku', target => 'tea') AS tea \gset
@@ -96,20 +96,20 @@ SELECT is((SELECT target_days FROM loyalty.automation_broadcast WHERE broadcast_
 SELECT is(pg_temp.run_all(), 6::bigint, 'all are looked at');
 SELECT is(pg_temp.who('news'), 'ann dan', 'who looked at it, and has not bought it since');
 SELECT is((SELECT DISTINCT trigger->>'sku' FROM loyalty.automation_run), 'tea', 'the run says what it is about');
-SELECT loyalty.track(pg_temp.id('bob'), 'view', target_kind => 'sku', target => 'tea', at => '2026-04-10 20:00+08');
-SELECT loyalty.automation_broadcast('shop', 'for_fans', 'tea', target_kind => 'sku', target => 'tea', target_days => 3);
+SELECT FROM loyalty.track(pg_temp.id('bob'), 'view', target_kind => 'sku', target => 'tea', at => '2026-04-10 20:00+08');
+SELECT FROM loyalty.automation_broadcast('shop', 'for_fans', 'tea', target_kind => 'sku', target => 'tea', target_days => 3);
 DELETE FROM loyalty.automation_run;
 SELECT pg_temp.run_all();
 SELECT is(pg_temp.who('for_fans'), 'bob', 'and looked again since; of the segment, in so many days');
 DELETE FROM loyalty.automation_run;
-SELECT loyalty.automation_broadcast('shop', 'news', 'drinks', target_kind => 'category', target => 'drinks');
+SELECT FROM loyalty.automation_broadcast('shop', 'news', 'drinks', target_kind => 'category', target => 'drinks');
 SELECT pg_temp.run_all();
 SELECT is(pg_temp.who('news'), 'bob', 'who bought of a category: by the ledger');
 DELETE FROM loyalty.automation_run;
 INSERT INTO loyalty.tag (program_id, name, condition) VALUES (:shop, 'sunny', '$.brands.sun.year.times > 0');
-SELECT loyalty.tag_refresh('shop');
-SELECT loyalty.automation_broadcast('shop', 'news', 'sun', target_kind => 'brand', target => 'sun');
-SELECT loyalty.track(pg_temp.id('eve'), 'view', target_kind => 'brand', target => 'sun');
+SELECT FROM loyalty.tag_refresh('shop');
+SELECT FROM loyalty.automation_broadcast('shop', 'news', 'sun', target_kind => 'brand', target => 'sun');
+SELECT FROM loyalty.track(pg_temp.id('eve'), 'view', target_kind => 'brand', target => 'sun');
 SELECT pg_temp.run_all();
 SELECT is(pg_temp.who('news'), 'bob cat eve', 'or a brand: by their days; or looked at it');
 

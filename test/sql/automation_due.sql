@@ -15,9 +15,9 @@ INSERT INTO loyalty.coupon (program_id, name, kind, amount, valid_days) VALUES
 
 -- Nobody has a live automation yet, so nothing is due, and due_on is that of the books.
 SET loyalty.now = '2023-02-10 09:00+08';
-SELECT loyalty.enroll('shop', '{"customer_no": "leap"}', profile => '{"birthday": "1996-02-29"}');
-SELECT loyalty.enroll('shop', '{"customer_no": "ann"}', profile => '{"birthday": "--12-31"}');
-SELECT loyalty.enroll('shop', '{"customer_no": "nobody"}', profile => '{"birthday": "unknown"}');
+SELECT FROM loyalty.enroll('shop', '{"customer_no": "leap"}', profile => '{"birthday": "1996-02-29"}');
+SELECT FROM loyalty.enroll('shop', '{"customer_no": "ann"}', profile => '{"birthday": "--12-31"}');
+SELECT FROM loyalty.enroll('shop', '{"customer_no": "nobody"}', profile => '{"birthday": "unknown"}');
 SELECT results_eq($$SELECT due_on FROM loyalty.account GROUP BY 1$$, $$VALUES ('infinity'::date)$$,
 	'without automations a member without value is never due');
 
@@ -27,7 +27,7 @@ LANGUAGE sql AS $$
 	INSERT INTO loyalty.automation (program_id, name, status, trigger_kind, trigger_name, days, late_days, yearly, min_amount)
 	SELECT p.program_id, $1, 'live', $2, $3, $4, $5, $6, $7 FROM loyalty.program p
 $$;
-SELECT loyalty.message_channels('shop');
+SELECT FROM loyalty.message_channels('shop');
 SELECT pg_temp.automation('birthday', 'date', 'birthday', 0, yearly => true);
 SELECT pg_temp.automation('birthday_soon', 'date', 'birthday', -7, yearly => true, late => 0);
 SELECT pg_temp.automation('birthday_long', 'date', 'birthday', 400, yearly => true, late => 10);
@@ -231,9 +231,9 @@ SELECT is(pg_temp.runs('leap', 'member_years') || '; ' || pg_temp.runs('leap', '
 SELECT is(pg_temp.runs('nobody', 'birthday'), NULL, 'a birthday that is none is not known');
 
 -- A birthday that becomes known is due by a call that moves nothing.
-SELECT loyalty.enroll('shop', '{"customer_no": "late"}');
-SELECT loyalty.account_settle(pg_temp.id('late'));
-SELECT loyalty.enroll('shop', '{"customer_no": "late"}', profile => '{"birthday": "--04-05"}');
+SELECT FROM loyalty.enroll('shop', '{"customer_no": "late"}');
+SELECT FROM loyalty.account_settle(pg_temp.id('late'));
+SELECT FROM loyalty.enroll('shop', '{"customer_no": "late"}', profile => '{"birthday": "--04-05"}');
 SELECT is((SELECT due_on FROM loyalty.account WHERE member_id = pg_temp.id('late')), '2025-04-04'::date,
 	'what is nearest counts: the guide before the birthday');
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
@@ -242,7 +242,7 @@ SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 UPDATE loyalty.account SET due_on = '2025-04-05' WHERE member_id = pg_temp.id('late');
 SELECT results_eq('SELECT invariant, member_id, detail FROM loyalty.verify()',
 	$$VALUES ('automation_due_late', pg_temp.id('late'), 'due_on=2025-04-05 automation=guide due=2025-04-04')$$, 'a date that is too late');
-SELECT loyalty.rebuild(pg_temp.id('late'));
+SELECT FROM loyalty.rebuild(pg_temp.id('late'));
 SELECT is((SELECT due_on FROM loyalty.account WHERE member_id = pg_temp.id('late')), '2025-04-04'::date, 'is set anew');
 INSERT INTO loyalty.automation_broadcast (broadcast_id, program_id, automation_id, key, triggered_at, status)
 SELECT 1, program_id, automation_id, 'k', loyalty.now(), 'done' FROM loyalty.automation LIMIT 1;
@@ -250,8 +250,8 @@ SELECT results_eq('SELECT invariant, detail FROM loyalty.verify()', $$VALUES ('b
 DELETE FROM loyalty.automation_broadcast;
 
 -- A coupon that was used is not spoken of, unless it comes back.
-SELECT loyalty.account_settle(pg_temp.id('late'));
-SELECT loyalty.coupon_issue(pg_temp.id('late'), 'ten', valid_until => '2025-04-20', key => 'c');
+SELECT FROM loyalty.account_settle(pg_temp.id('late'));
+SELECT FROM loyalty.coupon_issue(pg_temp.id('late'), 'ten', valid_until => '2025-04-20', key => 'c');
 UPDATE loyalty.member_coupon SET uses = 1 WHERE member_id = pg_temp.id('late');
 SELECT is_empty($$SELECT * FROM loyalty.automation_due(pg_temp.id('late')) WHERE automation = 'coupons'$$, 'a coupon that was used does not expire');
 UPDATE loyalty.member_coupon SET uses = 0 WHERE member_id = pg_temp.id('late');

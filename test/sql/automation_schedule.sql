@@ -69,9 +69,9 @@ SELECT is(pg_temp.keys('weekly'), '2026-04-02 18:30', 'a Thursday');
 
 -- Holds: of a day's notice.
 SELECT pg_temp.at('2026-06-01 12:00');
-SELECT loyalty.automation_schedule();
-SELECT loyalty.adjust(pg_temp.id('ann'), 100, 'points', 'gift', key => 'a');
-SELECT loyalty.adjust(pg_temp.id('bob'), 100, 'coins', 'gift', key => 'a');
+SELECT FROM loyalty.automation_schedule();
+SELECT FROM loyalty.adjust(pg_temp.id('ann'), 100, 'points', 'gift', key => 'a');
+SELECT FROM loyalty.adjust(pg_temp.id('bob'), 100, 'coins', 'gift', key => 'a');
 INSERT INTO loyalty.automation (program_id, name, status, trigger_kind, trigger_name, lead) VALUES
 	(:shop, 'holds', 'live', 'hold_expiring', NULL, '1 day'), (:shop, 'coins', 'live', 'hold_expiring', 'coins', '1 hour');
 SELECT hold_id AS long FROM loyalty.hold(pg_temp.id('ann'), 30, ttl => '3 days', key => 'long') \gset
@@ -88,13 +88,13 @@ SELECT results_eq($$SELECT a.name, r.occurrence, r.triggered_at, r.trigger FROM 
 		('holds', '%s', '2026-06-03 12:00+08', '{"hold_id": "%s", "unit": "points", "amount": 30, "expires_at": "2026-06-04 12:00"}')$$,
 		:coin, :coin, :long, :long), 'with its facts');
 UPDATE loyalty.automation SET once = 'ever' WHERE name = 'holds';
-SELECT hold_id FROM loyalty.hold(pg_temp.id('ann'), 1, ttl => '2 days', key => 'next');
-SELECT hold_id FROM loyalty.hold(pg_temp.id('ann'), 1, ttl => '2 days', key => 'last');
+SELECT FROM loyalty.hold(pg_temp.id('ann'), 1, ttl => '2 days', key => 'next');
+SELECT FROM loyalty.hold(pg_temp.id('ann'), 1, ttl => '2 days', key => 'last');
 SELECT pg_temp.at('2026-06-04 13:00');
 SELECT results_eq('SELECT * FROM loyalty.automation_schedule(1)', 'VALUES (1, true)', 'of one for ever');
 SELECT results_eq('SELECT * FROM loyalty.automation_schedule(1)', 'VALUES (0, false)', 'there is one');
 SELECT throws_ok('SELECT loyalty.automation_schedule(NULL)', '22004', NULL, 'no batch');
-SELECT loyalty.message_channels('shop');
+SELECT FROM loyalty.message_channels('shop');
 INSERT INTO loyalty.automation_step (automation_id, position, program_id, kind, channel, template)
 SELECT automation_id, 10, program_id, 'message', 'sms', 'news' FROM loyalty.automation;
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');

@@ -260,7 +260,7 @@ SELECT cmp_ok((SELECT count(*) FROM pg_temp.aspect('holdout') a WHERE a LIKE '%e
 -- What an order started is undone with it.
 SELECT set_config('loyalty.now', '2026-03-04 12:00+08', true);
 SELECT pg_temp.balance('first_purchase_pack-yes') AS before \gset
-SELECT loyalty.refund(pg_temp.id('first_purchase_pack-yes'), 'o1');
+SELECT FROM loyalty.refund(pg_temp.id('first_purchase_pack-yes'), 'o1');
 CALL pg_temp.maintain('2026-03-04 12:05+08');
 SELECT is(pg_temp.story('first_purchase_pack', 'yes', 'first_purchase_pack'), '2026-03-02 12:00 undone refunded: award -50 points, award 50 points',
 	'a refund of the first purchase takes back what it gave, and a message that nobody has delivered');
@@ -268,7 +268,7 @@ SELECT is(pg_temp.balance('first_purchase_pack-yes'), 'nothing', 'points');
 SELECT is((SELECT string_agg(status, ' ') FROM loyalty.member_coupon WHERE member_id = pg_temp.id('first_purchase_pack-yes')
 	AND journal_id IN (SELECT j.journal_id FROM loyalty.journal j JOIN loyalty.automation_run r ON j.key LIKE format('automation-%s-%%', r.run_id)
 		JOIN loyalty.automation a USING (automation_id) WHERE a.name = 'first_purchase_pack')), 'void', 'and coupon');
-SELECT loyalty.purchase(pg_temp.id('first_purchase_pack-yes'), 20, 'o2');
+SELECT FROM loyalty.purchase(pg_temp.id('first_purchase_pack-yes'), 20, 'o2');
 CALL pg_temp.maintain('2026-03-04 12:10+08');
 SELECT is((SELECT count(*) FROM loyalty.automation_run r JOIN loyalty.automation a USING (automation_id)
 	WHERE a.name = 'first_purchase_pack' AND r.member_id = pg_temp.id('first_purchase_pack-yes')), 1::bigint, 'the next purchase is not the first');
@@ -281,7 +281,7 @@ SELECT is((SELECT value FROM told WHERE aspect = 'guided'),
 
 -- Making them.
 SELECT loyalty.program_create('new', 'CNY', 'Asia/Shanghai', 'empty') AS new \gset
-SELECT loyalty.message_channels('new');
+SELECT FROM loyalty.message_channels('new');
 SELECT results_eq($$SELECT loyalty.automation_template('new', 'silent_reminder', '{"name": "wake_up", "days": 45, "holdout": 10}')$$, $$VALUES ('wake_up')$$, 'it returns the name');
 SELECT results_eq($$SELECT a.status, a.days, a.holdout, a.purpose, s.position, s.kind, s.channel, s.template
 	FROM loyalty.automation a JOIN loyalty.automation_step s USING (automation_id) WHERE a.name = 'wake_up'$$,

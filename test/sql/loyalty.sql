@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(27);
+SELECT plan(29);
 
 SELECT is(pg_temp.signature('now'), '() -> timestamp with time zone', 'now(): arguments');
 SELECT is(pg_temp.signature('next_id'), '() -> bigint', 'next_id(): arguments');
@@ -19,6 +19,21 @@ SELECT throws_ok($$SET loyalty.now = '2026-02-30'$$, '22023', NULL, 'loyalty.now
 SELECT throws_ok($$SET loyalty.now = 'infinity'$$, '22023', NULL, 'loyalty.now refuses infinity');
 SELECT throws_ok($$SET loyalty.now = '-infinity'$$, '22023', NULL, 'loyalty.now refuses -infinity');
 SELECT is(loyalty.now(), '2028-03-01 07:59:59.999999+00', 'a refused time leaves the clock as it was');
+-- A parallel worker knows neither the session's zone nor abbreviations when it is told
+SET LOCAL TimeZone = 'Asia/Shanghai';
+SET loyalty.now = '2028-02-29 12:00';
+SELECT is(current_setting('loyalty.now'), '2028-02-29 04:00:00+00', 'a time without a zone is that of the session, and is kept as a point in time');
+SET LOCAL TimeZone = 'UTC';
+SET loyalty.now = '2028-02-29T12:00:00Z';
+SET LOCAL parallel_setup_cost = 0;
+SET LOCAL parallel_tuple_cost = 0;
+SET LOCAL min_parallel_table_scan_size = 0;
+CREATE TABLE loyalty_test_parallel (x int);
+INSERT INTO loyalty_test_parallel SELECT generate_series(1, 10000);
+ANALYZE loyalty_test_parallel;
+SET LOCAL parallel_leader_participation = off;
+SELECT max(loyalty.now() + x * interval '0') AS seen FROM loyalty_test_parallel \gset
+SELECT is(:'seen'::timestamptz, '2028-02-29 12:00+00', 'workers have the same clock');
 RESET loyalty.now;
 SELECT is(loyalty.now(), statement_timestamp(), 'unset, the clock shows the start of the statement');
 CREATE TEMP TABLE tick AS SELECT loyalty.now() AS at;

@@ -216,7 +216,12 @@ SELECT loyalty.message_feedback(member_id, message_id, 'unsubscribed') FROM loya
 SELECT is(loyalty.has_consent(pg_temp.id('bob'), 'marketing', 'a'), false, 'who unsubscribed no longer agrees');
 SELECT is(loyalty.has_consent(pg_temp.id('bob'), 'marketing', 'b'), true, 'on this channel');
 SELECT is((SELECT evidence = 'message ' || message_id FROM loyalty.consent, loyalty.message WHERE template = 'f4' AND NOT given ORDER BY consent_id DESC LIMIT 1), true, 'as the message proves');
-SELECT pg_temp.put('dan', 'a', 'f5') WHERE false;
+SELECT pg_temp.put('bob', 'a', 'f5');
+SELECT pg_temp.took('a', lease => '1 second');
+UPDATE loyalty.message SET due_at = loyalty.now() WHERE template = 'f5';
+SELECT is((SELECT loyalty.message_cancel(member_id, message_id) FROM loyalty.message WHERE template = 'f5'), true, 'what is cancelled when its lease is over');
+SELECT loyalty.message_feedback(member_id, message_id, 'bounced') FROM loyalty.message WHERE template = 'f5';
+SELECT is(pg_temp.state('f5'), 'a cancelled', 'goes no other way, though it comes back');
 SELECT throws_ok($$UPDATE loyalty.message_channel SET fallback = 'pigeon' WHERE name = 'lost'$$, '23503', NULL, 'a fallback is a channel');
 SELECT throws_ok($$UPDATE loyalty.message_channel SET fallback = 'lost' WHERE name = 'lost'$$, '23514', NULL, 'another one');
 SELECT throws_ok($$DELETE FROM loyalty.message_channel WHERE name = 'b'$$, '23503', NULL, 'a channel in use stays');
