@@ -481,7 +481,7 @@ choose(const Broadcast *broadcast, Datum **ids, int n)
 		args[4] = ARG(DateADTGetDatum(from));
 		/* the days are kept, so the ledger need not be asked */
 		args[5] = ARG(BoolGetDatum((program->reads.parts &
-									READS_PURCHASES) != 0));
+									READS_BOUGHT) != 0));
 	}
 	n = statement_run(statement, args, false);
 	*ids = read_ids(n);
