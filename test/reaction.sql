@@ -149,11 +149,11 @@ SET jit = off SET enable_nestloop = off AS $wrong$
 	FROM loyalty.tag_history h
 	CROSS JOIN LATERAL (SELECT CASE WHEN h.tag = 'vip' THEN CASE h.action WHEN 'set' THEN 'vips' ELSE 'no_vips' END
 		WHEN h.action = 'set' AND h.tag IN ('registered', 'active', 'silent', 'lost') THEN 'stages' END AS name) x
-	WHERE x.name IS NOT NULL AND h.changed_at > '2026-03-01 02:00+08' AND NOT EXISTS (SELECT FROM run r WHERE r.member_id = h.member_id AND r.name = x.name
+	WHERE x.name IS NOT NULL AND EXISTS (SELECT FROM loyalty.account a WHERE a.member_id = h.member_id AND a.status <> 'closed') AND h.changed_at > '2026-03-01 02:00+08' AND NOT EXISTS (SELECT FROM run r WHERE r.member_id = h.member_id AND r.name = x.name
 		AND r.occurrence = to_char(h.changed_at AT TIME ZONE 'Asia/Shanghai', 'YYYY-MM-DD ') || h.tag)
 	UNION ALL
 	SELECT 'a segment without its run', format('%s %s', h.member_id, h.changed_at)
-	FROM loyalty.segment_history h WHERE h.action = 'entered' AND NOT EXISTS (SELECT FROM run r WHERE r.member_id = h.member_id AND r.name = 'regulars'
+	FROM loyalty.segment_history h WHERE h.action = 'entered' AND EXISTS (SELECT FROM loyalty.account a WHERE a.member_id = h.member_id AND a.status <> 'closed') AND NOT EXISTS (SELECT FROM run r WHERE r.member_id = h.member_id AND r.name = 'regulars'
 		AND r.occurrence = to_char(h.changed_at AT TIME ZONE 'Asia/Shanghai', 'YYYY-MM-DD ') || h.segment)
 	UNION ALL
 	SELECT 'an activity without a run', a.member_id::text FROM (SELECT DISTINCT member_id FROM loyalty.activity) a
@@ -166,13 +166,13 @@ SET jit = off SET enable_nestloop = off AS $wrong$
 	SELECT 'a birthday without its run', format('%s %s', b.member_id, b.day)
 	FROM (SELECT m.member_id, (m.joined_at AT TIME ZONE 'Asia/Shanghai')::date AS joined,
 			make_date(2026, extract(month FROM b)::int, extract(day FROM b)::int) AS day
-		FROM loyalty.member m, CAST(m.profile ->> 'birthday' AS date) b WHERE b IS NOT NULL) b, today
+		FROM loyalty.member m JOIN loyalty.account a USING (member_id), CAST(m.profile ->> 'birthday' AS date) b WHERE b IS NOT NULL AND a.status <> 'closed') b, today
 	WHERE b.day > b.joined AND b.day <= today.today
 	AND 1 <> (SELECT count(*) FROM run r WHERE r.member_id = b.member_id AND r.name = 'birthday' AND r.occurrence = b.day::text)
 	UNION ALL
 	SELECT 'silence without its run', format('%s %s', b.member_id, b.since)
 	FROM (SELECT a.member_id, (coalesce(a.last_purchase_at, m.joined_at) AT TIME ZONE 'Asia/Shanghai')::date AS since
-		FROM loyalty.account a JOIN loyalty.member m USING (member_id)) b, today
+		FROM loyalty.account a JOIN loyalty.member m USING (member_id) WHERE a.status <> 'closed') b, today
 	WHERE b.since + 12 <= today.today
 	AND 1 <> (SELECT count(*) FROM run r WHERE r.member_id = b.member_id AND r.name = 'silence' AND r.occurrence = b.since::text)
 	UNION ALL
@@ -250,14 +250,14 @@ SET jit = off SET enable_nestloop = off AS $wrong$
 		SELECT 'tier', a.tier_until + 1 WHERE a.tier_until IS NOT NULL
 		UNION ALL
 		SELECT 'birthday', make_date(2026 + (x.day <= today.today)::int, extract(month FROM x.day)::int, extract(day FROM x.day)::int)
-		FROM CAST(m.profile ->> 'birthday' AS date) b, make_date(2026, extract(month FROM b)::int, extract(day FROM b)::int) AS x (day) WHERE b IS NOT NULL
+		FROM CAST(m.profile ->> 'birthday' AS date) b, make_date(2026, extract(month FROM b)::int, extract(day FROM b)::int) AS x (day) WHERE b IS NOT NULL AND a.status <> 'closed'
 		UNION ALL
-		SELECT 'silence', x.day + 12 FROM CAST(a.last_purchase_at AT TIME ZONE 'Asia/Shanghai' AS date) x (day) WHERE x.day + 12 > today.today
+		SELECT 'silence', x.day + 12 FROM CAST(a.last_purchase_at AT TIME ZONE 'Asia/Shanghai' AS date) x (day) WHERE x.day + 12 > today.today AND a.status <> 'closed'
 		UNION ALL
 		SELECT CASE e.days WHEN 1 THEN 'expiry' ELSE 'lapsing' END, min(e.expires_on + e.days)
 		FROM (SELECT x.expires_on, sum(x.amount) AS amount FROM loyalty.entry x WHERE x.member_id = a.member_id AND x.expires_on IS NOT NULL GROUP BY x.unit_id, x.expires_on) s
 		CROSS JOIN LATERAL (VALUES (s.expires_on, s.amount, 1), (s.expires_on, s.amount, -5)) e (expires_on, amount, days)
-		WHERE e.amount > 0 AND e.expires_on + e.days > today.today GROUP BY e.days) d (what, day)
+		WHERE e.amount > 0 AND e.expires_on + e.days > today.today AND (e.days = 1 OR a.status <> 'closed') GROUP BY e.days) d (what, day)
 	WHERE a.due_on > d.day
 	UNION ALL
 	SELECT 'points that lapsed are there', format('%s %s', x.member_id, x.expires_on) FROM loyalty.entry x, today

@@ -40,6 +40,9 @@ my @kinds = (
     [ 5, sub { my ($no, $key) = @_; (rand() < 0.5 ? "SELECT loyalty.tag_add(m($no), 'vip');\n" : "SELECT loyalty.tag_remove(m($no), 'vip');\n") } ],
 );
 
+# Somebody who has come in the storm, who may leave again.
+my $late = "(SELECT member_id FROM loyalty.account WHERE status = 'active' AND member_id NOT IN (SELECT member_id FROM customer) ORDER BY random() LIMIT 1)";
+
 # What is done for many, and by itself.
 my @alone = (
     sub { my ($key) = @_; "SELECT 'D', '$key-' || n, 'done' FROM (SELECT * FROM loyalty.track_batch('shop', ARRAY(SELECT ROW(m(1 + (random() * 39)::int), NULL, 'view', 'sku', 'B', NULL, NULL, NULL, NULL, NULL, '$key-' || n)::loyalty.activity_row FROM generate_series(1, 8) n))) t, generate_series(1, 8) n WHERE t.accepted = 8;\n" },
@@ -52,6 +55,9 @@ my @alone = (
     sub { my $n = 1 + int rand 4; "UPDATE loyalty.segment SET condition = '\$.purchases.days_30.times >= $n' WHERE name = 'regular';\n" },
     sub { my $n = 2 + int rand 4; "UPDATE loyalty.tag SET condition = '\$.purchases.days_30.times >= $n' WHERE name = 'often';\n" },
     sub { my $n = 1 + int rand 8; "UPDATE loyalty.automation SET delay = '$n hours' WHERE name = 'flaky';\n" },
+    sub { my ($key) = @_; told($key, "$late c, loyalty.member_close(c.member_id, 'left', key => '$key', mode => 'try')") },
+    sub { my ($key) = @_; my $no = 1 + int rand 40; my $verb = rand() < 0.5 ? 'freeze' : 'thaw'; told($key, "loyalty.member_$verb(m($no), 'storm', key => '$key', mode => 'try')") },
+    sub { my ($key) = @_; my $no = 1 + int rand 40; my $other = 1 + int rand 40; told($key, "loyalty.transfer(m($no), m($other), 3, key => '$key', mode => 'try')") },
     sub { my $n = 3 + int rand 4; "UPDATE loyalty.automation SET percent = 10 * $n WHERE name = 'nearly';\n" },
 );
 
