@@ -101,8 +101,8 @@ account_tier_state_name(TierState state)
 	return tier_states[state];
 }
 
-static AccountStatus
-parse_status(const char *name)
+AccountStatus
+account_status(const char *name)
 {
 	for (int i = 0; i < lengthof(status_names); i++)
 		if (strcmp(name, status_names[i]) == 0)
@@ -159,7 +159,7 @@ account_read(uint64 row, Account *account)
 	account->member_id = DatumGetInt64(statement_notnull(row, 1));
 	account->program_id = DatumGetInt32(statement_notnull(row, 2));
 	account->salt = DatumGetInt64(statement_notnull(row, 3));
-	account->status = parse_status(statement_text(row, 4));
+	account->status = account_status(statement_text(row, 4));
 	account->first_event_at = statement_time_or(row, 5, DT_NOBEGIN);
 	account->last_event_at = statement_time_or(row, 6, DT_NOBEGIN);
 	account->first_purchase_at = statement_time_or(row, 7, DT_NOBEGIN);

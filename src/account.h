@@ -70,6 +70,7 @@ extern IdList account_lock_ids(int32 program_id, const IdList *ids);
 extern void account_update(const Account *account);
 extern void account_update_many(const Account *const *accounts, int n);
 extern void account_insert(const Account *account);
+extern AccountStatus account_status(const char *name);
 extern const char *account_status_name(AccountStatus status);
 extern const char *account_tier_state_name(TierState state);
 

@@ -31,20 +31,23 @@ PG_FUNCTION_INFO_V1(loyalty_automation_run_due);
 
 /* The join tells which; what they are is read under the lock. */
 static Statement lock_due = {
-	"SELECT r.member_id, r.run_id FROM loyalty.automation_run r"
+	"SELECT r.member_id, r.run_id, a.status FROM loyalty.automation_run r"
 	" JOIN loyalty.account a ON a.member_id = r.member_id"
 	" WHERE r.status = 'waiting' AND r.due_at <= $1"
-	" ORDER BY r.due_at, r.member_id, r.run_id LIMIT $2"
+	" ORDER BY r.due_at, r.run_id LIMIT $2"
 	" FOR NO KEY UPDATE OF a SKIP LOCKED",
 	2, {TIMESTAMPTZOID, INT4OID}
 };
 
-/* Who restarts it now, or ends its automation, comes first. */
+/*
+ * Who restarts it now, or ends its automation, comes first.  Whether it is due
+ * is no condition: the index of what is due must not look cheaper than the key.
+ */
 static Statement lock_run = {
 	"SELECT program_id, automation_id, position, triggered_at, journal_id,"
-	" trigger, log, reason FROM loyalty.automation_run"
-	" WHERE member_id = $1 AND run_id = $2 AND status = 'waiting'"
-	" AND due_at <= $3 FOR UPDATE SKIP LOCKED",
+	" trigger, log, reason, coalesce(status = 'waiting' AND due_at <= $3, false)"
+	" FROM loyalty.automation_run WHERE member_id = $1 AND run_id = $2"
+	" FOR UPDATE SKIP LOCKED",
 	3, {INT8OID, INT8OID, TIMESTAMPTZOID}
 };
 
@@ -202,15 +205,11 @@ finish(RunWork *work, const char *status, const char *reason)
  * Does what is due of a run.  The account is locked.
  */
 static void
-work_off(RunWork *work, bool refunded)
+work_off(RunWork *work, AccountStatus member, bool refunded)
 {
 	const AutomationPlan *plan = work->plan;
-	Account		account;
 	const char *unwanted;
 
-	if (!account_load(work->member_id, ACCOUNT_LOCK, &account))
-		elog(ERROR, "member " INT64_FORMAT " was not found",
-			 work->member_id);
 	if (plan == NULL)
 		finish(work, "cancelled", "ended");
 	else if (refunded)
@@ -223,7 +222,7 @@ work_off(RunWork *work, bool refunded)
 		work->reason = "paused";
 		work->due_at = work->now + PARKED_FOR;
 	}
-	else if ((unwanted = run_unwanted(work, account.status)) != NULL)
+	else if ((unwanted = run_unwanted(work, member)) != NULL)
 		finish(work, work->position == 0 ? "skipped" : "cancelled", unwanted);
 	else if (work->position == 0 &&
 			 automation_holds_out(&plan->automation, work->member_id))
@@ -274,6 +273,7 @@ typedef struct RunBatch
 	/* the one that is worked off */
 	int64		member_id;
 	int64		run_id;
+	AccountStatus status;		/* of the member */
 	RunWork		work;
 	bool		refunded;
 	bool		found;
@@ -316,7 +316,8 @@ load_run(RunBatch *batch)
 	int32		automation_id;
 
 	memset(work, 0, sizeof(RunWork));
-	if (statement_run(&lock_run, args, false) == 0)
+	if (statement_run(&lock_run, args, false) == 0 ||
+		!DatumGetBool(statement_notnull(0, 9)))
 		return false;
 	program_id = DatumGetInt32(statement_notnull(0, 1));
 	automation_id = DatumGetInt32(statement_notnull(0, 2));
@@ -341,13 +342,20 @@ load_run(RunBatch *batch)
 	return true;
 }
 
-/* As statement_attempt() wants it. */
+/*
+ * As statement_attempt() wants it.  The run is locked in the subtransaction
+ * that changes it, because a row that one transaction locks and another, of
+ * the same session, changes needs a multixact.
+ */
 static bool
 attempt(void *argument)
 {
 	RunBatch   *batch = argument;
 
-	work_off(&batch->work, batch->refunded);
+	batch->found = load_run(batch);
+	if (!batch->found)
+		return false;
+	work_off(&batch->work, batch->status, batch->refunded);
 	write_run(&batch->work);
 	return true;
 }
@@ -424,9 +432,6 @@ run_one(RunBatch *batch)
 	MemoryContext context = CurrentMemoryContext;
 	ErrorData  *volatile error = NULL;
 
-	batch->found = load_run(batch);
-	if (!batch->found)
-		return;
 	PG_TRY();
 	{
 		statement_attempt(attempt, batch);
@@ -450,6 +455,7 @@ typedef struct DueRun
 {
 	int64		member_id;
 	int64		run_id;
+	AccountStatus status;
 } DueRun;
 
 /* Locks the members of runs that are due, those due longest first. */
@@ -468,6 +474,7 @@ find_due(TimestampTz now, int batch, int *n)
 	{
 		runs[i].member_id = DatumGetInt64(statement_notnull(i, 1));
 		runs[i].run_id = DatumGetInt64(statement_notnull(i, 2));
+		runs[i].status = account_status(statement_text(i, 3));
 	}
 	return runs;
 }
@@ -486,6 +493,7 @@ run_all(RunBatch *batch, const DueRun *runs, int n)
 		CHECK_FOR_INTERRUPTS();
 		batch->member_id = runs[i].member_id;
 		batch->run_id = runs[i].run_id;
+		batch->status = runs[i].status;
 		SPI_connect();
 		MemoryContextSwitchTo(scratch);
 		run_one(batch);

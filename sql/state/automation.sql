@@ -132,7 +132,8 @@ CREATE TABLE loyalty.automation_run (
 	PRIMARY KEY (member_id, run_id),
 	UNIQUE (member_id, automation_id, occurrence)
 );
-CREATE INDEX automation_run_due_at_idx ON loyalty.automation_run (due_at, member_id) WHERE status = 'waiting';
+-- not of the member: who looks for his runs must never be sent through all that wait
+CREATE INDEX automation_run_due_at_idx ON loyalty.automation_run (due_at, run_id) WHERE status = 'waiting';
 CREATE INDEX automation_run_automation_id_idx ON loyalty.automation_run (automation_id, triggered_at);
 
 -- One start of an automation for many: by hand, or by schedule.

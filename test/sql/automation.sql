@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(166);
+SELECT plan(168);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 SELECT loyalty.program_create('Other', 'CNY', 'Asia/Shanghai') AS other \gset
@@ -378,6 +378,14 @@ SELECT FROM loyalty.automation_run_due();
 SELECT results_eq($$SELECT template, expires_at FROM loyalty.message WHERE template IN ('brief', 'lasting') ORDER BY 1$$,
 	$$VALUES ('brief', timestamptz '2026-10-26 12:00+00'), ('lasting', NULL)$$, 'valid_days of a message');
 
+-- However many wait, each is read from the index of what is due as often as it is found there, not once for each other
+SELECT pg_temp.auto('{"name": "crowd", "trigger_kind": "announcement"}', '{"kind": "message", "channel": "sms", "template": "news"}') AS crowd \gset
+INSERT INTO loyalty.automation_run (member_id, run_id, program_id, automation_id, occurrence, triggered_at, due_at)
+SELECT a.member_id, loyalty.next_id(), :shop, :crowd, n, loyalty.now(), loyalty.now() FROM loyalty.account a, generate_series(1, 20) n WHERE a.program_id = :shop AND a.status = 'active';
+SELECT count(*) AS crowd FROM loyalty.automation_run WHERE automation_id = :crowd \gset
+SELECT pg_stat_get_xact_tuples_returned('loyalty.automation_run_due_at_idx'::regclass) AS before \gset
+SELECT is(pg_temp.work(), least(1000, :crowd), 'a crowd is worked off');
+SELECT cmp_ok(pg_stat_get_xact_tuples_returned('loyalty.automation_run_due_at_idx'::regclass) - :before, '<=', 2 * :crowd::bigint, 'and read once');
 
 SELECT is_empty($$SELECT * FROM loyalty.verify()$$, 'verify()');
 SELECT * FROM finish();
