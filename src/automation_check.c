@@ -372,7 +372,7 @@ static const struct
 	{"coupon", 0, BIT(ACT_COUPON)},
 	{"pack", 0, BIT(ACT_COUPON)},
 	{"tag", BIT(ACT_TAG_ADD) | BIT(ACT_TAG_REMOVE), 0},
-	{"valid_days", 0, BIT(ACT_TAG_ADD)},
+	{"valid_days", 0, BIT(ACT_TAG_ADD) | BIT(ACT_MESSAGE)},
 	{"channel", BIT(ACT_MESSAGE), 0},
 	{"template", BIT(ACT_MESSAGE), 0},
 	{"params", 0, BIT(ACT_MESSAGE)},

@@ -24,10 +24,20 @@ static Statement lock_automation = {
 	2, {INT4OID, TEXTOID}
 };
 
+/*
+ * A schedule that starts makes up for no day before, unless it says since
+ * when.
+ */
 static Statement update_status = {
-	"UPDATE loyalty.automation SET status = $2,"
-	" ends_at = CASE WHEN $2 = 'ended' AND coalesce(starts_at < $3, true)"
-	" THEN least(ends_at, $3) ELSE ends_at END WHERE automation_id = $1",
+	"UPDATE loyalty.automation a SET status = $2,"
+	" starts_at = CASE WHEN $2 = 'live' AND a.status = 'draft'"
+	" AND a.trigger_kind = 'schedule' AND a.starts_at IS NULL"
+	" AND coalesce(a.ends_at > d.at, true) THEN d.at ELSE a.starts_at END,"
+	" ends_at = CASE WHEN $2 = 'ended' AND coalesce(a.starts_at < $3, true)"
+	" THEN least(a.ends_at, $3) ELSE a.ends_at END"
+	" FROM loyalty.program p"
+	" CROSS JOIN LATERAL date_trunc('day', $3, p.time_zone) AS d (at)"
+	" WHERE a.automation_id = $1 AND p.program_id = a.program_id",
 	3, {INT4OID, TEXTOID, TIMESTAMPTZOID}
 };
 

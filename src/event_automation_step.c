@@ -218,16 +218,25 @@ do_coupon(RunWork *work, const AutomationStep *step, JsonbParseState *entry,
 	return end_object(&entry);
 }
 
+/* The end of valid_days; without them there is none. */
+static TimestampTz
+valid_until(const RunWork *work, const AutomationStep *step)
+{
+	Interval	valid = {.day = step->valid_days};
+
+	return step->valid_days == 0 ? DT_NOEND :
+		program_after(work->program, work->now, &valid);
+}
+
 static Jsonb *
 do_tag_add(RunWork *work, const AutomationStep *step, JsonbParseState *entry)
 {
-	Interval	valid = {.day = step->valid_days};
-	TimestampTz until = program_after(work->program, work->now, &valid);
 	NullableDatum args[] = {
 		ARG(Int64GetDatum(work->member_id)),
 		ARG(CStringGetTextDatum(step->tag)),
 		ARG(CStringGetTextDatum(TAG_SOURCE)),
-		ARG_OR_NULL(TimestampTzGetDatum(until), step->valid_days > 0)
+		ARG_OR_NULL(TimestampTzGetDatum(valid_until(work, step)),
+					step->valid_days > 0)
 	};
 
 	push_cstring(&entry, "tag", step->tag);
@@ -287,7 +296,7 @@ do_message(RunWork *work, const AutomationStep *step, JsonbParseState *entry)
 		.purpose = work->plan->purpose,
 		.params = message_params(work, step),
 		.not_before = DT_NOBEGIN,
-		.expires_at = DT_NOEND
+		.expires_at = valid_until(work, step)
 	};
 
 	push_cstring(&entry, "channel", step->channel);

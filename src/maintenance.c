@@ -197,6 +197,18 @@ lock_row(const NullableDatum *job, bool waits)
 	return statement_run(waits ? &lock_job : &lock_free_job, job, false) > 0;
 }
 
+/* What one turn can come to; whatever is noted, the sums must not overflow. */
+#define MAX_NOTED 1000000000
+
+static void
+check_noted(const char *name, int64 number)
+{
+	if (number < 0 || number > MAX_NOTED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be between 0 and %d", name, MAX_NOTED)));
+}
+
 /*
  * maintenance_note(job, started_at, finished_at, done, errors, error, waits):
  * false if another session writes the row of the job, and nothing was noted.
@@ -214,6 +226,8 @@ loyalty_maintenance_note(PG_FUNCTION_ARGS)
 	require_argument(fcinfo, NOTE_ERRORS, "errors");
 	require_argument(fcinfo, NOTE_WAITS, "waits");
 	find_job(text_to_cstring(PG_GETARG_TEXT_PP(NOTE_JOB)));
+	check_noted("done", PG_GETARG_INT64(NOTE_DONE));
+	check_noted("errors", PG_GETARG_INT32(NOTE_ERRORS));
 	memcpy(args, fcinfo->args, sizeof(args));
 	args[NOTE_WAITS] = ARG(TimestampTzGetDatum(loyalty_clock()));
 	SPI_connect();

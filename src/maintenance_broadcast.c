@@ -12,6 +12,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 
+#include "message.h"
 #include "statement.h"
 #include "store.h"
 
@@ -130,14 +131,21 @@ check_target(FunctionCallInfo fcinfo)
 static void
 check_args(FunctionCallInfo fcinfo)
 {
+	Jsonb	   *params;
+
 	require_argument(fcinfo, BROADCAST_PROGRAM, "program");
 	require_argument(fcinfo, BROADCAST_AUTOMATION, "automation");
 	require_argument(fcinfo, BROADCAST_KEY, "key");
 	require_argument(fcinfo, BROADCAST_PARAMS, "params");
 	check_length(PG_GETARG_TEXT_PP(BROADCAST_KEY), "key", MAX_KEY_BYTES);
 	check_target(fcinfo);
-	if (!JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(BROADCAST_PARAMS)))
+	params = PG_GETARG_JSONB_P(BROADCAST_PARAMS);
+	if (!JB_ROOT_IS_OBJECT(params))
 		invalid("params must be a json object");
+	if (VARSIZE(params) > MAX_PARAMS_BYTES)
+		refusal_raise(REFUSAL_INPUT_TOO_LARGE,
+					  psprintf("params have %u bytes, at most %d",
+							   VARSIZE(params), MAX_PARAMS_BYTES));
 }
 
 static const Program *
@@ -481,7 +489,7 @@ choose(const Broadcast *broadcast, Datum **ids, int n)
 		args[4] = ARG(DateADTGetDatum(from));
 		/* the days are kept, so the ledger need not be asked */
 		args[5] = ARG(BoolGetDatum((program->reads.parts &
-									READS_PURCHASES) != 0));
+									READS_BOUGHT) != 0));
 	}
 	n = statement_run(statement, args, false);
 	*ids = read_ids(n);

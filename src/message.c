@@ -21,7 +21,6 @@ PG_FUNCTION_INFO_V1(loyalty_message_cancel);
 
 #define MAX_NAME_BYTES 63
 #define MAX_DEDUPE_BYTES 255
-#define MAX_PARAMS_BYTES 8192
 #define MAX_PARAMS_DEPTH 4
 
 enum enqueue_arg

@@ -22,6 +22,9 @@
 /* Neither quiet hours nor the member's cap hold it back. */
 #define PRIORITY_URGENT 9
 
+/* Of what an application says; each message has a copy. */
+#define MAX_PARAMS_BYTES 8192
+
 /* A message that is to be put into the outbox. */
 typedef struct NewMessage
 {

@@ -50,29 +50,43 @@ AS 'MODULE_PATHNAME', 'loyalty_automation_broadcast_cancel';
 COMMENT ON FUNCTION loyalty.automation_broadcast_cancel(bigint) IS
 'Ends a broadcast and those of its runs that have done nothing yet; returns how many';
 
+-- Who may see how many may not see who.
+CREATE OR REPLACE FUNCTION loyalty.automation_broadcast_count(broadcast_id bigint, OUT audience bigint, OUT looked_at bigint,
+	OUT waiting bigint, OUT done bigint, OUT held_out bigint, OUT ended bigint)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT m.audience, m.looked_at, r.waiting, r.done, r.held_out, r.ended
+	FROM loyalty.automation_broadcast b
+	CROSS JOIN LATERAL (
+		SELECT count(*) AS audience, count(*) FILTER (WHERE s.member_id <= b.done_until OR b.status = 'done') AS looked_at
+		FROM (
+			SELECT g.member_id FROM loyalty.member_segment g
+			WHERE g.program_id = b.program_id AND g.segment = b.segment
+			UNION ALL
+			SELECT c.member_id FROM loyalty.account c
+			WHERE b.segment IS NULL AND c.program_id = b.program_id) s) m
+	CROSS JOIN LATERAL (
+		SELECT count(*) FILTER (WHERE n.status = 'waiting') AS waiting,
+			count(*) FILTER (WHERE n.status = 'done') AS done,
+			count(*) FILTER (WHERE n.status = 'held_out') AS held_out,
+			count(*) FILTER (WHERE n.status NOT IN ('waiting', 'done', 'held_out')) AS ended
+		FROM loyalty.automation_run n
+		WHERE n.automation_id = b.automation_id AND n.triggered_at = b.triggered_at
+		AND n.trigger->>'broadcast_id' = b.broadcast_id::text) r
+	WHERE b.broadcast_id = automation_broadcast_count.broadcast_id;
+END;
+COMMENT ON FUNCTION loyalty.automation_broadcast_count(bigint) IS
+'How many members a broadcast is for, and what became of its runs; for the view broadcast_progress';
+
 CREATE OR REPLACE VIEW loyalty.broadcast_progress WITH (security_invoker = true) AS
 SELECT b.broadcast_id, p.name AS program, a.name AS automation, b.key, b.status, b.segment, b.target_kind, b.target,
-	b.triggered_at, b.finished_at, m.audience, m.looked_at, b.started,
-	r.waiting, r.done, r.held_out, r.ended
+	b.triggered_at, b.finished_at, n.audience, n.looked_at, b.started,
+	n.waiting, n.done, n.held_out, n.ended
 FROM loyalty.automation_broadcast b
 JOIN loyalty.automation a ON a.automation_id = b.automation_id
 JOIN loyalty.program p ON p.program_id = b.program_id
-CROSS JOIN LATERAL (
-	SELECT count(*) AS audience, count(*) FILTER (WHERE s.member_id <= b.done_until OR b.status = 'done') AS looked_at
-	FROM (
-		SELECT g.member_id FROM loyalty.member_segment g
-		WHERE g.program_id = b.program_id AND g.segment = b.segment
-		UNION ALL
-		SELECT c.member_id FROM loyalty.account c
-		WHERE b.segment IS NULL AND c.program_id = b.program_id) s) m
-CROSS JOIN LATERAL (
-	SELECT count(*) FILTER (WHERE n.status = 'waiting') AS waiting,
-		count(*) FILTER (WHERE n.status = 'done') AS done,
-		count(*) FILTER (WHERE n.status = 'held_out') AS held_out,
-		count(*) FILTER (WHERE n.status NOT IN ('waiting', 'done', 'held_out')) AS ended
-	FROM loyalty.automation_run n
-	WHERE n.automation_id = b.automation_id AND n.triggered_at = b.triggered_at
-	AND n.trigger->>'broadcast_id' = b.broadcast_id::text) r;
+CROSS JOIN LATERAL loyalty.automation_broadcast_count(b.broadcast_id) n;
 COMMENT ON VIEW loyalty.broadcast_progress IS 'How far each broadcast has come, and what became of its runs';
 COMMENT ON COLUMN loyalty.broadcast_progress.broadcast_id IS 'What automation_broadcast() has returned';
 COMMENT ON COLUMN loyalty.broadcast_progress.program IS 'Name of the programme';

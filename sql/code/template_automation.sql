@@ -89,7 +89,7 @@ BEGIN ATOMIC
 			'{"trigger_kind": "date", "trigger_name": "birthday", "yearly": true, "days": "-{days}", "goal_event": "purchase", "goal_days": 30}',
 			'[{"if": "points", "kind": "award", "unit": "{unit}", "amount": "{points}"},
 			  {"if": "coupon", "kind": "coupon", "coupon": "{coupon}"},
-			  {"kind": "message"}]', '[]'),
+			  {"kind": "message", "valid_days": 7}]', '[]'),
 		('member_anniversary', 'Anniversary of joining', '入会周年', 'the day of joining, each year', 'coupon, if one is set', 'marketing',
 			'{"unit": "points", "points": 50, "coupon": null}',
 			'{"trigger_kind": "date", "trigger_name": "joined", "yearly": true, "days": 0, "goal_event": "purchase", "goal_days": 30}',
@@ -128,12 +128,12 @@ BEGIN ATOMIC
 			'{"activity": "cart_updated", "hours": 4, "gap_days": 1}',
 			'{"trigger_kind": "activity", "trigger_name": "{activity}", "delay": "{hours} hours", "restarts": true, "gap_days": "{gap_days}",
 			  "goal_event": "purchase", "goal_days": 3}',
-			'[{"kind": "message"}]', '[]'),
+			'[{"kind": "message", "valid_days": 2}]', '[]'),
 		-- for many, when the shop says so: automation_broadcast()
 		('price_drop', 'Price drop of what was looked at', '浏览商品降价', 'a broadcast for a sku', 'activities with target_kind sku', 'marketing',
-			'{}', '{"trigger_kind": "announcement", "goal_event": "purchase", "goal_days": 7}', '[{"kind": "message"}]', '[]'),
+			'{}', '{"trigger_kind": "announcement", "goal_event": "purchase", "goal_days": 7}', '[{"kind": "message", "valid_days": 7}]', '[]'),
 		('restock', 'Back in stock', '到货提醒', 'a broadcast for a sku', 'activities with target_kind sku', 'marketing',
-			'{}', '{"trigger_kind": "announcement", "goal_event": "purchase", "goal_days": 7}', '[{"kind": "message"}]', '[]'),
+			'{}', '{"trigger_kind": "announcement", "goal_event": "purchase", "goal_days": 7}', '[{"kind": "message", "valid_days": 7}]', '[]'),
 		('new_arrivals', 'New arrivals of a liked category', '偏好品类上新', 'a broadcast for a category or brand', 'items with category or brand', 'marketing',
 			'{}', '{"trigger_kind": "announcement", "goal_event": "purchase", "goal_days": 14}', '[{"kind": "message"}]', '[]'),
 		('launch', 'Launch of a product', '新品首发', 'a broadcast for a segment', '', 'marketing',
@@ -142,7 +142,7 @@ BEGIN ATOMIC
 			'{"calendar": "holidays", "days": 0, "segment": null, "coupon": null}',
 			'{"trigger_kind": "schedule", "calendar": "{calendar}", "calendar_days": "{days}", "segment": "{segment}", "late_days": 0,
 			  "goal_event": "purchase", "goal_days": 14}',
-			'[{"if": "coupon", "kind": "coupon", "coupon": "{coupon}"}, {"kind": "message"}]', '[]')
+			'[{"if": "coupon", "kind": "coupon", "coupon": "{coupon}"}, {"kind": "message", "valid_days": 3}]', '[]')
 	) AS t (name, title, title_zh, starts, needs, purpose, settings, automation, steps, rules)
 	ORDER BY t.name;
 END;

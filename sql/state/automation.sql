@@ -83,7 +83,7 @@ CREATE TABLE loyalty.automation_step (
 	-- coupon: the template; or a pack
 	coupon        text,
 	pack          text,
-	-- tag_add, tag_remove; valid_days: NULL for good
+	-- tag_add, tag_remove; valid_days, also of a message, which is not sent later: NULL for good
 	tag           text    CHECK (tag ~ '^[a-z][a-z0-9_]{0,62}$'),
 	valid_days    int     CHECK (valid_days BETWEEN 1 AND 3650),
 	-- message

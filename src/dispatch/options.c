@@ -146,8 +146,6 @@ set_option(Options *options, int letter, const char *value)
 		case 'V':
 			puts(PROGRAM_NAME " " LOYALTY_VERSION);
 			exit(EXIT_SUCCESS);
-		default:
-			wrong("%s", "unknown or incomplete option");
 	}
 }
 
@@ -163,9 +161,17 @@ options_parse(int argc, char **argv)
 	int letter;
 
 	opterr = 0;
-	while ((letter = getopt_long(argc, argv, "d:c:p:u:s:a:n:b:l:t:i:ovhV",
+	while ((letter = getopt_long(argc, argv, ":d:c:p:u:s:a:n:b:l:t:i:ovhV",
 								 known, NULL)) != -1)
+	{
+		if (letter == ':' || (letter == '?' && optopt == 0))
+			wrong(letter == ':' ? "%s needs a value" : "unknown option %s",
+				  argv[optind - 1]);
+		if (letter == '?')
+			wrong("unknown option, or one without a value, -%s",
+				  (char[]) {(char) optopt, '\0'});
 		set_option(&options, letter, optarg);
+	}
 	if (optind < argc)
 		wrong("unexpected argument \"%s\"", argv[optind]);
 	if (options.n_channels == 0)

@@ -287,6 +287,7 @@ judge(Queue *queue, const PGresult *result)
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	const char *message =
 		PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+	const char *detail = NULL;
 
 	if (PQstatus(queue->connection) == CONNECTION_BAD || state == NULL ||
 		strcmp(state, "25006") == 0)
@@ -294,12 +295,16 @@ judge(Queue *queue, const PGresult *result)
 		lose(queue, message ? message : PQerrorMessage(queue->connection));
 		return QUEUE_LATER;
 	}
+	/* only those of the extension name nothing personal */
+	if (strncmp(state, "LY", 2) == 0)
+		detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
 	if (message == NULL)
 		message = "no message";
 	if (among(state, gone))
 		return QUEUE_GONE;
 	if (among(state, hopeless))
-		fatal("the database refuses: %s (%s)", message, state);
+		fatal("the database refuses: %s (%s)%s%s", message, state,
+			  detail ? ": " : "", detail ? detail : "");
 	log_fault("the database failed", message);
 	return QUEUE_LATER;
 }

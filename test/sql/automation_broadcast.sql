@@ -2,7 +2,7 @@
 \i test/prelude.sql
 -- One start for many: announced by hand or by a schedule, made in batches; and holds that end soon.
 
-SELECT plan(50);
+SELECT plan(51);
 
 SELECT loyalty.program_create('shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 SELECT loyalty.program_create('other', 'CNY', 'Asia/Shanghai') AS other \gset
@@ -146,6 +146,7 @@ SELECT throws_ok($$SELECT loyalty.automation_broadcast('shop', 'for_fans', 'k', 
 SELECT throws_ok($$SELECT loyalty.automation_broadcast('shop', 'for_fans', 'k', target_kind => 'shop', target => 'tea')$$, '22023', NULL, 'of an unknown kind');
 SELECT throws_ok($$SELECT loyalty.automation_broadcast('shop', 'for_fans', 'k', target_kind => 'sku', target => 'tea', target_days => 367)$$, '22023', NULL, 'too many days');
 SELECT throws_ok($$SELECT loyalty.automation_broadcast('shop', 'for_fans', 'k', params => '[]')$$, '22023', NULL, 'params that are no object');
+SELECT throws_ok($$SELECT loyalty.automation_broadcast('shop', 'for_fans', 'k', params => jsonb_build_object('a', repeat('x', 8200)))$$, 'LY004', NULL, 'params that no message could have, a copy for each member');
 SELECT throws_ok('SELECT loyalty.automation_broadcast_cancel(1)', 'LY453', NULL, 'an unknown broadcast');
 SELECT throws_ok('SELECT loyalty.automation_broadcast_run(0)', '22023', NULL, 'no batch');
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');

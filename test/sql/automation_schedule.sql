@@ -2,7 +2,7 @@
 \i test/prelude.sql
 -- What starts by the clock alone: schedules, and holds that are about to end.
 
-SELECT plan(27);
+SELECT plan(29);
 
 SELECT loyalty.program_create('shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 INSERT INTO loyalty.unit (program_id, code, kind, scale) VALUES (:shop, 'coins', 'points', 0);
@@ -97,6 +97,16 @@ SELECT throws_ok('SELECT loyalty.automation_schedule(NULL)', '22004', NULL, 'no 
 SELECT FROM loyalty.message_channels('shop');
 INSERT INTO loyalty.automation_step (automation_id, position, program_id, kind, channel, template)
 SELECT automation_id, 10, program_id, 'message', 'sms', 'news' FROM loyalty.automation;
+
+-- Started at noon: the days before are not made up for, whose time was before it was there; a start that is given stays.
+INSERT INTO loyalty.automation (program_id, name, trigger_kind, days_of_week, starts_at) VALUES
+	(:shop, 'daily', 'schedule', '{1,2,3,4,5,6,7}', NULL), (:shop, 'since', 'schedule', '{1,2,3,4,5,6,7}', '2026-06-03 00:00+08');
+INSERT INTO loyalty.automation_step (automation_id, position, program_id, kind, channel, template)
+SELECT automation_id, 10, program_id, 'message', 'sms', 'news' FROM loyalty.automation WHERE name IN ('daily', 'since');
+SELECT loyalty.automation_start('shop', name) FROM loyalty.automation WHERE name IN ('daily', 'since');
+SELECT loyalty.automation_schedule();
+SELECT is(pg_temp.keys('daily'), '2026-06-04 10:00', 'what is started makes up for no day before');
+SELECT is(pg_temp.keys('since'), '2026-06-03 10:00, 2026-06-04 10:00', 'unless it says since when');
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();
 ROLLBACK;

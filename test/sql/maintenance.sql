@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(116);
+SELECT plan(120);
 
 -- 'hold 0 f' ...: what a batch of a job came to
 CREATE FUNCTION pg_temp.batch(job text, batch int DEFAULT 500) RETURNS text LANGUAGE sql AS $$
@@ -211,6 +211,10 @@ SELECT is(loyalty.maintenance_heal('tag', ARRAY[:ida]) || ' ' || loyalty.mainten
 SELECT throws_ok($$SELECT loyalty.maintenance_fail(-1, 'hold', 'XX000', 'broken')$$, 'LY501', NULL, 'of a member who is not there nothing is noted');
 SELECT throws_ok(sql, '22004', NULL, sql) FROM unnest(ARRAY[$$SELECT loyalty.maintenance_fail(NULL, 'hold', 'XX000', 'broken')$$, $$SELECT loyalty.maintenance_fail(1, NULL, 'XX000', 'broken')$$,
 	$$SELECT loyalty.maintenance_heal(NULL, '{}')$$, $$SELECT loyalty.maintenance_heal('hold', NULL)$$, $$SELECT loyalty.maintenance_note(NULL, now(), now(), 1)$$]) sql;
+-- A note that made the sums overflow would keep maintain() from noting anything.
+SELECT throws_ok(sql, '22023', NULL, 'refused: ' || sql) FROM unnest(ARRAY[
+	$$SELECT loyalty.maintenance_note('hold', now(), now(), 9223372036854775807)$$, $$SELECT loyalty.maintenance_note('hold', now(), now(), -1)$$,
+	$$SELECT loyalty.maintenance_note('hold', now(), now(), 1, -1)$$, $$SELECT loyalty.maintenance_note('hold', now(), now(), 1, 2147483647)$$]) sql;
 SELECT FROM loyalty.maintenance_fail(:ida, 'hold', 'XX000', 'broken');
 SELECT set_config('loyalty.now', (loyalty.now() + '25 hours'::interval)::text, false) \g /dev/null
 CALL loyalty.maintain();

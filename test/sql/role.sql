@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(158);
+SELECT plan(159);
 
 SELECT is(pg_temp.signature('setup_roles'), '(prefix text DEFAULT ''loyalty''::text) -> void', 'setup_roles(): arguments');
 
@@ -102,7 +102,7 @@ INSERT INTO call (name, roles) VALUES
 	('automation_test', 'admin'), ('automation_audience', 'admin'), ('automation_explain', 'admin'), ('automation_run_due', 'admin worker'),
 	('lifecycle_set', 'admin'), ('lifecycle_members', 'auditor pii reader'), ('lifecycle_moves', 'auditor pii reader'),
 	('automation_due', 'admin app'), ('automation_scan', 'admin worker'), ('automation_schedule', 'admin worker'),
-	('automation_broadcast', 'admin'), ('automation_broadcast_run', 'admin worker'), ('automation_broadcast_cancel', 'admin'),
+	('automation_broadcast', 'admin'), ('automation_broadcast_run', 'admin worker'), ('automation_broadcast_cancel', 'admin'), ('automation_broadcast_count', 'admin auditor pii reader'),
 	('automation_template', 'admin'), ('automation_templates', 'admin auditor pii reader'),
 	('message_enqueue', 'admin app'), ('message_cancel', 'admin app'), ('message_feedback', 'admin app worker'), ('message_channels', 'admin'),
 	('message_requeue', 'admin'), ('message_expire', 'admin worker'), ('message_take', 'worker'), ('message_done', 'worker'), ('message_retry', 'worker'),
@@ -196,7 +196,7 @@ SELECT set_eq(
 		('maintenance_job', 'owner', 'raw'), ('maintenance_job', 'readers', 'r'), ('maintenance_job', 'worker', 'r'), ('maintenance_job', 'admin', 'r'),
 		('maintenance_fault', 'owner', 'rawd'), ('maintenance_fault', 'readers', 'r'), ('maintenance_fault', 'worker', 'r'), ('maintenance_fault', 'admin', 'r'),
 		('automation_broadcast', 'owner', 'raw'), ('automation_broadcast', 'admin', 'r'), ('automation_broadcast', 'readers', 'r'),
-		('automation_scan', 'owner', 'raw'), ('automation_scan', 'admin', 'r'), ('automation_scan', 'readers', 'r'), ('broadcast_progress', 'readers', 'r'),
+		('automation_scan', 'owner', 'raw'), ('automation_scan', 'admin', 'r'), ('automation_scan', 'readers', 'r'), ('broadcast_progress', 'readers', 'r'), ('broadcast_progress', 'admin', 'r'),
 		('maintenance_status', 'readers', 'r'), ('maintenance_status', 'worker', 'r'), ('maintenance_status', 'admin', 'r'),
 		('report_event', 'readers', 'r'), ('report_daily', 'readers', 'r')) x (relation, whom, may)
 	  CROSS JOIN LATERAL unnest(CASE whom WHEN 'readers' THEN '{reader,pii,auditor}'::text[] ELSE ARRAY[whom] END) role$$,
@@ -487,6 +487,30 @@ SELECT throws_ok(sql, '42501', NULL, 'the owner of the functions cannot ' || sql
 SET ROLE loyalty_test_nobody;
 SELECT throws_ok('SELECT loyalty.now()', '42501', NULL, 'everybody else cannot even look at the clock');
 RESET ROLE;
+
+-- A view that one may select from also needs what it is made of
+CREATE FUNCTION pg_temp.unreadable() RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	role text;
+	view text;
+BEGIN
+	FOR role, view IN
+		SELECT r.role, c.relname
+		FROM unnest('{admin,app,worker,reader,pii,auditor}'::text[]) r (role)
+		JOIN pg_class c ON c.relnamespace = 'loyalty'::regnamespace AND c.relkind = 'v'
+			AND has_table_privilege('loyalty_test_' || r.role, c.oid, 'SELECT')
+	LOOP
+		BEGIN
+			EXECUTE format('SET LOCAL ROLE %I', 'loyalty_test_' || role);
+			EXECUTE format('SELECT FROM loyalty.%I', view);
+			RESET ROLE;
+		EXCEPTION WHEN insufficient_privilege THEN
+			RETURN NEXT format('%s %s: %s', role, view, sqlerrm);
+		END;
+	END LOOP;
+END
+$$;
+SELECT is_empty('SELECT * FROM pg_temp.unreadable()', 'who may read a view can read it');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();

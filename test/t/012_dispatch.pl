@@ -155,6 +155,11 @@ for my $wrong (
     is($code, 2, "refused: @$wrong");
     like($said, qr/^loyalty-dispatch: /, 'and told why');
 }
+for my $told ([ qr/unknown option --chanel$/m, '--chanel', 'sms' ], [ qr/--channel needs a value$/m, '--channel' ], [ qr/, -x$/m, '-vx' ])
+{
+    my $why = shift @$told;
+    like((run_dispatch(@$told))[1], $why, "which is wrong of: @$told");
+}
 for my $bad ([ 'none', sub { } ], [ 'readable', sub { write_secret($_[0], $secret); chmod 0644, $_[0] } ],
     [ 'short', sub { write_secret($_[0], 'fifteen-letters') } ], [ 'empty', sub { write_secret($_[0], '', '') } ],
     [ 'many', sub { write_secret($_[0], ($secret) x 5) } ], [ 'long', sub { write_secret($_[0], 'x' x 5000) } ],
@@ -204,7 +209,7 @@ is($code, 1, 'a role that may not take messages');
 like($said, qr/the database refuses: permission denied.*42501/, 'is told so');
 ($code, $said) = run_dispatch(options('no_such_channel'), '--once');
 is($code, 1, 'an unknown channel');
-like($said, qr/LY440/, 'is told');
+like($said, qr/LY440.*channel=no_such_channel/, 'is told which');
 is(once('sms'), 0, 'an empty channel');
 is_deeply([ $hook->requests ], [], 'nobody was called');
 
