@@ -371,11 +371,15 @@ static Statement lock_chain = {
 	2, {INT8OID, INT8OID}
 };
 
-/* One whose lease is over was perhaps delivered; that is told by reason. */
+/*
+ * One whose lease is over was perhaps delivered; that is told by reason.
+ * coalesce(), so that the index of the whole queue is no way to find it.
+ */
 static Statement cancel_chain = {
 	CHAIN " UPDATE loyalty.message m SET status = 'cancelled', ended_at = $3"
 	" FROM chain c WHERE m.member_id = $1 AND m.message_id = c.message_id"
-	" AND (m.status = 'queued' OR (m.status = 'taken' AND m.due_at <= $3))",
+	" AND coalesce(m.status = 'queued'"
+	" OR (m.status = 'taken' AND m.due_at <= $3), false)",
 	3, {INT8OID, INT8OID, TIMESTAMPTZOID}
 };
 
