@@ -85,20 +85,19 @@ budget_load(int32 program_id, int *nbudgets)
  */
 
 /*
- * Each session begins elsewhere: its number, mixed, orders the slots.  This is
- * the first slot that has so much left that it is not drained under our
- * hands, unless somebody else has locked it.
+ * Each session has a slot of its own, as far as there are enough: if it has so
+ * much left that it is not drained under our hands, no other is looked at.
  */
-static Statement lock_full_slot = {
+static Statement lock_own_slot = {
 	"SELECT slot FROM loyalty.budget_slot"
-	" WHERE budget_id = $1 AND quota - used >= $2"
-	" AND slot = (SELECT slot FROM loyalty.budget_slot"
-	" WHERE budget_id = $1 AND quota - used >= $4"
-	" ORDER BY (slot + $3) * 40503 & 65535 LIMIT 1)"
+	" WHERE budget_id = $1 AND slot = 1 + $3 %"
+	" (SELECT max(s.slot) FROM loyalty.budget_slot s WHERE s.budget_id = $1)"
+	" AND quota - used >= $4"
 	" FOR NO KEY UPDATE SKIP LOCKED",
 	4, {INT4OID, INT8OID, INT4OID, INT8OID}
 };
 
+/* Of the others; the number of the session, mixed, orders them. */
 static Statement lock_unlocked_slot = {
 	"SELECT slot FROM loyalty.budget_slot"
 	" WHERE budget_id = $1 AND quota - used >= $2"
@@ -244,10 +243,10 @@ budget_take(int32 budget_id, int64 amount, bool whole)
 	/*
 	 * A slot that was drained since the snapshot stays locked although it is
 	 * not returned: giving up the attempt unlocks it, or we would wait below
-	 * while holding a slot out of order.  A full slot is not drained so soon,
-	 * and a long transaction is spared thousands of subtransactions.
+	 * while holding a slot out of order.  A slot of one's own is not drained so
+	 * soon, and a long transaction is spared thousands of subtransactions.
 	 */
-	if (take_locked(&lock_full_slot, &claim) ||
+	if (take_locked(&lock_own_slot, &claim) ||
 		statement_attempt(take_unlocked, &claim))
 		return amount;
 	if (whole && budget_look(budget_id, amount, true, false) == 0)
