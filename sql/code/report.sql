@@ -2,6 +2,52 @@
 -- five views and two functions for BI tools. The views show no personal data and no wallet,
 -- run with the rights of whoever reads them, and name every column they show.
 
+COMMENT ON TABLE loyalty.report_folded IS 'Which ids of the journal are in the sums of the reports';
+COMMENT ON TABLE loyalty.report_mark IS 'Up to where the next turn may fold the journal into the sums';
+COMMENT ON TABLE loyalty.report_value_day IS 'What came and went by local day, dimension, unit and kind of journal row';
+COMMENT ON TABLE loyalty.report_lot_month IS 'What came and went by last day of use and month';
+COMMENT ON TABLE loyalty.report_sale_day IS 'Orders and refunds by local day and dimension';
+COMMENT ON TABLE loyalty.report_member_count IS 'Members who joined, were closed and reopened, by local day and dimension';
+COMMENT ON TABLE loyalty.report_member_day IS 'What each member did on each local day';
+COMMENT ON TABLE loyalty.report_return_day IS 'Members by local day and how long they had been away';
+COMMENT ON TABLE loyalty.report_second IS 'Members by the days of their first and their second order';
+COMMENT ON TABLE loyalty.report_cohort_month IS 'What members bought by month, by the month of their first order';
+COMMENT ON TABLE loyalty.report_product_day IS 'What was bought and returned by local day, product, category or brand, and tier';
+COMMENT ON TABLE loyalty.report_product_month IS 'What was bought and returned by local month, product, category or brand, and tier';
+COMMENT ON TABLE loyalty.report_tier_day IS 'Changes of tier by local day';
+COMMENT ON TABLE loyalty.report_rfm_day IS 'How members were spread over recency, frequency and money at the end of a day';
+
+-- Checked once for all reports.
+
+CREATE OR REPLACE FUNCTION loyalty.report_require(program text, since date, until date, by text DEFAULT NULL, grain text DEFAULT NULL)
+RETURNS int LANGUAGE C STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_report_require';
+COMMENT ON FUNCTION loyalty.report_require(text, date, date, text, text) IS
+'For reports: the id of a programme; LY403 if there is none, 22023 if the other arguments make no report';
+
+CREATE OR REPLACE FUNCTION loyalty.report_ranges(since date, until date)
+RETURNS TABLE (range text, first_day date, last_day date)
+LANGUAGE sql IMMUTABLE STRICT ROWS 3
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	WITH months AS (
+		-- whole months are compared with as many whole months
+		SELECT CASE WHEN date_trunc('month', since) = since AND date_trunc('month', until + 1) = until + 1
+			THEN (extract(year FROM age(until + 1, since)) * 12 + extract(month FROM age(until + 1, since)))::int END AS n
+	)
+	SELECT 'current', since, until
+	UNION ALL
+	SELECT 'previous', CASE WHEN m.n IS NULL THEN since - (until - since + 1)
+		ELSE (since - make_interval(months => m.n))::date END, since - 1
+	FROM months m
+	UNION ALL
+	-- the day after the last, so that the 28th of February that ends a month meets the 29th
+	SELECT 'last_year', (since - interval '1 year')::date, (until + 1 - interval '1 year')::date - 1;
+END;
+COMMENT ON FUNCTION loyalty.report_ranges(date, date) IS
+'The range of days, the one before it and the one of a year ago: compares any report by LATERAL';
+
 CREATE OR REPLACE FUNCTION loyalty.statement(member_id bigint, since timestamptz DEFAULT NULL,
 	until timestamptz DEFAULT NULL, unit text DEFAULT NULL)
 RETURNS TABLE (at timestamptz, journal_id bigint, kind text, event text, ref text, unit text,

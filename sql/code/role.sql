@@ -139,6 +139,11 @@ BEGIN
 			('reader', 'SELECT', '{automation,automation_step,automation_broadcast,automation_scan,broadcast_progress,report_automation}'),
 			('reader', 'SELECT (member_id, run_id, program_id, automation_id, occurrence, status, reason, triggered_at, due_at, position, journal_id, finished_at, goal_at)', '{automation_run}'),
 			('pii', 'SELECT', '{automation_run}'),
+			('owner', 'SELECT', '{report_folded,report_mark,report_value_day,report_lot_month,report_sale_day,report_member_count,report_member_day,report_return_day,report_second,report_cohort_month,report_product_day,report_product_month,report_tier_day,report_rfm_day}'),
+			('owner', 'INSERT', '{report_folded,report_mark,report_value_day,report_lot_month,report_sale_day,report_member_count,report_member_day,report_return_day,report_second,report_cohort_month,report_product_day,report_product_month,report_tier_day,report_rfm_day}'),
+			('owner', 'UPDATE', '{report_folded,report_mark,report_value_day,report_lot_month,report_sale_day,report_member_count,report_member_day,report_return_day,report_second,report_cohort_month,report_product_day,report_product_month,report_tier_day,report_rfm_day}'),
+			('owner', 'DELETE', '{report_folded,report_mark,report_value_day,report_lot_month,report_sale_day,report_member_count,report_member_day,report_return_day,report_second,report_cohort_month,report_product_day,report_product_month,report_tier_day,report_rfm_day}'),
+			('reader', 'SELECT', '{report_folded,report_mark,report_value_day,report_lot_month,report_sale_day,report_member_count,report_member_day,report_return_day,report_second,report_cohort_month,report_product_day,report_product_month,report_tier_day,report_rfm_day}'),
 			('auditor', 'SELECT', '{table_kind,journal,journal_ref}')
 		) g (role, privilege, objects)
 		CROSS JOIN LATERAL unnest(g.objects) x (name)
@@ -196,6 +201,8 @@ BEGIN
 			('worker', '{message_take,message_done,message_retry,message_feedback,message_expire}'),
 			('reader', '{has_consent}'),
 			('pii', '{consent_current}'),
+			('reader', '{report_ranges}'),
+			('admin', '{report_ranges}'),
 			('auditor', '{statement,verify}')
 		) g (role, names) ON f.proname = ANY (g.names) OR g.names IS NULL
 		ORDER BY f.signature::text, g.role

@@ -44,6 +44,10 @@ CREATE UNIQUE INDEX journal_ref_idx ON loyalty.journal (member_id, ref, kind, ev
 	NULLS NOT DISTINCT WHERE ref IS NOT NULL;
 CREATE INDEX journal_reverses_idx ON loyalty.journal (member_id, reverses)
 	WHERE reverses IS NOT NULL;
+-- by which reports find what is not folded yet: rows stand in the table in about the
+-- order of their ids, so that it costs next to nothing
+CREATE INDEX journal_journal_id_idx ON loyalty.journal USING brin (journal_id)
+	WITH (pages_per_range = 16, autosummarize = on);
 
 -- The bulky or personal inputs of a journal row; may be erased, the books stay.
 CREATE TABLE loyalty.event_data (
