@@ -203,6 +203,8 @@ BEGIN
 			('pii', '{consent_current}'),
 			('reader', '{report_ranges}'),
 			('admin', '{report_ranges}'),
+			('admin', '{report_fold,report_rebuild}'),
+			('worker', '{report_fold}'),
 			('auditor', '{statement,verify}')
 		) g (role, names) ON f.proname = ANY (g.names) OR g.names IS NULL
 		ORDER BY f.signature::text, g.role
