@@ -108,6 +108,9 @@ INSERT INTO call (name, roles) VALUES
 	('message_requeue', 'admin'), ('message_expire', 'admin worker'), ('message_take', 'worker'), ('message_done', 'worker'), ('message_retry', 'worker'),
 	('consent_give', 'admin app'), ('consent_withdraw', 'admin app'), ('consent_current', 'admin app pii'), ('has_consent', 'admin app auditor pii reader'),
 	('activity_expire', 'admin worker'), ('report_path', 'admin auditor pii reader');
+INSERT INTO call (name, roles) VALUES
+	('report_coupon_funnel', 'admin auditor pii reader'), ('report_campaign_cost', 'admin auditor pii reader'), ('report_automation_cost', 'admin auditor pii reader'),
+	('report_uplift', 'admin auditor pii reader'), ('report_message_funnel', 'admin auditor pii reader');
 SELECT set_eq(
 	$$SELECT p.proname::text, string_agg(role, ' ' ORDER BY role COLLATE "C")
 	  FROM pg_proc p CROSS JOIN unnest('{admin,app,auditor,nobody,pii,reader,worker}'::text[]) role
