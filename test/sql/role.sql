@@ -107,6 +107,9 @@ INSERT INTO call (name, roles) VALUES
 	('message_enqueue', 'admin app'), ('message_cancel', 'admin app'), ('message_feedback', 'admin app worker'), ('message_channels', 'admin'),
 	('message_requeue', 'admin'), ('message_expire', 'admin worker'), ('message_take', 'worker'), ('message_done', 'worker'), ('message_retry', 'worker'),
 	('consent_give', 'admin app'), ('consent_withdraw', 'admin app'), ('consent_current', 'admin app pii'), ('has_consent', 'admin app auditor pii reader'),
+	('report_sale', 'admin auditor pii reader'), ('report_growth', 'admin auditor pii reader'), ('report_active', 'admin auditor pii reader'), ('report_buyer', 'admin auditor pii reader'),
+	('report_cohort', 'admin auditor pii reader'), ('report_rfm', 'admin auditor pii reader'), ('report_rfm_name', 'admin auditor pii reader'), ('report_rfm_segment', 'admin auditor pii reader'),
+	('report_rfm_member', 'admin auditor pii reader'), ('report_product', 'admin auditor pii reader'), ('report_headline', 'admin auditor pii reader'),
 	('activity_expire', 'admin worker'), ('report_path', 'admin auditor pii reader');
 SELECT set_eq(
 	$$SELECT p.proname::text, string_agg(role, ' ' ORDER BY role COLLATE "C")
