@@ -160,6 +160,9 @@ demo: ready ## a year of a real shop's orders (DATA=directory)
 bench: ready ## measure against hand-written SQL, with default durability
 	@test/bench/run
 
+bench-bi: ready ## measure the reports on a million members
+	@test/bench/bi
+
 # In a copy, because the objects differ. Undefined behaviour aborts the backend.
 # ASAN needs a PostgreSQL built for it (PG_CONFIG, SANITIZERS, CLUSTER_PRELOAD).
 SANITIZERS = -fsanitize=undefined -fno-sanitize-recover=undefined -fno-wrapv
@@ -180,7 +183,7 @@ stop-servers:
 	@[ ! -d build ] || test/cluster clean || true
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
 	while IFS='|' read -r target text; do printf '  %-14s%s\n' "$$target" "$$text"; done
 
-.PHONY: all install install-dispatch uninstall-dispatch installcheck clean strays regress-expected expected prepare ready test pgtap isolation tap script demo bench sanitize format stop-servers help
+.PHONY: all install install-dispatch uninstall-dispatch installcheck clean strays regress-expected expected prepare ready test pgtap isolation tap script demo bench bench-bi sanitize format stop-servers help

@@ -383,6 +383,30 @@ usable(const Program *program)
 	return program->generation == generation;
 }
 
+/* Compiles for the cache; NULL if there is no such programme. */
+static Program *
+compile_kept(int32 program_id)
+{
+	Program    *program = compile(program_id, 0);
+
+	if (program != NULL)
+		MemoryContextSetParent(program->context, TopMemoryContext);
+	return program;
+}
+
+/* The newest, for good, if it is what would be compiled now; or NULL. */
+static Program *
+take_newest(int32 program_id)
+{
+	Program    *program = newest;
+
+	if (program == NULL || program->program_id != program_id ||
+		program->generation != generation)
+		return NULL;
+	newest = NULL;
+	return program;
+}
+
 /* Frees what was retired by earlier transactions. */
 static void
 free_retired(void)
@@ -403,33 +427,46 @@ free_retired(void)
 	}
 }
 
+/* Frees it, at once if this transaction does not use it. */
 static void
 retire(Program *program)
 {
+	if (program->lxid != current_lxid())
+	{
+		MemoryContextDelete(program->context);
+		return;
+	}
 	program->next_retired = retired;
-	program->lxid = current_lxid();
 	retired = program;
 }
 
 /*
  * The compiled programme, valid until the end of the transaction; NULL if
  * there is none.  Needs SPI.
+ *
+ * Each call frees what earlier transactions have left, and not only the next
+ * one that compiles: that may be in a month, and a programme may be large.
  */
 const Program *
 program_get(int32 program_id)
 {
 	Program   **slot = slot_of(program_id);
 
+	free_retired();
 	if (*slot == NULL || !usable(*slot))
 	{
-		Program    *compiled = compile(program_id, 0);
+		Program    *program = take_newest(program_id);
 
-		if (compiled != NULL)
-			MemoryContextSetParent(compiled->context, TopMemoryContext);
-		free_retired();
+		if (program == NULL)
+			program = compile_kept(program_id);
 		if (*slot != NULL)
 			retire(*slot);
-		*slot = compiled;
+		*slot = program;
+	}
+	if (newest != NULL && newest->lxid != current_lxid())
+	{
+		retire(newest);
+		newest = NULL;
 	}
 	if (*slot != NULL)
 		(*slot)->lxid = current_lxid();
@@ -469,14 +506,14 @@ program_newest(const Program *program)
 		newest->lxid = current_lxid();
 		return newest;
 	}
-	compiled = compile(program->program_id, 0);
-	if (compiled != NULL)
-		MemoryContextSetParent(compiled->context, TopMemoryContext);
+	compiled = compile_kept(program->program_id);
 	free_retired();
 	if (newest != NULL)
 		retire(newest);
 	newest = compiled;
-	return compiled;
+	if (newest != NULL)
+		newest->lxid = current_lxid();
+	return newest;
 }
 
 /* The same by name. */

@@ -186,6 +186,8 @@ BEGIN
 			('admin', '{benefit_give,benefit_withdraw,benefit_void,benefit_hold,adjust,program_create,rule_limit,budget_set,tier_ask,campaign_start,campaign_pause,campaign_end,tier_review,tier_grant,member_freeze,member_thaw,member_close,member_reopen,identity_remove,account_settle,tag_refresh,tag_check,rebuild,verify,unit_amount,attach,attach_order,attach_check,attach_mapping,attach_option,attach_set,attach_tables,attach_query,attach_booked,attach_ledger,attach_count,attach_catch_up,detach,reconcile,ingest,ingest_open,ingest_position,ingest_close,import_member,import_batch,import_members,import_total,simulate,simulate_postings,simulate_tiers,segment_drop,segment_members,activity_expire,report_path,topup_freeze,topup_unfreeze,topup_name}'),
 			('worker', '{account_settle,tag_refresh,tier_review,verify,now,plan_due,segment_refresh,activity_expire}'),
 			('reader', '{report_coupon,report_coupon_cost,has_benefit,benefits,benefit_price,balance,tier_current,tier_at,tier_progress,now,unit_amount,wallet_balance,wallet_pending,wallet_debt,wallet_lots,plan_current,segment_members,report_path,topup_balance}'),
+			('reader', '{report_sale,report_growth,report_active,report_buyer,report_cohort,report_rfm,report_rfm_name,report_rfm_segment,report_rfm_member,report_product,report_headline}'),
+			('admin', '{report_sale,report_growth,report_active,report_buyer,report_cohort,report_rfm,report_rfm_name,report_rfm_segment,report_rfm_member,report_product,report_headline}'),
 			('admin', '{maintain,maintain_batch,hold_maintain,account_maintain,tag_maintain,activity_maintain,maintenance_note,maintenance_backlog}'),
 			('worker', '{maintain,maintain_batch,hold_maintain,account_maintain,tag_maintain,activity_maintain,maintenance_note,maintenance_backlog}'),
 			('reader', '{maintenance_backlog}'),
@@ -205,7 +207,9 @@ BEGIN
 			('admin', '{report_ranges}'),
 			('admin', '{report_fold,report_rebuild}'),
 			('worker', '{report_fold}'),
-			('auditor', '{statement,verify}')
+			('auditor', '{statement,verify}'),
+			('reader', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel}'),
+			('admin', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel}')
 		) g (role, names) ON f.proname = ANY (g.names) OR g.names IS NULL
 		ORDER BY f.signature::text, g.role
 	LOOP

@@ -107,8 +107,14 @@ INSERT INTO call (name, roles) VALUES
 	('message_enqueue', 'admin app'), ('message_cancel', 'admin app'), ('message_feedback', 'admin app worker'), ('message_channels', 'admin'),
 	('message_requeue', 'admin'), ('message_expire', 'admin worker'), ('message_take', 'worker'), ('message_done', 'worker'), ('message_retry', 'worker'),
 	('consent_give', 'admin app'), ('consent_withdraw', 'admin app'), ('consent_current', 'admin app pii'), ('has_consent', 'admin app auditor pii reader'),
-	('activity_expire', 'admin worker'), ('report_path', 'admin auditor pii reader'),
-	('report_ranges', 'admin auditor pii reader'), ('report_fold', 'admin worker'), ('report_rebuild', 'admin');
+	('report_ranges', 'admin auditor pii reader'), ('report_fold', 'admin worker'), ('report_rebuild', 'admin'),
+	('report_sale', 'admin auditor pii reader'), ('report_growth', 'admin auditor pii reader'), ('report_active', 'admin auditor pii reader'), ('report_buyer', 'admin auditor pii reader'),
+	('report_cohort', 'admin auditor pii reader'), ('report_rfm', 'admin auditor pii reader'), ('report_rfm_name', 'admin auditor pii reader'), ('report_rfm_segment', 'admin auditor pii reader'),
+	('report_rfm_member', 'admin auditor pii reader'), ('report_product', 'admin auditor pii reader'), ('report_headline', 'admin auditor pii reader'),
+	('activity_expire', 'admin worker'), ('report_path', 'admin auditor pii reader');
+INSERT INTO call (name, roles) VALUES
+	('report_coupon_funnel', 'admin auditor pii reader'), ('report_campaign_cost', 'admin auditor pii reader'), ('report_automation_cost', 'admin auditor pii reader'),
+	('report_uplift', 'admin auditor pii reader'), ('report_message_funnel', 'admin auditor pii reader');
 SELECT set_eq(
 	$$SELECT p.proname::text, string_agg(role, ' ' ORDER BY role COLLATE "C")
 	  FROM pg_proc p CROSS JOIN unnest('{admin,app,auditor,nobody,pii,reader,worker}'::text[]) role
