@@ -148,7 +148,7 @@ BEGIN
 			('owner', 'INSERT', '{guest_order}'),
 			('owner', 'UPDATE', '{guest_order}'),
 			('owner', 'DELETE', '{guest_order}'),
-			('reader', 'SELECT', '{guest_order,kpi_target}'),
+			('reader', 'SELECT', '{guest_order,kpi_target,report_lot,report_tier_history,report_member_coupon,report_coupon_use,report_campaign,report_hold}'),
 			('admin', 'SELECT', '{guest_order,kpi_target}'),
 			('admin', 'INSERT', '{kpi_target}'),
 			('admin', 'UPDATE', '{kpi_target}'),
@@ -217,7 +217,7 @@ BEGIN
 			('admin', '{report_fold,report_rebuild}'),
 			('worker', '{report_fold}'),
 			('auditor', '{statement,verify}'),
-			('reader', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel,report_member_share,report_kpi}'),
+			('reader', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel,report_member_share,report_kpi,report_days}'),
 			('admin', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel,report_member_share,report_kpi}'),
 			('app', '{guest_order,guest_order_refund}')
 		) g (role, names) ON f.proname = ANY (g.names) OR g.names IS NULL
