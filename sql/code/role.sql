@@ -205,7 +205,9 @@ BEGIN
 			('pii', '{consent_current}'),
 			('reader', '{report_ranges}'),
 			('admin', '{report_ranges}'),
-			('auditor', '{statement,verify}')
+			('auditor', '{statement,verify}'),
+			('reader', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel}'),
+			('admin', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel}')
 		) g (role, names) ON f.proname = ANY (g.names) OR g.names IS NULL
 		ORDER BY f.signature::text, g.role
 	LOOP
