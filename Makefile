@@ -4,7 +4,7 @@
 # those before it (loyalty and statement are the base of all)
 CONCEPTS = amount wallet program unit collection campaign tier condition tag segment plan \
            benefit coupon topup cart lifecycle automation rule account journal message hold template \
-           decide store call member identity event checkout activity balance explain ingest attach \
+           decide store call member identity event checkout activity balance explain ingest guest attach \
            report maintenance worker verify role
 
 PG_CONFIG ?= $(firstword $(wildcard /usr/lib/postgresql/15/bin/pg_config) pg_config)

@@ -114,7 +114,9 @@ INSERT INTO call (name, roles) VALUES
 	('activity_expire', 'admin worker'), ('report_path', 'admin auditor pii reader');
 INSERT INTO call (name, roles) VALUES
 	('report_coupon_funnel', 'admin auditor pii reader'), ('report_campaign_cost', 'admin auditor pii reader'), ('report_automation_cost', 'admin auditor pii reader'),
-	('report_uplift', 'admin auditor pii reader'), ('report_message_funnel', 'admin auditor pii reader');
+	('report_uplift', 'admin auditor pii reader'), ('report_message_funnel', 'admin auditor pii reader'),
+	('report_member_share', 'admin auditor pii reader'), ('report_kpi', 'admin auditor pii reader'),
+	('guest_order', 'admin app'), ('guest_order_refund', 'admin app');
 SELECT set_eq(
 	$$SELECT p.proname::text, string_agg(role, ' ' ORDER BY role COLLATE "C")
 	  FROM pg_proc p CROSS JOIN unnest('{admin,app,auditor,nobody,pii,reader,worker}'::text[]) role
@@ -194,6 +196,8 @@ SELECT set_eq(
 		('automation_run', 'owner', 'raw'), ('automation_run', 'admin', 'r'), ('automation_run', 'reader', 'r*'), ('automation_run', 'auditor', 'r*'), ('automation_run', 'pii', 'r'),
 		('automation_broadcast', 'owner', 'raw'), ('automation_broadcast', 'admin', 'r'), ('automation_broadcast', 'readers', 'r'), ('automation_scan', 'owner', 'raw'),
 		('report_automation', 'admin', 'r'), ('report_automation', 'readers', 'r'),
+		('kpi_target', 'owner', 'r'), ('kpi_target', 'admin', 'rawd'), ('kpi_target', 'readers', 'r'),
+		('guest_order', 'owner', 'rawd'), ('guest_order', 'admin', 'r'), ('guest_order', 'readers', 'r'),
 		('message_channel', 'owner', 'ra'), ('message_channel', 'admin', 'rawd'), ('message_channel', 'worker', 'r'), ('message_channel', 'readers', 'r'),
 		('message', 'owner', 'raw'), ('message', 'admin', 'r'), ('message', 'reader', 'r*'), ('message', 'auditor', 'r*'), ('message', 'pii', 'r'),
 		('message_feedback', 'owner', 'ra'), ('message_feedback', 'admin', 'r'), ('message_feedback', 'readers', 'r'),
