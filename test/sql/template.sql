@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(32);
+SELECT plan(36);
 
 SELECT is(pg_temp.signature('program_create'),
 	'(name text, currency text, time_zone text, template text DEFAULT ''basic''::text, vest_days integer DEFAULT 0) -> integer',
@@ -83,6 +83,17 @@ CALL pg_temp.enroll('Bare', 'bea');
 SELECT is((SELECT pg_temp.moved(r) FROM loyalty.purchase(pg_temp.id('bea'), 10, 'o1') r), 'nothing',
 	'empty: a purchase is kept though it earns nothing');
 SELECT is(pg_temp.journal('bea'), 'event signup, event purchase o1', 'empty: and stands in the journal');
+
+-- The trades, each in a currency with other decimals; test/sql/template_<trade>.sql tells their stories.
+SELECT results_eq('SELECT name FROM loyalty.program_templates()', $$VALUES ('basic'), ('retail'), ('catering'), ('knowledge'), ('b2b'), ('empty')$$,
+	'the templates');
+SELECT is((SELECT count(*) FROM loyalty.template_rows('casino')), 0::bigint, 'one that is not there has no rows');
+SELECT lives_ok($$SELECT loyalty.program_create(t.name || ' ' || c.currency, c.currency, 'UTC', t.name)
+	FROM loyalty.program_templates() t, unnest('{JPY,KWD,CLF}'::text[]) c (currency)$$, 'every template with no, three and four decimals');
+SELECT set_eq($$SELECT p.name, count(a.*) FROM loyalty.program p LEFT JOIN loyalty.automation a ON a.program_id = p.program_id AND a.status = 'live'
+	WHERE p.name ~ ' JPY$' GROUP BY 1$$,
+	$$SELECT t.name || ' JPY', (SELECT count(*) FROM loyalty.template_rows(t.name) WHERE part = 'automation') FROM loyalty.program_templates() t$$,
+	'all of their automations are live');
 
 -- Programmes do not mix
 CALL pg_temp.enroll('Later', 'lin');
