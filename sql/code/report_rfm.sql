@@ -146,3 +146,38 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION loyalty.report_rfm_member(text, date) IS
 'Scores and segment of each member who had bought by the end of a day';
+
+-- Folding deletes what it makes wrong, and takes the same lock first.
+CREATE OR REPLACE FUNCTION loyalty.report_rfm_keep(program_id int)
+RETURNS boolean LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT m.is_one FROM loyalty.report_mark m FOR UPDATE;
+
+	INSERT INTO loyalty.report_rfm_day (program_id, day, recency, frequency, monetary, members, orders, amount)
+	SELECT y.program_id, y.day, g.recency, g.frequency, g.monetary, g.members, g.orders, g.net
+	FROM (
+		SELECT p.program_id, (loyalty.now() AT TIME ZONE p.time_zone)::date - 1 AS day
+		FROM loyalty.program p
+		WHERE p.program_id = report_rfm_keep.program_id) y
+	CROSS JOIN LATERAL (
+		SELECT x.recency, x.frequency, x.monetary, x.members, x.orders, x.net
+		FROM loyalty.report_rfm_grid(y.program_id, y.day) x
+		UNION ALL
+		-- by which a day without any buyer is known, too
+		SELECT 0, 0, 0, 0, 0, 0) g
+	WHERE NOT EXISTS (
+		SELECT FROM loyalty.report_rfm_day d
+		WHERE d.program_id = y.program_id AND d.day = y.day)
+	-- else it would not be looked at
+	AND NOT EXISTS (
+		SELECT FROM loyalty.report_tail(y.program_id) t
+		WHERE t.day <= y.day AND (t.kind = 'event' AND t.event = 'purchase' OR t.kind = 'refund'));
+
+	SELECT EXISTS (
+		SELECT FROM loyalty.report_rfm_day d
+		JOIN loyalty.program p ON p.program_id = d.program_id
+		WHERE d.program_id = report_rfm_keep.program_id AND d.day = (loyalty.now() AT TIME ZONE p.time_zone)::date - 1);
+END;
+COMMENT ON FUNCTION loyalty.report_rfm_keep(int) IS
+'Keeps for report_rfm how the members of a programme were spread over the scores at the end of yesterday; true if it is kept';

@@ -146,6 +146,15 @@ BEGIN
 			('owner', 'UPDATE', '{report_folded,report_mark,report_value_day,report_lot_month,report_sale_day,report_member_count,report_member_day,report_return_day,report_second,report_cohort_month,report_product_day,report_product_month,report_tier_day,report_rfm_day}'),
 			('owner', 'DELETE', '{report_folded,report_mark,report_value_day,report_lot_month,report_sale_day,report_member_count,report_member_day,report_return_day,report_second,report_cohort_month,report_product_day,report_product_month,report_tier_day,report_rfm_day}'),
 			('reader', 'SELECT', '{report_folded,report_mark,report_value_day,report_lot_month,report_sale_day,report_member_count,report_member_day,report_return_day,report_second,report_cohort_month,report_product_day,report_product_month,report_tier_day,report_rfm_day}'),
+			('owner', 'SELECT', '{guest_order,kpi_target}'),
+			('owner', 'INSERT', '{guest_order}'),
+			('owner', 'UPDATE', '{guest_order}'),
+			('owner', 'DELETE', '{guest_order}'),
+			('reader', 'SELECT', '{guest_order,kpi_target}'),
+			('admin', 'SELECT', '{guest_order,kpi_target}'),
+			('admin', 'INSERT', '{kpi_target}'),
+			('admin', 'UPDATE', '{kpi_target}'),
+			('admin', 'DELETE', '{kpi_target}'),
 			('auditor', 'SELECT', '{table_kind,journal,journal_ref}')
 		) g (role, privilege, objects)
 		CROSS JOIN LATERAL unnest(g.objects) x (name)
@@ -209,7 +218,12 @@ BEGIN
 			('pii', '{consent_current}'),
 			('reader', '{report_ranges}'),
 			('admin', '{report_ranges}'),
-			('auditor', '{statement,verify}')
+			('admin', '{report_fold,report_rebuild}'),
+			('worker', '{report_fold}'),
+			('auditor', '{statement,verify}'),
+			('reader', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel,report_member_share,report_kpi}'),
+			('admin', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel,report_member_share,report_kpi}'),
+			('app', '{guest_order,guest_order_refund}')
 		) g (role, names) ON f.proname = ANY (g.names) OR g.names IS NULL
 		ORDER BY f.signature::text, g.role
 	LOOP

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(159);
+SELECT plan(160);
 
 SELECT is(pg_temp.signature('setup_roles'), '(prefix text DEFAULT ''loyalty''::text) -> void', 'setup_roles(): arguments');
 
@@ -108,10 +108,16 @@ INSERT INTO call (name, roles) VALUES
 	('message_enqueue', 'admin app'), ('message_cancel', 'admin app'), ('message_feedback', 'admin app worker'), ('message_channels', 'admin'),
 	('message_requeue', 'admin'), ('message_expire', 'admin worker'), ('message_take', 'worker'), ('message_done', 'worker'), ('message_retry', 'worker'),
 	('consent_give', 'admin app'), ('consent_withdraw', 'admin app'), ('consent_current', 'admin app pii'), ('has_consent', 'admin app auditor pii reader'),
+	('report_ranges', 'admin auditor pii reader'), ('report_fold', 'admin worker'), ('report_rebuild', 'admin'),
 	('report_sale', 'admin auditor pii reader'), ('report_growth', 'admin auditor pii reader'), ('report_active', 'admin auditor pii reader'), ('report_buyer', 'admin auditor pii reader'),
 	('report_cohort', 'admin auditor pii reader'), ('report_rfm', 'admin auditor pii reader'), ('report_rfm_name', 'admin auditor pii reader'), ('report_rfm_segment', 'admin auditor pii reader'),
 	('report_rfm_member', 'admin auditor pii reader'), ('report_product', 'admin auditor pii reader'), ('report_headline', 'admin auditor pii reader'),
 	('activity_expire', 'admin worker'), ('report_path', 'admin auditor pii reader');
+INSERT INTO call (name, roles) VALUES
+	('report_coupon_funnel', 'admin auditor pii reader'), ('report_campaign_cost', 'admin auditor pii reader'), ('report_automation_cost', 'admin auditor pii reader'),
+	('report_uplift', 'admin auditor pii reader'), ('report_message_funnel', 'admin auditor pii reader'),
+	('report_member_share', 'admin auditor pii reader'), ('report_kpi', 'admin auditor pii reader'),
+	('guest_order', 'admin app'), ('guest_order_refund', 'admin app');
 SELECT set_eq(
 	$$SELECT p.proname::text, string_agg(role, ' ' ORDER BY role COLLATE "C")
 	  FROM pg_proc p CROSS JOIN unnest('{admin,app,auditor,nobody,pii,reader,worker}'::text[]) role
@@ -191,6 +197,8 @@ SELECT set_eq(
 		('automation_run', 'owner', 'raw'), ('automation_run', 'admin', 'r'), ('automation_run', 'reader', 'r*'), ('automation_run', 'auditor', 'r*'), ('automation_run', 'pii', 'r'),
 		('automation_broadcast', 'owner', 'raw'), ('automation_broadcast', 'admin', 'r'), ('automation_broadcast', 'readers', 'r'), ('automation_scan', 'owner', 'raw'),
 		('report_automation', 'admin', 'r'), ('report_automation', 'readers', 'r'),
+		('kpi_target', 'owner', 'r'), ('kpi_target', 'admin', 'rawd'), ('kpi_target', 'readers', 'r'),
+		('guest_order', 'owner', 'rawd'), ('guest_order', 'admin', 'r'), ('guest_order', 'readers', 'r'),
 		('message_channel', 'owner', 'ra'), ('message_channel', 'admin', 'rawd'), ('message_channel', 'worker', 'r'), ('message_channel', 'readers', 'r'),
 		('message', 'owner', 'raw'), ('message', 'admin', 'r'), ('message', 'reader', 'r*'), ('message', 'auditor', 'r*'), ('message', 'pii', 'r'),
 		('message_feedback', 'owner', 'ra'), ('message_feedback', 'admin', 'r'), ('message_feedback', 'readers', 'r'),
@@ -202,6 +210,11 @@ SELECT set_eq(
 		('automation_broadcast', 'owner', 'raw'), ('automation_broadcast', 'admin', 'r'), ('automation_broadcast', 'readers', 'r'),
 		('automation_scan', 'owner', 'raw'), ('automation_scan', 'admin', 'r'), ('automation_scan', 'readers', 'r'), ('broadcast_progress', 'readers', 'r'), ('broadcast_progress', 'admin', 'r'),
 		('maintenance_status', 'readers', 'r'), ('maintenance_status', 'worker', 'r'), ('maintenance_status', 'admin', 'r'),
+		('report_folded', 'owner', 'rawd'), ('report_folded', 'readers', 'r'), ('report_mark', 'owner', 'rawd'), ('report_mark', 'readers', 'r'), ('report_value_day', 'owner', 'rawd'), ('report_value_day', 'readers', 'r'),
+		('report_lot_month', 'owner', 'rawd'), ('report_lot_month', 'readers', 'r'), ('report_sale_day', 'owner', 'rawd'), ('report_sale_day', 'readers', 'r'), ('report_member_count', 'owner', 'rawd'), ('report_member_count', 'readers', 'r'),
+		('report_member_day', 'owner', 'rawd'), ('report_member_day', 'readers', 'r'), ('report_return_day', 'owner', 'rawd'), ('report_return_day', 'readers', 'r'), ('report_second', 'owner', 'rawd'), ('report_second', 'readers', 'r'),
+		('report_cohort_month', 'owner', 'rawd'), ('report_cohort_month', 'readers', 'r'), ('report_product_day', 'owner', 'rawd'), ('report_product_day', 'readers', 'r'), ('report_product_month', 'owner', 'rawd'), ('report_product_month', 'readers', 'r'),
+		('report_tier_day', 'owner', 'rawd'), ('report_tier_day', 'readers', 'r'), ('report_rfm_day', 'owner', 'rawd'), ('report_rfm_day', 'readers', 'r'),
 		('report_event', 'readers', 'r'), ('report_daily', 'readers', 'r')) x (relation, whom, may)
 	  CROSS JOIN LATERAL unnest(CASE whom WHEN 'readers' THEN '{reader,pii,auditor}'::text[] ELSE ARRAY[whom] END) role$$,
 	'tables and views: who may do what');
@@ -402,6 +415,7 @@ SELECT throws_ok($$SET loyalty.now = '2030-01-01'$$, '42501', NULL, 'the applica
 SET ROLE loyalty_test_admin;
 SELECT lives_ok(sql, 'the administrator can ' || sql) FROM unnest(ARRAY[
 	$$SELECT loyalty.program_create('Mine', 'EUR', 'Europe/Paris')$$,
+	$$SELECT loyalty.program_create('My ' || name, 'EUR', 'Europe/Paris', name) FROM loyalty.program_templates()$$,
 	$$INSERT INTO loyalty.unit (program_id, code, kind) SELECT program_id, 'stars', 'points' FROM loyalty.program WHERE name = 'Mine'$$,
 	$$INSERT INTO loyalty.unit_anchor (program_id, unit_id, valid_from, units, money) SELECT program_id, unit_id, '2026-01-01', 1, 1 FROM loyalty.unit WHERE code = 'stars'$$,
 	$$INSERT INTO loyalty.program_event (program_id, event) SELECT program_id, 'visit' FROM loyalty.program WHERE name = 'Mine'$$,
