@@ -415,7 +415,6 @@ SELECT throws_ok($$SET loyalty.now = '2030-01-01'$$, '42501', NULL, 'the applica
 SET ROLE loyalty_test_admin;
 SELECT lives_ok(sql, 'the administrator can ' || sql) FROM unnest(ARRAY[
 	$$SELECT loyalty.program_create('Mine', 'EUR', 'Europe/Paris')$$,
-	$$SELECT loyalty.program_create('My ' || name, 'EUR', 'Europe/Paris', name) FROM loyalty.program_templates()$$,
 	$$INSERT INTO loyalty.unit (program_id, code, kind) SELECT program_id, 'stars', 'points' FROM loyalty.program WHERE name = 'Mine'$$,
 	$$INSERT INTO loyalty.unit_anchor (program_id, unit_id, valid_from, units, money) SELECT program_id, unit_id, '2026-01-01', 1, 1 FROM loyalty.unit WHERE code = 'stars'$$,
 	$$INSERT INTO loyalty.program_event (program_id, event) SELECT program_id, 'visit' FROM loyalty.program WHERE name = 'Mine'$$,
@@ -455,7 +454,8 @@ SELECT lives_ok(sql, 'the administrator can ' || sql) FROM unnest(ARRAY[
 	$$SELECT loyalty.member_close(pg_temp.first('1'), 'asked')$$, $$SELECT loyalty.member_reopen(pg_temp.first('1'), 'asked')$$,
 	$$SELECT loyalty.identity_remove(pg_temp.first('1'), 'card', '1234')$$,
 	$$SELECT loyalty.account_settle(pg_temp.first('1'))$$, $$SELECT loyalty.rebuild(pg_temp.first('1'))$$,
-	$$SELECT loyalty.redeem(pg_temp.first('1'), 1, key => 'b')$$]) sql;
+	$$SELECT loyalty.redeem(pg_temp.first('1'), 1, key => 'b')$$,
+	$$SELECT loyalty.program_create('My ' || name, 'EUR', 'Europe/Paris', name) FROM loyalty.program_templates()$$]) sql;
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the administrator can verify');
 SELECT throws_ok(sql, '42501', NULL, 'the administrator cannot ' || sql) FROM unnest(ARRAY[
 	'UPDATE loyalty.account SET wallet = wallet', 'INSERT INTO loyalty.entry SELECT', 'SELECT FROM loyalty.identity', 'DELETE FROM loyalty.unit']) sql;
