@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(159);
+SELECT plan(160);
 
 SELECT is(pg_temp.signature('setup_roles'), '(prefix text DEFAULT ''loyalty''::text) -> void', 'setup_roles(): arguments');
 
@@ -455,7 +455,8 @@ SELECT lives_ok(sql, 'the administrator can ' || sql) FROM unnest(ARRAY[
 	$$SELECT loyalty.member_close(pg_temp.first('1'), 'asked')$$, $$SELECT loyalty.member_reopen(pg_temp.first('1'), 'asked')$$,
 	$$SELECT loyalty.identity_remove(pg_temp.first('1'), 'card', '1234')$$,
 	$$SELECT loyalty.account_settle(pg_temp.first('1'))$$, $$SELECT loyalty.rebuild(pg_temp.first('1'))$$,
-	$$SELECT loyalty.redeem(pg_temp.first('1'), 1, key => 'b')$$]) sql;
+	$$SELECT loyalty.redeem(pg_temp.first('1'), 1, key => 'b')$$,
+	$$SELECT loyalty.program_create('My ' || name, 'EUR', 'Europe/Paris', name) FROM loyalty.program_templates()$$]) sql;
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the administrator can verify');
 SELECT throws_ok(sql, '42501', NULL, 'the administrator cannot ' || sql) FROM unnest(ARRAY[
 	'UPDATE loyalty.account SET wallet = wallet', 'INSERT INTO loyalty.entry SELECT', 'SELECT FROM loyalty.identity', 'DELETE FROM loyalty.unit']) sql;
