@@ -144,6 +144,8 @@ BEGIN
 			('owner', 'UPDATE', '{report_folded,report_mark,report_value_day,report_lot_month,report_sale_day,report_member_count,report_member_day,report_return_day,report_second,report_cohort_month,report_product_day,report_product_month,report_tier_day,report_rfm_day}'),
 			('owner', 'DELETE', '{report_folded,report_mark,report_value_day,report_lot_month,report_sale_day,report_member_count,report_member_day,report_return_day,report_second,report_cohort_month,report_product_day,report_product_month,report_tier_day,report_rfm_day}'),
 			('reader', 'SELECT', '{report_folded,report_mark,report_value_day,report_lot_month,report_sale_day,report_member_count,report_member_day,report_return_day,report_second,report_cohort_month,report_product_day,report_product_month,report_tier_day,report_rfm_day}'),
+			-- for the dashboard
+			('owner', 'SELECT', '{report_lifecycle}'),
 			('auditor', 'SELECT', '{table_kind,journal,journal_ref}')
 		) g (role, privilege, objects)
 		CROSS JOIN LATERAL unnest(g.objects) x (name)
@@ -205,6 +207,10 @@ BEGIN
 			('pii', '{consent_current}'),
 			('reader', '{report_ranges}'),
 			('admin', '{report_ranges}'),
+			('reader', '{dashboard}'),
+			('admin', '{dashboard}'),
+			('app', '{member_card}'),
+			('pii', '{member_card}'),
 			('auditor', '{statement,verify}'),
 			('reader', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel}'),
 			('admin', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel}')
