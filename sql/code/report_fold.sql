@@ -280,6 +280,7 @@ RETURNS TABLE (sum text, program_id int, day date, other_day date, gap int,
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 1000
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
+SET enable_hashjoin = on
 SET max_parallel_workers_per_gather = 0
 SET work_mem = '64MB'
 SET jit = off
@@ -369,8 +370,6 @@ COMMENT ON FUNCTION loyalty.report_change(int, bigint[], bigint[]) IS
 CREATE OR REPLACE FUNCTION loyalty.report_fold_range(of_program int, first_id bigint, last_id bigint)
 RETURNS bigint LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET enable_hashjoin = off
-SET enable_mergejoin = off
 SET jit = off
 BEGIN ATOMIC
 	INSERT INTO loyalty.report_value_day AS t (program_id, day, dimension, value, unit_id, kind, event, journal_rows, credited, debited)
