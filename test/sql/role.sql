@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(159);
+SELECT plan(160);
 
 SELECT is(pg_temp.signature('setup_roles'), '(prefix text DEFAULT ''loyalty''::text) -> void', 'setup_roles(): arguments');
 
@@ -109,6 +109,7 @@ INSERT INTO call (name, roles) VALUES
 	('message_requeue', 'admin'), ('message_expire', 'admin worker'), ('message_take', 'worker'), ('message_done', 'worker'), ('message_retry', 'worker'),
 	('consent_give', 'admin app'), ('consent_withdraw', 'admin app'), ('consent_current', 'admin app pii'), ('has_consent', 'admin app auditor pii reader'),
 	('report_ranges', 'admin auditor pii reader'), ('report_fold', 'admin worker'), ('report_rebuild', 'admin'),
+	('dashboard', 'admin auditor pii reader'), ('member_card', 'admin app pii'),
 	('report_sale', 'admin auditor pii reader'), ('report_growth', 'admin auditor pii reader'), ('report_active', 'admin auditor pii reader'), ('report_buyer', 'admin auditor pii reader'),
 	('report_cohort', 'admin auditor pii reader'), ('report_rfm', 'admin auditor pii reader'), ('report_rfm_name', 'admin auditor pii reader'), ('report_rfm_segment', 'admin auditor pii reader'),
 	('report_rfm_member', 'admin auditor pii reader'), ('report_product', 'admin auditor pii reader'), ('report_headline', 'admin auditor pii reader'),
@@ -192,13 +193,16 @@ SELECT set_eq(
 		('topup_policy', 'owner', 'ra'), ('topup_policy', 'admin', 'rawd'), ('topup_policy', 'readers', 'r'), ('topup_step', 'owner', 'ra'), ('topup_step', 'admin', 'rawd'), ('topup_step', 'readers', 'r'),
 		('topup_card', 'owner', 'raw'), ('topup_card', 'readers', 'r'), ('topup', 'owner', 'raw'), ('topup', 'readers', 'r'), ('report_topup', 'readers', 'r'), ('lifecycle_current', 'owner', 'r'), ('lifecycle_current', 'pii', 'r'), ('lifecycle_history', 'owner', 'r'), ('lifecycle_history', 'pii', 'r'), ('report_lifecycle', 'readers', 'r'), ('report_lifecycle_move', 'readers', 'r'), ('report_topup_quarter', 'readers', 'r'), ('checkout', 'owner', 'raw'), ('checkout', 'pii', 'r'),
 		('cart_policy', 'owner', 'ra'), ('cart_policy', 'admin', 'rawd'), ('cart_policy', 'readers', 'r'), ('cart_unit', 'owner', 'ra'), ('cart_unit', 'admin', 'rawd'), ('cart_unit', 'readers', 'r'),
+		('topup_policy', 'owner', 'r'), ('topup_policy', 'admin', 'rawd'), ('topup_policy', 'readers', 'r'), ('topup_step', 'owner', 'r'), ('topup_step', 'admin', 'rawd'), ('topup_step', 'readers', 'r'),
+		('topup_card', 'owner', 'raw'), ('topup_card', 'readers', 'r'), ('topup', 'owner', 'raw'), ('topup', 'readers', 'r'), ('report_topup', 'readers', 'r'), ('lifecycle_current', 'owner', 'r'), ('lifecycle_current', 'pii', 'r'), ('lifecycle_history', 'owner', 'r'), ('lifecycle_history', 'pii', 'r'), ('report_lifecycle', 'owner', 'r'), ('report_lifecycle', 'readers', 'r'), ('report_lifecycle_move', 'readers', 'r'), ('report_topup_quarter', 'readers', 'r'), ('checkout', 'owner', 'raw'), ('checkout', 'pii', 'r'),
+		('cart_policy', 'owner', 'r'), ('cart_policy', 'admin', 'rawd'), ('cart_policy', 'readers', 'r'), ('cart_unit', 'owner', 'r'), ('cart_unit', 'admin', 'rawd'), ('cart_unit', 'readers', 'r'),
 		('coupon_key', 'owner', 'raw'), ('coupon_code', 'owner', 'raw'), ('coupon_attempt', 'owner', 'rawd'),
 		('automation', 'owner', 'raw'), ('automation', 'admin', 'rawd'), ('automation', 'readers', 'r'), ('automation_step', 'owner', 'ra'), ('automation_step', 'admin', 'rawd'), ('automation_step', 'readers', 'r'),
 		('automation_run', 'owner', 'raw'), ('automation_run', 'admin', 'r'), ('automation_run', 'reader', 'r*'), ('automation_run', 'auditor', 'r*'), ('automation_run', 'pii', 'r'),
 		('automation_broadcast', 'owner', 'raw'), ('automation_broadcast', 'admin', 'r'), ('automation_broadcast', 'readers', 'r'), ('automation_scan', 'owner', 'raw'),
 		('report_automation', 'admin', 'r'), ('report_automation', 'readers', 'r'),
 		('report_lot', 'readers', 'r'), ('report_tier_history', 'readers', 'r'), ('report_member_coupon', 'readers', 'r'), ('report_coupon_use', 'readers', 'r'), ('report_campaign', 'readers', 'r'), ('report_hold', 'readers', 'r'),
-		('kpi_target', 'owner', 'r'), ('kpi_target', 'admin', 'rawd'), ('kpi_target', 'readers', 'r'),
+		('kpi_target', 'owner', 'ra'), ('kpi_target', 'admin', 'rawd'), ('kpi_target', 'readers', 'r'),
 		('guest_order', 'owner', 'rawd'), ('guest_order', 'admin', 'r'), ('guest_order', 'readers', 'r'),
 		('message_channel', 'owner', 'ra'), ('message_channel', 'admin', 'rawd'), ('message_channel', 'worker', 'r'), ('message_channel', 'readers', 'r'),
 		('message', 'owner', 'raw'), ('message', 'admin', 'r'), ('message', 'reader', 'r*'), ('message', 'auditor', 'r*'), ('message', 'pii', 'r'),
@@ -455,7 +459,8 @@ SELECT lives_ok(sql, 'the administrator can ' || sql) FROM unnest(ARRAY[
 	$$SELECT loyalty.member_close(pg_temp.first('1'), 'asked')$$, $$SELECT loyalty.member_reopen(pg_temp.first('1'), 'asked')$$,
 	$$SELECT loyalty.identity_remove(pg_temp.first('1'), 'card', '1234')$$,
 	$$SELECT loyalty.account_settle(pg_temp.first('1'))$$, $$SELECT loyalty.rebuild(pg_temp.first('1'))$$,
-	$$SELECT loyalty.redeem(pg_temp.first('1'), 1, key => 'b')$$]) sql;
+	$$SELECT loyalty.redeem(pg_temp.first('1'), 1, key => 'b')$$,
+	$$SELECT loyalty.program_create('My ' || name, 'EUR', 'Europe/Paris', name) FROM loyalty.program_templates()$$]) sql;
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the administrator can verify');
 SELECT throws_ok(sql, '42501', NULL, 'the administrator cannot ' || sql) FROM unnest(ARRAY[
 	'UPDATE loyalty.account SET wallet = wallet', 'INSERT INTO loyalty.entry SELECT', 'SELECT FROM loyalty.identity', 'DELETE FROM loyalty.unit']) sql;
