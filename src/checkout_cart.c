@@ -377,17 +377,26 @@ checkout_prices(Call *call, Quote *quote)
 		cart->items = checkout_lines(cart, changed, NULL, scale);
 }
 
-/* The data of the purchase: that of the cart, and what points have paid. */
+/*
+ * The data of the purchase: that of the cart, with what shipping costs in the
+ * end, and with what points have paid.
+ */
 Jsonb *
 checkout_data(const Call *call, const Quote *quote)
 {
+	static const char *const worked_out[] = {"shipping"};
+	int			scale = call->decision.program->currency_scale;
+	int64		shipping = quote->pricing.shipping;
 	JsonbParseState *state = NULL;
 
-	if (quote->points_money == 0)
+	if (quote->points_money == 0 && shipping == quote->cart.shipping)
 		return quote->cart.data;
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	push_fields(&state, &quote->cart.data->root, NULL, 0);
-	push_amount(&state, "points", quote->points_money,
-				call->decision.program->currency_scale);
+	push_fields(&state, &quote->cart.data->root, worked_out,
+				lengthof(worked_out));
+	if (shipping > 0)
+		push_amount(&state, "shipping", shipping, scale);
+	if (quote->points_money > 0)
+		push_amount(&state, "points", quote->points_money, scale);
 	return end_object(&state);
 }

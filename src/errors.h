@@ -241,6 +241,10 @@
 	  "automation is not ready for this") \
 	X(BROADCAST_NOT_FOUND, "LY453", "broadcast_not_found", \
 	  "broadcast does not exist") \
+	X(GUEST_ORDER_DIFFERS, "LY454", "guest_order_differs", \
+	  "guest's order was noted with another amount") \
+	X(GUEST_ORDER_NOT_FOUND, "LY455", "guest_order_not_found", \
+	  "programme has no guest's order with this reference") \
 	/* LY5: members and identities */ \
 	X(MEMBER_NOT_FOUND, "LY501", "member_not_found", \
 	  "member does not exist") \

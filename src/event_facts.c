@@ -201,6 +201,8 @@ read_excluded(const Decision *decision, Facts *facts)
 		JsonbValue	buffer;
 		const JsonbValue *value = data_field(facts->data, names[i], &buffer);
 
+		/* the facts may be those of a cart before it was priced */
+		facts->excluded[i] = 0;
 		if (value == NULL)
 			continue;
 		if (value->type != jbvNumeric ||

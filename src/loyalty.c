@@ -257,13 +257,20 @@ loyalty_now(PG_FUNCTION_ARGS)
 	PG_RETURN_TIMESTAMPTZ(loyalty_clock());
 }
 
-/* A new id; CACHE 1 of the sequence keeps a member's ids in order. */
+/*
+ * A new id; CACHE 1 of the sequence keeps a member's ids in order.
+ *
+ * Whoever has an id has a transaction id, and had it before: nextval itself
+ * assigns one only when it writes to the log, each 32nd time.  By it
+ * report_fold() knows when all are over that could still use an id.
+ */
 int64
 loyalty_new_id(void)
 {
 	Oid			namespace_oid = get_namespace_oid("loyalty", false);
 	Oid			sequence = get_relname_relid("id_seq", namespace_oid);
 
+	(void) GetTopTransactionId();
 	return ((int64) node_id << SEQUENCE_BITS) |
 		DatumGetInt64(DirectFunctionCall1(nextval_oid,
 										  ObjectIdGetDatum(sequence)));

@@ -47,7 +47,8 @@ static Job jobs[] = {
 	JOB("broadcast", "automation_broadcast_run"),
 	JOB("run", "automation_run_due"),
 	JOB("message", "message_expire"),
-	JOB("activity", "activity_maintain")
+	JOB("activity", "activity_maintain"),
+	JOB("report", "report_fold")
 };
 
 /* What a job has come to in this call, as far as it is not noted. */

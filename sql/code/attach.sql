@@ -396,3 +396,8 @@ WHERE t.tgname = 'loyalty_attach_insert' AND t.tgfoid = 'loyalty.attach_order'::
 GROUP BY t.tgrelid, m.mapping;
 COMMENT ON VIEW loyalty.attach_list IS
 'Attached tables and partitions, how they are attached, and whether all their triggers are enabled';
+COMMENT ON COLUMN loyalty.attach_list.source IS 'The table';
+COMMENT ON COLUMN loyalty.attach_list.program IS 'Name of the programme';
+COMMENT ON COLUMN loyalty.attach_list.event IS 'What is recorded of an order';
+COMMENT ON COLUMN loyalty.attach_list.mapping IS 'What was told to attach(), name=value each';
+COMMENT ON COLUMN loyalty.attach_list.enabled IS 'Whether all its triggers are enabled';

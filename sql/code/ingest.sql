@@ -102,3 +102,14 @@ SELECT r.run_id, p.name AS program, r.source, r.status, r.total,
 FROM loyalty.ingest_run r
 JOIN loyalty.program p USING (program_id);
 COMMENT ON VIEW loyalty.ingest_progress IS 'How far each load has come, and how fast';
+COMMENT ON COLUMN loyalty.ingest_progress.run_id IS 'Id of the run';
+COMMENT ON COLUMN loyalty.ingest_progress.program IS 'Name of the programme';
+COMMENT ON COLUMN loyalty.ingest_progress.source IS 'What the caller calls its source';
+COMMENT ON COLUMN loyalty.ingest_progress.status IS 'Of the run';
+COMMENT ON COLUMN loyalty.ingest_progress.total IS 'How many rows are expected; NULL: unknown';
+COMMENT ON COLUMN loyalty.ingest_progress.done IS 'Rows that were recorded';
+COMMENT ON COLUMN loyalty.ingest_progress.replayed IS 'Rows that were known before';
+COMMENT ON COLUMN loyalty.ingest_progress.rejected IS 'Rows that were refused';
+COMMENT ON COLUMN loyalty.ingest_progress.rows_per_second IS 'How fast it has been';
+COMMENT ON COLUMN loyalty.ingest_progress.started_at IS 'When it began';
+COMMENT ON COLUMN loyalty.ingest_progress.changed_at IS 'When it last did something';

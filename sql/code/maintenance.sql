@@ -31,6 +31,13 @@ AS 'MODULE_PATHNAME', 'loyalty_maintenance_activity';
 COMMENT ON FUNCTION loyalty.activity_maintain(int) IS
 'Job activity: deletes a batch of what is no longer kept';
 
+CREATE OR REPLACE FUNCTION loyalty.report_fold(batch int DEFAULT 500, OUT done int, OUT left_over boolean)
+RETURNS record LANGUAGE C VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_maintenance_report';
+COMMENT ON FUNCTION loyalty.report_fold(int) IS
+'Job report: adds a batch of the journal to the sums of the reports, as far as no transaction that is running can still add to it';
+
 CREATE OR REPLACE FUNCTION loyalty.maintain_batch(job text, batch int DEFAULT 500, OUT done int, OUT left_over boolean)
 RETURNS record LANGUAGE C VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -136,7 +143,11 @@ BEGIN ATOMIC
 	SELECT 'message', count(*), min(m.expires_at)
 	FROM loyalty.message m WHERE m.status IN ('queued', 'taken') AND m.expires_at <= loyalty.now()
 	UNION ALL
-	SELECT 'activity', NULL, NULL;
+	SELECT 'activity', NULL, NULL
+	UNION ALL
+	-- ids, not rows: those would have to be read. A node of which nothing is folded is not counted
+	SELECT 'report', greatest(coalesce(pg_sequence_last_value('loyalty.id_seq'), 0) - f.done_until, 0), NULL
+	FROM (SELECT coalesce(min(x.last_id - x.first_id), 0) AS done_until FROM loyalty.report_folded x) f;
 END;
 COMMENT ON FUNCTION loyalty.maintenance_backlog() IS
 'How much of each job is due and not done, and since when the oldest of it; NULL: not known';

@@ -215,27 +215,6 @@ WHERE j.kind NOT IN ('expire', 'time_out', 'tier_review') AND (j.kind <> 'vest' 
 COMMENT ON VIEW loyalty.report_event IS
 'One row per event and call, even one that moved nothing: what happened to whom, where, and for how much';
 
-CREATE OR REPLACE VIEW loyalty.report_daily WITH (security_invoker = true) AS
-SELECT p.name AS program, d.day, u.code AS unit, d.kind,
-	count(*) AS journal_rows,
-	coalesce(sum(d.credited), 0) * loyalty.unit_amount(1, coalesce(u.scale, 0)) AS credited,
-	coalesce(sum(d.debited), 0) * loyalty.unit_amount(1, coalesce(u.scale, 0)) AS debited,
-	coalesce(sum(d.net), 0) * loyalty.unit_amount(1, coalesce(u.scale, 0)) AS net
-FROM (
-	SELECT j.program_id, (j.effective_at AT TIME ZONE q.time_zone)::date AS day, j.kind, e.unit_id,
-		sum(e.amount) FILTER (WHERE e.amount > 0) AS credited,
-		sum(e.amount) FILTER (WHERE e.amount < 0) AS debited,
-		sum(e.amount) AS net
-	FROM loyalty.journal j
-	JOIN loyalty.program q ON q.program_id = j.program_id
-	LEFT JOIN loyalty.entry e ON e.member_id = j.member_id AND e.journal_id = j.journal_id
-	GROUP BY j.member_id, j.journal_id, j.program_id, j.effective_at, j.kind, q.time_zone, e.unit_id) d
-JOIN loyalty.program p ON p.program_id = d.program_id
-LEFT JOIN loyalty.unit u ON u.unit_id = d.unit_id
-GROUP BY p.program_id, p.name, d.day, u.unit_id, u.code, u.scale, d.kind;
-COMMENT ON VIEW loyalty.report_daily IS
-'Totals per programme, local day, unit and kind of journal row; unit NULL counts the rows that moved nothing';
-
 -- Of coupons the reader sees no codes, so that these run with the owner's rights.
 CREATE OR REPLACE FUNCTION loyalty.report_coupon(program text)
 RETURNS TABLE (coupon text, title text, kind text, automatic boolean, issued bigint, codes bigint, used bigint,

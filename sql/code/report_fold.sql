@@ -46,6 +46,8 @@ BEGIN ATOMIC
 			x.kind = 'event' AND x.event = 'purchase' AS is_order
 		FROM loyalty.journal x
 		WHERE x.member_id = j.member_id AND x.ref = j.reverses AND x.kind IN ('event', 'redeem', 'capture')
+		-- what was added to the order later changes nothing of the refund
+		AND x.journal_id < j.journal_id
 		ORDER BY (x.kind = 'event' AND x.event = 'purchase') DESC, x.journal_id
 		LIMIT 1) o ON j.kind = 'refund'
 	WHERE j.journal_id BETWEEN report_journal.first_id AND report_journal.last_id
@@ -334,6 +336,201 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION loyalty.report_change(int, bigint[], bigint[]) IS
 'For reports: what ranges of ids change in report_return_day, report_second and report_cohort_month';
+
+-- Folding. One session at a time: report_fold() and report_rebuild() lock the row of
+-- report_mark.
+
+-- What comes to zero is deleted instead of kept, so that a row is touched once.
+CREATE OR REPLACE FUNCTION loyalty.report_fold_range(of_program int, first_id bigint, last_id bigint)
+RETURNS bigint LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+BEGIN ATOMIC
+	INSERT INTO loyalty.report_value_day AS t (program_id, day, dimension, value, unit_id, kind, event, journal_rows, credited, debited)
+	SELECT x.program_id, x.day, x.dimension, x.value, x.unit_id, x.kind, x.event, x.journal_rows, x.credited, x.debited
+	FROM loyalty.report_value_of(of_program, first_id, last_id) x
+	ON CONFLICT (program_id, dimension, day, value, unit_id, kind, event) DO UPDATE
+	SET journal_rows = t.journal_rows + excluded.journal_rows, credited = t.credited + excluded.credited,
+		debited = t.debited + excluded.debited;
+
+	INSERT INTO loyalty.report_lot_month AS t (program_id, unit_id, expires_on, month, kind, credited, debited)
+	SELECT x.program_id, x.unit_id, x.expires_on, x.month, x.kind, x.credited, x.debited
+	FROM loyalty.report_lot_of(of_program, first_id, last_id) x
+	ON CONFLICT (program_id, unit_id, expires_on, month, kind) DO UPDATE
+	SET credited = t.credited + excluded.credited, debited = t.debited + excluded.debited;
+
+	INSERT INTO loyalty.report_sale_day AS t (program_id, day, dimension, value, orders, amount, refunds, refunded)
+	SELECT x.program_id, x.day, x.dimension, x.value, x.orders, x.amount, x.refunds, x.refunded
+	FROM loyalty.report_sale_of(of_program, first_id, last_id) x
+	ON CONFLICT (program_id, dimension, day, value) DO UPDATE
+	SET orders = t.orders + excluded.orders, amount = t.amount + excluded.amount,
+		refunds = t.refunds + excluded.refunds, refunded = t.refunded + excluded.refunded;
+
+	INSERT INTO loyalty.report_member_count AS t (program_id, day, dimension, value, joined, closed, reopened)
+	SELECT x.program_id, x.day, x.dimension, x.value, x.joined, x.closed, x.reopened
+	FROM loyalty.report_count_of(of_program, first_id, last_id) x
+	ON CONFLICT (program_id, dimension, day, value) DO UPDATE
+	SET joined = t.joined + excluded.joined, closed = t.closed + excluded.closed, reopened = t.reopened + excluded.reopened;
+
+	INSERT INTO loyalty.report_tier_day AS t (program_id, day, action, tier_before, tier_after, times)
+	SELECT x.program_id, x.day, x.action, x.tier_before, x.tier_after, x.times
+	FROM loyalty.report_tier_of(of_program, first_id, last_id) x
+	ON CONFLICT (program_id, day, action, tier_before, tier_after) DO UPDATE
+	SET times = t.times + excluded.times;
+
+	WITH product AS MATERIALIZED (
+		SELECT x.* FROM loyalty.report_product_of(of_program, first_id, last_id) x
+	), month AS (
+		INSERT INTO loyalty.report_product_month AS t (program_id, month, kind, name, tier_id, orders, quantity, amount,
+			returned_quantity, returned_amount)
+		SELECT x.program_id, date_trunc('month', x.day)::date, x.kind, x.name, x.tier_id, sum(x.orders), sum(x.quantity),
+			sum(x.amount), sum(x.returned_quantity), sum(x.returned_amount)
+		FROM product x
+		GROUP BY x.program_id, date_trunc('month', x.day), x.kind, x.name, x.tier_id
+		ON CONFLICT (program_id, kind, month, name, tier_id) DO UPDATE
+		SET orders = t.orders + excluded.orders, quantity = t.quantity + excluded.quantity, amount = t.amount + excluded.amount,
+			returned_quantity = t.returned_quantity + excluded.returned_quantity,
+			returned_amount = t.returned_amount + excluded.returned_amount
+	)
+	INSERT INTO loyalty.report_product_day AS t (program_id, day, kind, name, tier_id, orders, quantity, amount,
+		returned_quantity, returned_amount)
+	SELECT x.program_id, x.day, x.kind, x.name, x.tier_id, x.orders, x.quantity, x.amount, x.returned_quantity, x.returned_amount
+	FROM product x
+	ON CONFLICT (program_id, kind, day, name, tier_id) DO UPDATE
+	SET orders = t.orders + excluded.orders, quantity = t.quantity + excluded.quantity, amount = t.amount + excluded.amount,
+		returned_quantity = t.returned_quantity + excluded.returned_quantity,
+		returned_amount = t.returned_amount + excluded.returned_amount;
+
+	-- before the days of the members, from which it is worked out
+	WITH change AS MATERIALIZED (
+		SELECT c.* FROM loyalty.report_change(of_program, ARRAY[first_id], ARRAY[last_id]) c
+	), return_gone AS (
+		DELETE FROM loyalty.report_return_day t USING change c
+		WHERE c.sum = t.kind AND c.program_id = t.program_id AND c.day = t.day AND c.gap = t.gap
+		AND t.members + c.members = 0
+	), return_kept AS (
+		INSERT INTO loyalty.report_return_day AS t (program_id, kind, day, gap, members)
+		SELECT c.program_id, c.sum, c.day, c.gap, c.members
+		FROM change c
+		LEFT JOIN loyalty.report_return_day o
+			ON o.kind = c.sum AND o.program_id = c.program_id AND o.day = c.day AND o.gap = c.gap
+		WHERE c.sum IN ('active', 'buyer') AND coalesce(o.members, 0) + c.members <> 0
+		ON CONFLICT (program_id, kind, day, gap) DO UPDATE SET members = t.members + excluded.members
+	), second_gone AS (
+		DELETE FROM loyalty.report_second t USING change c
+		WHERE c.sum = 'second' AND c.program_id = t.program_id AND c.day = t.first_on AND c.other_day = t.second_on
+		AND t.members + c.members = 0
+	), second_kept AS (
+		INSERT INTO loyalty.report_second AS t (program_id, first_on, second_on, members)
+		SELECT c.program_id, c.day, c.other_day, c.members
+		FROM change c
+		LEFT JOIN loyalty.report_second o
+			ON o.program_id = c.program_id AND o.first_on = c.day AND o.second_on = c.other_day
+		WHERE c.sum = 'second' AND coalesce(o.members, 0) + c.members <> 0
+		ON CONFLICT (program_id, first_on, second_on) DO UPDATE SET members = t.members + excluded.members
+	), cohort_gone AS (
+		DELETE FROM loyalty.report_cohort_month t USING change c
+		WHERE c.sum = 'cohort' AND c.program_id = t.program_id AND c.day = t.cohort AND c.other_day = t.month
+		AND t.members + c.members = 0 AND t.orders + c.orders = 0
+		AND t.amount + c.amount = 0 AND t.refunded + c.refunded = 0
+	)
+	INSERT INTO loyalty.report_cohort_month AS t (program_id, cohort, month, members, orders, amount, refunded)
+	SELECT c.program_id, c.day, c.other_day, c.members, c.orders, c.amount, c.refunded
+	FROM change c
+	LEFT JOIN loyalty.report_cohort_month o
+		ON o.program_id = c.program_id AND o.cohort = c.day AND o.month = c.other_day
+	WHERE c.sum = 'cohort' AND (coalesce(o.members, 0) + c.members <> 0 OR coalesce(o.orders, 0) + c.orders <> 0
+		OR coalesce(o.amount, 0) + c.amount <> 0 OR coalesce(o.refunded, 0) + c.refunded <> 0)
+	ON CONFLICT (program_id, cohort, month) DO UPDATE
+	SET members = t.members + excluded.members, orders = t.orders + excluded.orders,
+		amount = t.amount + excluded.amount, refunded = t.refunded + excluded.refunded;
+
+	WITH day AS MATERIALIZED (
+		SELECT x.* FROM loyalty.report_day_of(of_program, first_id, last_id) x
+	), late AS (
+		DELETE FROM loyalty.report_rfm_day t
+		USING (
+			SELECT x.program_id, min(x.day) AS day FROM day x
+			WHERE x.orders > 0 OR x.refunded > 0
+			GROUP BY x.program_id) x
+		WHERE t.program_id = x.program_id AND t.day >= x.day
+	)
+	INSERT INTO loyalty.report_member_day AS t (member_id, day, program_id, actions, orders, amount, refunded)
+	SELECT x.member_id, x.day, x.program_id, x.actions, x.orders, x.amount, x.refunded
+	FROM day x
+	ON CONFLICT (member_id, day) DO UPDATE
+	SET actions = t.actions + excluded.actions, orders = t.orders + excluded.orders,
+		amount = t.amount + excluded.amount, refunded = t.refunded + excluded.refunded;
+
+	SELECT count(*) FROM loyalty.report_journal(of_program, first_id, last_id);
+END;
+COMMENT ON FUNCTION loyalty.report_fold_range(int, bigint, bigint) IS
+'For report_fold(): adds what a range of ids comes to, of one programme or of all, to the sums; how many rows of the journal that was';
+
+CREATE OR REPLACE FUNCTION loyalty.report_rows(first_id bigint, last_id bigint, most int)
+RETURNS int LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_indexscan = off
+SET enable_indexonlyscan = off
+SET jit = off
+BEGIN ATOMIC
+	SELECT count(*)::int
+	FROM (SELECT FROM loyalty.journal j WHERE j.journal_id BETWEEN first_id AND last_id LIMIT most) x;
+END;
+COMMENT ON FUNCTION loyalty.report_rows(bigint, bigint, int) IS
+'For report_fold(): how many rows of the journal a range of ids has, counted up to most';
+
+-- A node is not known before the first of its ids stands in the journal.
+CREATE OR REPLACE FUNCTION loyalty.report_node()
+RETURNS TABLE (first_id bigint)
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 1
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_indexscan = off
+SET enable_indexonlyscan = off
+SET jit = off
+BEGIN ATOMIC
+	SELECT min(j.journal_id)
+	FROM loyalty.report_gap() g
+	CROSS JOIN LATERAL (
+		-- the end of a gap has nodes of which nothing is folded
+		SELECT x.journal_id FROM loyalty.journal x
+		WHERE x.journal_id BETWEEN ((g.first_id >> 43) + 1) << 43 AND g.last_id) j
+	GROUP BY j.journal_id >> 43
+	ORDER BY 1;
+END;
+COMMENT ON FUNCTION loyalty.report_node() IS
+'For report_fold(): of each node of which nothing is folded the first id in the journal';
+
+CREATE OR REPLACE FUNCTION loyalty.report_forget(program_id int)
+RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	DELETE FROM loyalty.report_value_day t WHERE t.program_id = report_forget.program_id;
+	DELETE FROM loyalty.report_lot_month t WHERE t.program_id = report_forget.program_id;
+	DELETE FROM loyalty.report_sale_day t WHERE t.program_id = report_forget.program_id;
+	DELETE FROM loyalty.report_member_count t WHERE t.program_id = report_forget.program_id;
+	DELETE FROM loyalty.report_member_day t WHERE t.program_id = report_forget.program_id;
+	DELETE FROM loyalty.report_return_day t WHERE t.program_id = report_forget.program_id;
+	DELETE FROM loyalty.report_second t WHERE t.program_id = report_forget.program_id;
+	DELETE FROM loyalty.report_cohort_month t WHERE t.program_id = report_forget.program_id;
+	DELETE FROM loyalty.report_product_day t WHERE t.program_id = report_forget.program_id;
+	DELETE FROM loyalty.report_product_month t WHERE t.program_id = report_forget.program_id;
+	DELETE FROM loyalty.report_tier_day t WHERE t.program_id = report_forget.program_id;
+	DELETE FROM loyalty.report_rfm_day t WHERE t.program_id = report_forget.program_id;
+END;
+COMMENT ON FUNCTION loyalty.report_forget(int) IS
+'For report_rebuild(): deletes the sums of a programme';
+
+CREATE OR REPLACE FUNCTION loyalty.report_rebuild(program text)
+RETURNS bigint LANGUAGE C VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_report_rebuild';
+COMMENT ON FUNCTION loyalty.report_rebuild(text) IS
+'Makes the sums of a programme''s reports anew from the ledger, in one transaction; how many rows of the journal they are made of';
 
 -- What reports read.
 

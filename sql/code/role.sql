@@ -88,6 +88,8 @@ BEGIN
 			('owner', 'SELECT', '{lifecycle_current,lifecycle_history}'),
 			('owner', 'INSERT', '{tag}'),
 			('owner', 'UPDATE', '{tag}'),
+			('owner', 'INSERT', '{tier,segment,plan,benefit,coupon,coupon_pack,topup_policy,topup_step,cart_policy,cart_unit,activity_kind}'),
+			('owner', 'USAGE', '{tier_id_seq,benefit_id_seq,plan_id_seq,coupon_id_seq}'),
 			('reader', 'SELECT', '{report_lifecycle,report_lifecycle_move}'),
 			('pii', 'SELECT', '{lifecycle_current,lifecycle_history}'),
 			('owner', 'SELECT', '{coupon_key,coupon_code,coupon_attempt}'),
@@ -144,6 +146,15 @@ BEGIN
 			('owner', 'UPDATE', '{report_folded,report_mark,report_value_day,report_lot_month,report_sale_day,report_member_count,report_member_day,report_return_day,report_second,report_cohort_month,report_product_day,report_product_month,report_tier_day,report_rfm_day}'),
 			('owner', 'DELETE', '{report_folded,report_mark,report_value_day,report_lot_month,report_sale_day,report_member_count,report_member_day,report_return_day,report_second,report_cohort_month,report_product_day,report_product_month,report_tier_day,report_rfm_day}'),
 			('reader', 'SELECT', '{report_folded,report_mark,report_value_day,report_lot_month,report_sale_day,report_member_count,report_member_day,report_return_day,report_second,report_cohort_month,report_product_day,report_product_month,report_tier_day,report_rfm_day}'),
+			('owner', 'SELECT', '{guest_order,kpi_target}'),
+			('owner', 'INSERT', '{guest_order}'),
+			('owner', 'UPDATE', '{guest_order}'),
+			('owner', 'DELETE', '{guest_order}'),
+			('reader', 'SELECT', '{guest_order,kpi_target,report_lot,report_tier_history,report_member_coupon,report_coupon_use,report_campaign,report_hold}'),
+			('admin', 'SELECT', '{guest_order,kpi_target}'),
+			('admin', 'INSERT', '{kpi_target}'),
+			('admin', 'UPDATE', '{kpi_target}'),
+			('admin', 'DELETE', '{kpi_target}'),
 			-- for the dashboard
 			('owner', 'SELECT', '{report_lifecycle}'),
 			('auditor', 'SELECT', '{table_kind,journal,journal_ref}')
@@ -199,6 +210,8 @@ BEGIN
 			('worker', '{automation_scan,automation_schedule,automation_broadcast_run}'),
 			('app', '{automation_due}'),
 			('reader', '{automation_templates}'),
+			('admin', '{program_templates,template_rows}'),
+			('reader', '{program_templates,template_rows}'),
 			('pii', '{identity_canonical,find,path}'),
 			('app', '{message_enqueue,message_cancel,message_feedback,consent_give,consent_withdraw,consent_current,has_consent}'),
 			('admin', '{message_channels,message_requeue,message_expire}'),
@@ -207,13 +220,16 @@ BEGIN
 			('pii', '{consent_current}'),
 			('reader', '{report_ranges}'),
 			('admin', '{report_ranges}'),
+			('admin', '{report_fold,report_rebuild}'),
+			('worker', '{report_fold}'),
 			('reader', '{dashboard}'),
 			('admin', '{dashboard}'),
 			('app', '{member_card}'),
 			('pii', '{member_card}'),
 			('auditor', '{statement,verify}'),
-			('reader', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel}'),
-			('admin', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel}')
+			('reader', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel,report_member_share,report_kpi,report_days}'),
+			('admin', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel,report_member_share,report_kpi}'),
+			('app', '{guest_order,guest_order_refund}')
 		) g (role, names) ON f.proname = ANY (g.names) OR g.names IS NULL
 		ORDER BY f.signature::text, g.role
 	LOOP

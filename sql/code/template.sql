@@ -1,7 +1,7 @@
 CREATE OR REPLACE FUNCTION loyalty.program_create(name text, currency text, time_zone text,
-	template text DEFAULT 'retail', vest_days int DEFAULT 0)
+	template text DEFAULT 'basic', vest_days int DEFAULT 0)
 RETURNS int LANGUAGE C VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_program_create';
 COMMENT ON FUNCTION loyalty.program_create(text, text, text, text, int) IS
-'Makes a working programme and returns its id; template retail: points, spend and orders with their rules; empty: events only';
+'Makes a working programme from a template and returns its id; program_templates() has the templates';

@@ -60,6 +60,8 @@ INSERT INTO loyalty.table_kind (table_name, kind, column_name, builtin) VALUES
 	('automation_scan', 'reference', NULL,  true),
 	('automation_broadcast', 'reference', NULL, true),
 	('message_channel', 'reference', NULL,  true),
+	('kpi_target',    'reference', NULL,    true),
+	('guest_order',   'lookup',    'ref',   true),
 	('maintenance_job', 'reference', NULL,  true),
 	('report_folded', 'reference', NULL,    true),
 	('report_mark',   'reference', NULL,    true),

@@ -3,7 +3,7 @@
 -- Bad input gets a clear error and nothing is lost: every case is called in
 -- mode 'do', which raises, and, when it is a verb, in mode 'try', which answers;
 -- neither may change a row.
-SELECT plan(1176);
+SELECT plan(1178);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 INSERT INTO loyalty.automation (program_id, name, trigger_kind) VALUES (:shop, 'idle', 'announcement');
@@ -748,7 +748,7 @@ INSERT INTO refusal VALUES
 	('LY143', 'hold_already_released'), ('LY144', 'hold_expired'), ('LY145', 'hold_timeout_invalid'), ('LY146', 'hold_of_order'), ('LY246', 'payable_changed'), ('LY247', 'checkout_not_found'), ('LY248', 'checkout_expired'), ('LY249', 'checkout_closed'), ('LY150', 'transfer_to_self'),
 	('LY160', 'reason_required'), ('LY190', 'ledger_immutable'), ('LY402', 'program_inactive'), ('LY403', 'program_not_found'),
 	('LY420', 'plan_held'), ('LY421', 'plan_not_held'), ('LY422', 'plan_not_higher'), ('LY430', 'unknown_activity'), ('LY431', 'visitor_joined'), ('LY440', 'unknown_channel'), ('LY441', 'message_not_found'), ('LY442', 'message_not_taken'),
-	('LY450', 'unknown_automation'), ('LY451', 'run_not_found'), ('LY452', 'automation_not_ready'), ('LY453', 'broadcast_not_found'),
+	('LY450', 'unknown_automation'), ('LY451', 'run_not_found'), ('LY452', 'automation_not_ready'), ('LY453', 'broadcast_not_found'), ('LY454', 'guest_order_differs'), ('LY455', 'guest_order_not_found'),
 	('LY501', 'member_not_found'), ('LY502', 'member_closed'), ('LY503', 'member_frozen'),
 	('LY302', 'card_limit'), ('LY304', 'refund_exceeds_principal'), ('LY305', 'card_frozen'), ('LY306', 'topup_not_found'), ('LY307', 'topup_not_pending'), ('LY308', 'topup_pending'),
 	('LY224', 'cart_invalid'), ('LY202', 'not_started'), ('LY203', 'expired'), ('LY204', 'campaign_not_running'), ('LY206', 'disabled'),
@@ -801,6 +801,8 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('wallet: an unknown unit: receiver', $$SELECT * FROM loyalty.transfer({ann}, {damaged}, 1, ref => 'n')$$, 'LY902'),
 ('wallet: an unknown unit: enroll',   $$SELECT * FROM loyalty.enroll('Shop', '{"customer_no":"damaged","card":"1"}')$$, 'LY902'),
 ('activity: unknown kind',            $$SELECT (NULL::loyalty.receipt).* FROM loyalty.track({ann}, 'dance')$$, 'LY430'),
+('guest: another amount',              $$SELECT (NULL::loyalty.receipt).* FROM (VALUES (10), (11)) x (amount), loyalty.guest_order('Shop', amount, 'g1')$$, 'LY454'),
+('guest: no such order',               $$SELECT (NULL::loyalty.receipt).* FROM loyalty.guest_order_refund('Shop', 'g2')$$, 'LY455'),
 ('automation: no such broadcast',     $$SELECT (NULL::loyalty.receipt).* FROM loyalty.automation_broadcast_cancel(1)$$, 'LY453'),
 ('activity: a visitor of another',    $$SELECT (NULL::loyalty.receipt).* FROM loyalty.visitor_join({ann}, 'cookie')$$, 'LY431'),
 ('message: unknown channel',           $$SELECT (NULL::loyalty.receipt).* FROM loyalty.message_enqueue({ann}, 'pigeon', 'hello')$$, 'LY440'),

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(79);
+SELECT plan(83);
 
 -- The rules that every object of the extension keeps. Each rule is a query for
 -- what breaks it.
@@ -159,6 +159,13 @@ INSERT INTO rule (what, sql) VALUES
 	   AND m.classid <> ALL ('{pg_language,pg_am}'::regclass[])$$),
 	('no comment is empty or ends in a full stop',
 	 $$SELECT pg_describe_object(m.classid, m.objid, 0) FROM member m WHERE obj_description(m.objid, m.classid::regclass::name) ~ '(^\s*|[^.]\.)$'$$),
+	-- the columns of offer are those of coupon
+	('every column of a view has a comment',
+	 $$SELECT relation || '.' || attname FROM attribute WHERE relkind = 'v' AND relname <> 'offer'
+	   AND coalesce(col_description(attrelid, attnum), '') !~ '[^.]$'$$),
+	('no view has a document, or what only members and the owner may see',
+	 $$SELECT relation || '.' || attname FROM attribute WHERE relkind = 'v' AND relname <> 'offer'
+	   AND (atttypid IN ('json'::regtype, 'jsonb'::regtype) OR attname IN ('profile', 'value', 'data', 'code', 'salt', 'request_hash', 'wallet'))$$),
 	('names are lower case words',
 	 $$SELECT relation || '.' || attname FROM attribute WHERE attname !~ '^[a-z][a-z0-9_]*$'
 	   UNION ALL SELECT signature FROM routine WHERE proname !~ '^[a-z][a-z0-9_]*$'$$);
@@ -191,7 +198,7 @@ CREATE TABLE loyalty.bad_lookup (value text, member_id bigint NOT NULL PRIMARY K
 CREATE UNLOGGED TABLE loyalty.bad_unlogged (program_id int);
 CREATE TABLE public.bad_outside (id int PRIMARY KEY);
 CREATE INDEX bad_index ON loyalty.account (status);
-CREATE VIEW loyalty.bad_view AS SELECT 1 AS one;
+CREATE VIEW loyalty.bad_view AS SELECT 1 AS one, '{}'::jsonb AS two;
 CREATE TYPE loyalty.bad_enum AS ENUM ('one');
 CREATE FUNCTION loyalty.bad_trigger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 CREATE TRIGGER bad_trigger AFTER INSERT ON loyalty.bad_member FOR EACH ROW EXECUTE FUNCTION loyalty.bad_trigger();

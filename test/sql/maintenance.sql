@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(120);
+SELECT plan(121);
 
 -- 'hold 0 f' ...: what a batch of a job came to
 CREATE FUNCTION pg_temp.batch(job text, batch int DEFAULT 500) RETURNS text LANGUAGE sql AS $$
@@ -35,7 +35,7 @@ SELECT throws_ok(format('SELECT loyalty.%s_maintain(NULL)', job), '22004', NULL,
 -- Nothing is there
 SELECT results_eq($$SELECT job, started_at, finished_at, done, backlog, lag, errors, failed_at, error, faults FROM loyalty.maintenance_status$$,
 	$$SELECT job, NULL::timestamptz, NULL::timestamptz, 0::bigint, CASE WHEN job NOT IN ('schedule', 'activity') THEN 0::bigint END, NULL::interval, 0::bigint, NULL::timestamptz, NULL::text, 0::bigint
-	  FROM unnest('{hold,account,tag,scan,schedule,broadcast,run,message,activity}'::text[]) job$$, 'the jobs, before the first call');
+	  FROM unnest('{hold,account,tag,scan,schedule,broadcast,run,message,activity,report}'::text[]) job$$, 'the jobs, before the first call');
 CALL loyalty.maintain();
 SELECT is((SELECT string_agg(DISTINCT format('%s %s %s %s', started_at, finished_at, done, errors), ', ') FROM loyalty.maintenance_status),
 	'2026-03-15 12:00:00+00 2026-03-15 12:00:00+00 0 0', 'where nothing is to do each job has its turn');

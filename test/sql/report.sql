@@ -265,7 +265,7 @@ SELECT is_empty(
 	'no view has a type of the extension');
 SELECT set_eq(
 	$$SELECT relname::text FROM pg_class WHERE relnamespace = 'loyalty'::regnamespace AND relkind = 'v'$$,
-	'{report_automation,report_message,message_status,broadcast_progress,maintenance_status,report_member,report_balance,report_ledger,report_event,report_daily,report_plan,report_topup,report_topup_quarter,lifecycle_current,lifecycle_history,report_lifecycle,report_lifecycle_move,budget_status,coupon_limit_status,offer,attach_list,ingest_progress}'::text[], 'the views');
+	'{report_lot,report_tier_history,report_member_coupon,report_coupon_use,report_campaign,report_hold,report_automation,report_message,message_status,broadcast_progress,maintenance_status,report_member,report_balance,report_ledger,report_event,report_daily,report_plan,report_topup,report_topup_quarter,lifecycle_current,lifecycle_history,report_lifecycle,report_lifecycle_move,budget_status,coupon_limit_status,offer,attach_list,ingest_progress}'::text[], 'the views');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(159);
+SELECT plan(160);
 
 SELECT is(pg_temp.signature('setup_roles'), '(prefix text DEFAULT ''loyalty''::text) -> void', 'setup_roles(): arguments');
 
@@ -104,9 +104,11 @@ INSERT INTO call (name, roles) VALUES
 	('automation_due', 'admin app'), ('automation_scan', 'admin worker'), ('automation_schedule', 'admin worker'),
 	('automation_broadcast', 'admin'), ('automation_broadcast_run', 'admin worker'), ('automation_broadcast_cancel', 'admin'), ('automation_broadcast_count', 'admin auditor pii reader'),
 	('automation_template', 'admin'), ('automation_templates', 'admin auditor pii reader'),
+	('program_templates', 'admin auditor pii reader'), ('template_rows', 'admin auditor pii reader'),
 	('message_enqueue', 'admin app'), ('message_cancel', 'admin app'), ('message_feedback', 'admin app worker'), ('message_channels', 'admin'),
 	('message_requeue', 'admin'), ('message_expire', 'admin worker'), ('message_take', 'worker'), ('message_done', 'worker'), ('message_retry', 'worker'),
 	('consent_give', 'admin app'), ('consent_withdraw', 'admin app'), ('consent_current', 'admin app pii'), ('has_consent', 'admin app auditor pii reader'),
+	('report_ranges', 'admin auditor pii reader'), ('report_fold', 'admin worker'), ('report_rebuild', 'admin'),
 	('dashboard', 'admin auditor pii reader'), ('member_card', 'admin app pii'),
 	('report_sale', 'admin auditor pii reader'), ('report_growth', 'admin auditor pii reader'), ('report_active', 'admin auditor pii reader'), ('report_buyer', 'admin auditor pii reader'),
 	('report_cohort', 'admin auditor pii reader'), ('report_rfm', 'admin auditor pii reader'), ('report_rfm_name', 'admin auditor pii reader'), ('report_rfm_segment', 'admin auditor pii reader'),
@@ -114,7 +116,9 @@ INSERT INTO call (name, roles) VALUES
 	('activity_expire', 'admin worker'), ('report_path', 'admin auditor pii reader');
 INSERT INTO call (name, roles) VALUES
 	('report_coupon_funnel', 'admin auditor pii reader'), ('report_campaign_cost', 'admin auditor pii reader'), ('report_automation_cost', 'admin auditor pii reader'),
-	('report_uplift', 'admin auditor pii reader'), ('report_message_funnel', 'admin auditor pii reader');
+	('report_uplift', 'admin auditor pii reader'), ('report_message_funnel', 'admin auditor pii reader'),
+	('report_member_share', 'admin auditor pii reader'), ('report_kpi', 'admin auditor pii reader'),
+	('report_days', 'auditor pii reader'), ('guest_order', 'admin app'), ('guest_order_refund', 'admin app');
 SELECT set_eq(
 	$$SELECT p.proname::text, string_agg(role, ' ' ORDER BY role COLLATE "C")
 	  FROM pg_proc p CROSS JOIN unnest('{admin,app,auditor,nobody,pii,reader,worker}'::text[]) role
@@ -153,7 +157,7 @@ SELECT set_eq(
 		('campaign', 'owner', 'rw'), ('campaign', 'admin', 'raw'), ('campaign', 'readers', 'r'),
 		('budget', 'owner', 'raw'), ('budget', 'admin', 'r'), ('budget', 'readers', 'r'),
 		('budget_slot', 'owner', 'rawd'), ('budget_slot', 'admin', 'r'), ('budget_slot', 'readers', 'r'),
-		('tier', 'owner', 'r'), ('tier', 'admin', 'rawd'), ('tier', 'readers', 'r'),
+		('tier', 'owner', 'ra'), ('tier', 'admin', 'rawd'), ('tier', 'readers', 'r'),
 		('tier_threshold', 'owner', 'raw'), ('tier_threshold', 'admin', 'rawd'), ('tier_threshold', 'readers', 'r'),
 		('tier_history', 'owner', 'ra'), ('tier_history', 'readers', 'r'),
 		('rule_group', 'owner', 'r'), ('rule_group', 'admin', 'rawd'), ('rule_group', 'readers', 'r'),
@@ -162,10 +166,10 @@ SELECT set_eq(
 		('rule_cap', 'owner', 'raw'), ('rule_cap', 'admin', 'rawd'), ('rule_cap', 'readers', 'r'),
 		('rule_use', 'owner', 'raw'), ('streak', 'owner', 'rad'),
 		('member_tag', 'owner', 'rawd'), ('member_tag', 'pii', 'r'), ('tag', 'owner', 'raw'), ('tag', 'admin', 'rawd'), ('tag', 'readers', 'r'), ('tag_history', 'owner', 'ra'), ('tag_history', 'pii', 'r'), ('member_day', 'owner', 'rawd'), ('member_day', 'pii', 'r'), ('tag_review', 'owner', 'rawd'), ('tag_scan', 'owner', 'raw'),
-		('segment', 'owner', 'rwd'), ('segment', 'admin', 'rawd'), ('segment', 'worker', 'r'), ('segment', 'readers', 'r'), ('member_segment', 'owner', 'rad'), ('member_segment', 'pii', 'r'),
+		('segment', 'owner', 'rawd'), ('segment', 'admin', 'rawd'), ('segment', 'worker', 'r'), ('segment', 'readers', 'r'), ('member_segment', 'owner', 'rad'), ('member_segment', 'pii', 'r'),
 		('segment_history', 'owner', 'ra'), ('segment_history', 'pii', 'r'),
-		('benefit', 'owner', 'r'), ('benefit', 'admin', 'rawd'), ('benefit', 'readers', 'r'), ('benefit_holder', 'owner', 'raw'), ('benefit_holder', 'admin', 'rawd'), ('benefit_holder', 'readers', 'r'),
-		('plan', 'owner', 'r'), ('plan', 'admin', 'rawd'), ('plan', 'readers', 'r'), ('member_plan', 'owner', 'raw'), ('member_plan', 'readers', 'r'),
+		('benefit', 'owner', 'ra'), ('benefit', 'admin', 'rawd'), ('benefit', 'readers', 'r'), ('benefit_holder', 'owner', 'raw'), ('benefit_holder', 'admin', 'rawd'), ('benefit_holder', 'readers', 'r'),
+		('plan', 'owner', 'ra'), ('plan', 'admin', 'rawd'), ('plan', 'readers', 'r'), ('member_plan', 'owner', 'raw'), ('member_plan', 'readers', 'r'),
 		('price_list', 'owner', 'r'), ('price_list', 'admin', 'rawd'), ('price_list', 'readers', 'r'), ('member_benefit', 'owner', 'rawd'), ('member_benefit', 'readers', 'r'), ('voucher', 'owner', 'raw'), ('voucher', 'readers', 'r'),
 		('ingest_run', 'owner', 'raw'), ('ingest_run', 'admin', 'rd'),
 		('ingest_reject', 'owner', 'rad'), ('ingest_reject', 'admin', 'rd'),
@@ -179,21 +183,24 @@ SELECT set_eq(
 		('hold', 'owner', 'raw'), ('hold', 'readers', 'r'), ('hold', 'worker', 'r*'),
 		('journal_ref', 'owner', 'ra'), ('journal_ref', 'auditor', 'r'),
 		('report_plan', 'readers', 'r'), ('report_member', 'readers', 'r'), ('report_balance', 'readers', 'r'), ('report_ledger', 'readers', 'r'),
-		('activity_kind', 'owner', 'r'), ('activity_kind', 'admin', 'rawd'), ('activity_kind', 'readers', 'r'),
+		('activity_kind', 'owner', 'ra'), ('activity_kind', 'admin', 'rawd'), ('activity_kind', 'readers', 'r'),
 		('activity', 'owner', 'rad'), ('activity', 'pii', 'r'), ('visitor', 'owner', 'rawd'), ('visitor', 'pii', 'r'),
-		('coupon_category', 'owner', 'r'), ('coupon_category', 'admin', 'rawd'), ('coupon_category', 'readers', 'r'), ('coupon', 'owner', 'rw'), ('coupon', 'admin', 'rawd'), ('coupon', 'readers', 'r'),
-		('offer', 'admin', 'rawd'), ('offer', 'readers', 'r'), ('coupon_pack', 'owner', 'r'), ('coupon_pack', 'admin', 'rawd'), ('coupon_pack', 'readers', 'r'),
+		('coupon_category', 'owner', 'r'), ('coupon_category', 'admin', 'rawd'), ('coupon_category', 'readers', 'r'), ('coupon', 'owner', 'raw'), ('coupon', 'admin', 'rawd'), ('coupon', 'readers', 'r'),
+		('offer', 'admin', 'rawd'), ('offer', 'readers', 'r'), ('coupon_pack', 'owner', 'ra'), ('coupon_pack', 'admin', 'rawd'), ('coupon_pack', 'readers', 'r'),
 		('coupon_version', 'owner', 'ra'), ('coupon_version', 'admin', 'r'), ('coupon_limit', 'owner', 'raw'), ('coupon_limit', 'admin', 'r'), ('coupon_limit', 'readers', 'r'),
 		('coupon_limit_status', 'admin', 'r'), ('coupon_limit_status', 'readers', 'r'), ('coupon_key', 'owner', 'raw'), ('coupon_code', 'owner', 'raw'), ('coupon_attempt', 'owner', 'rawd'),
 		('member_coupon', 'owner', 'raw'), ('member_coupon', 'readers', 'r*'), ('coupon_use', 'owner', 'raw'), ('coupon_use', 'readers', 'r*'),
-		('topup_policy', 'owner', 'r'), ('topup_policy', 'admin', 'rawd'), ('topup_policy', 'readers', 'r'), ('topup_step', 'owner', 'r'), ('topup_step', 'admin', 'rawd'), ('topup_step', 'readers', 'r'),
+		('topup_policy', 'owner', 'ra'), ('topup_policy', 'admin', 'rawd'), ('topup_policy', 'readers', 'r'), ('topup_step', 'owner', 'ra'), ('topup_step', 'admin', 'rawd'), ('topup_step', 'readers', 'r'),
 		('topup_card', 'owner', 'raw'), ('topup_card', 'readers', 'r'), ('topup', 'owner', 'raw'), ('topup', 'readers', 'r'), ('report_topup', 'readers', 'r'), ('lifecycle_current', 'owner', 'r'), ('lifecycle_current', 'pii', 'r'), ('lifecycle_history', 'owner', 'r'), ('lifecycle_history', 'pii', 'r'), ('report_lifecycle', 'owner', 'r'), ('report_lifecycle', 'readers', 'r'), ('report_lifecycle_move', 'readers', 'r'), ('report_topup_quarter', 'readers', 'r'), ('checkout', 'owner', 'raw'), ('checkout', 'pii', 'r'),
-		('cart_policy', 'owner', 'r'), ('cart_policy', 'admin', 'rawd'), ('cart_policy', 'readers', 'r'), ('cart_unit', 'owner', 'r'), ('cart_unit', 'admin', 'rawd'), ('cart_unit', 'readers', 'r'),
+		('cart_policy', 'owner', 'ra'), ('cart_policy', 'admin', 'rawd'), ('cart_policy', 'readers', 'r'), ('cart_unit', 'owner', 'ra'), ('cart_unit', 'admin', 'rawd'), ('cart_unit', 'readers', 'r'),
 		('coupon_key', 'owner', 'raw'), ('coupon_code', 'owner', 'raw'), ('coupon_attempt', 'owner', 'rawd'),
 		('automation', 'owner', 'raw'), ('automation', 'admin', 'rawd'), ('automation', 'readers', 'r'), ('automation_step', 'owner', 'ra'), ('automation_step', 'admin', 'rawd'), ('automation_step', 'readers', 'r'),
 		('automation_run', 'owner', 'raw'), ('automation_run', 'admin', 'r'), ('automation_run', 'reader', 'r*'), ('automation_run', 'auditor', 'r*'), ('automation_run', 'pii', 'r'),
 		('automation_broadcast', 'owner', 'raw'), ('automation_broadcast', 'admin', 'r'), ('automation_broadcast', 'readers', 'r'), ('automation_scan', 'owner', 'raw'),
 		('report_automation', 'admin', 'r'), ('report_automation', 'readers', 'r'),
+		('report_lot', 'readers', 'r'), ('report_tier_history', 'readers', 'r'), ('report_member_coupon', 'readers', 'r'), ('report_coupon_use', 'readers', 'r'), ('report_campaign', 'readers', 'r'), ('report_hold', 'readers', 'r'),
+		('kpi_target', 'owner', 'r'), ('kpi_target', 'admin', 'rawd'), ('kpi_target', 'readers', 'r'),
+		('guest_order', 'owner', 'rawd'), ('guest_order', 'admin', 'r'), ('guest_order', 'readers', 'r'),
 		('message_channel', 'owner', 'ra'), ('message_channel', 'admin', 'rawd'), ('message_channel', 'worker', 'r'), ('message_channel', 'readers', 'r'),
 		('message', 'owner', 'raw'), ('message', 'admin', 'r'), ('message', 'reader', 'r*'), ('message', 'auditor', 'r*'), ('message', 'pii', 'r'),
 		('message_feedback', 'owner', 'ra'), ('message_feedback', 'admin', 'r'), ('message_feedback', 'readers', 'r'),
@@ -205,6 +212,11 @@ SELECT set_eq(
 		('automation_broadcast', 'owner', 'raw'), ('automation_broadcast', 'admin', 'r'), ('automation_broadcast', 'readers', 'r'),
 		('automation_scan', 'owner', 'raw'), ('automation_scan', 'admin', 'r'), ('automation_scan', 'readers', 'r'), ('broadcast_progress', 'readers', 'r'), ('broadcast_progress', 'admin', 'r'),
 		('maintenance_status', 'readers', 'r'), ('maintenance_status', 'worker', 'r'), ('maintenance_status', 'admin', 'r'),
+		('report_folded', 'owner', 'rawd'), ('report_folded', 'readers', 'r'), ('report_mark', 'owner', 'rawd'), ('report_mark', 'readers', 'r'), ('report_value_day', 'owner', 'rawd'), ('report_value_day', 'readers', 'r'),
+		('report_lot_month', 'owner', 'rawd'), ('report_lot_month', 'readers', 'r'), ('report_sale_day', 'owner', 'rawd'), ('report_sale_day', 'readers', 'r'), ('report_member_count', 'owner', 'rawd'), ('report_member_count', 'readers', 'r'),
+		('report_member_day', 'owner', 'rawd'), ('report_member_day', 'readers', 'r'), ('report_return_day', 'owner', 'rawd'), ('report_return_day', 'readers', 'r'), ('report_second', 'owner', 'rawd'), ('report_second', 'readers', 'r'),
+		('report_cohort_month', 'owner', 'rawd'), ('report_cohort_month', 'readers', 'r'), ('report_product_day', 'owner', 'rawd'), ('report_product_day', 'readers', 'r'), ('report_product_month', 'owner', 'rawd'), ('report_product_month', 'readers', 'r'),
+		('report_tier_day', 'owner', 'rawd'), ('report_tier_day', 'readers', 'r'), ('report_rfm_day', 'owner', 'rawd'), ('report_rfm_day', 'readers', 'r'),
 		('report_event', 'readers', 'r'), ('report_daily', 'readers', 'r')) x (relation, whom, may)
 	  CROSS JOIN LATERAL unnest(CASE whom WHEN 'readers' THEN '{reader,pii,auditor}'::text[] ELSE ARRAY[whom] END) role$$,
 	'tables and views: who may do what');
@@ -444,7 +456,8 @@ SELECT lives_ok(sql, 'the administrator can ' || sql) FROM unnest(ARRAY[
 	$$SELECT loyalty.member_close(pg_temp.first('1'), 'asked')$$, $$SELECT loyalty.member_reopen(pg_temp.first('1'), 'asked')$$,
 	$$SELECT loyalty.identity_remove(pg_temp.first('1'), 'card', '1234')$$,
 	$$SELECT loyalty.account_settle(pg_temp.first('1'))$$, $$SELECT loyalty.rebuild(pg_temp.first('1'))$$,
-	$$SELECT loyalty.redeem(pg_temp.first('1'), 1, key => 'b')$$]) sql;
+	$$SELECT loyalty.redeem(pg_temp.first('1'), 1, key => 'b')$$,
+	$$SELECT loyalty.program_create('My ' || name, 'EUR', 'Europe/Paris', name) FROM loyalty.program_templates()$$]) sql;
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the administrator can verify');
 SELECT throws_ok(sql, '42501', NULL, 'the administrator cannot ' || sql) FROM unnest(ARRAY[
 	'UPDATE loyalty.account SET wallet = wallet', 'INSERT INTO loyalty.entry SELECT', 'SELECT FROM loyalty.identity', 'DELETE FROM loyalty.unit']) sql;

@@ -111,9 +111,9 @@ SELECT FROM loyalty.record(pg_temp.id('ann'), 'daily', ref => 'd1');
 SELECT is((SELECT a - 'rule' - 'version' FROM loyalty.journal JOIN loyalty.event_data d USING (member_id, journal_id),
 	jsonb_array_elements(d.data -> 'awards') a WHERE ref = 'd1'), '{"base": 1, "granted": 1}', 'the day of the run is the base');
 
--- Template retail: check_in is daily
+-- The templates: check_in is daily
 SELECT loyalty.program_create('Retail', 'GBP', 'Europe/London') AS retail \gset
-SELECT is((SELECT string_agg(event, ',') FROM loyalty.program_event WHERE program_id = :retail AND daily), 'check_in', 'template retail: check_in is daily');
+SELECT is((SELECT string_agg(event, ',') FROM loyalty.program_event WHERE program_id = :retail AND daily), 'check_in', 'template basic: check_in is daily');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();

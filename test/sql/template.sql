@@ -1,12 +1,12 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(32);
+SELECT plan(36);
 
 SELECT is(pg_temp.signature('program_create'),
-	'(name text, currency text, time_zone text, template text DEFAULT ''retail''::text, vest_days integer DEFAULT 0) -> integer',
+	'(name text, currency text, time_zone text, template text DEFAULT ''basic''::text, vest_days integer DEFAULT 0) -> integer',
 	'program_create(): arguments');
 
--- retail
+-- basic
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT is((SELECT program_id FROM loyalty.program WHERE name = 'Shop'), :shop,
 	'the id of the programme comes back');
@@ -14,18 +14,18 @@ SELECT results_eq(
 	$$SELECT currency, currency_scale::int, time_zone, status, ref_scope, closed_until
 	  FROM loyalty.program WHERE name = 'Shop'$$,
 	$$VALUES ('GBP', 2, 'Europe/London', 'active', 'member', NULL::timestamptz)$$,
-	'retail: the programme');
+	'basic: the programme');
 SELECT set_eq(
 	$$SELECT event FROM loyalty.program_event JOIN loyalty.program USING (program_id) WHERE name = 'Shop'$$,
 	'{purchase,signup,check_in,share,review,profile_complete,referral}'::text[],
-	'retail: the events');
+	'basic: the events');
 SELECT results_eq(
 	$$SELECT code, kind, scale::int, vest_days, expiry, expiry_count, window_months, refund, debt_policy, return_policy
 	  FROM loyalty.unit JOIN loyalty.program USING (program_id) WHERE name = 'Shop' ORDER BY unit_id$$,
 	$$VALUES ('points', 'points', 0, 0, 'end_of_month', 12, NULL::int, 'proportional', 'debt', 'expire'),
 	         ('spend', 'metric', 2, 0, 'never', NULL, 12, 'proportional', 'debt', 'expire'),
 	         ('orders', 'metric', 0, 0, 'never', NULL, 12, 'whole', 'debt', 'expire')$$,
-	'retail: the units');
+	'basic: the units');
 SELECT results_eq(
 	$$SELECT u.code, r.event, r.kind, r.award, r.per, r.proportional, r.status
 	  FROM loyalty.rule r JOIN loyalty.unit u USING (unit_id)
@@ -33,19 +33,19 @@ SELECT results_eq(
 	$$VALUES ('points', 'purchase', 'per_amount', 1::numeric, 1::numeric, false, 'active'),
 	         ('spend', 'purchase', 'per_amount', 1, 1, true, 'active'),
 	         ('orders', 'purchase', 'fixed', 1, NULL, false, 'active')$$,
-	'retail: the rules');
+	'basic: the rules');
 -- 100 points = 1.00 GBP = 100 pence
 SELECT results_eq(
 	$$SELECT u.code, a.units, a.money FROM loyalty.unit_anchor a JOIN loyalty.unit u USING (unit_id)
 	  JOIN loyalty.program p ON p.program_id = a.program_id WHERE p.name = 'Shop'$$,
-	$$VALUES ('points', 100::bigint, 100::bigint)$$, 'retail: 100 points are worth 1 GBP');
+	$$VALUES ('points', 100::bigint, 100::bigint)$$, 'basic: 100 points are worth 1 GBP');
 
 -- It works as it stands
 CALL pg_temp.enroll('Shop', 'ann');
 SELECT is((SELECT pg_temp.moved(r) FROM loyalty.purchase(pg_temp.id('ann'), 129.90, 'o1') r),
-	'1 orders, 129 points, 129.9 spend', 'retail: 1 point per pound, rounded down; spend and orders count');
+	'1 orders, 129 points, 129.9 spend', 'basic: 1 point per pound, rounded down; spend and orders count');
 SELECT is(pg_temp.lots('ann'), '129 e until 2027-03-31',
-	'retail: earned on 15 March 2026, good until 31 March 2027');
+	'basic: earned on 15 March 2026, good until 31 March 2027');
 SELECT is(pg_temp.lots('ann', 'spend'), '129.9 e from 2026-03-01', 'rule 11: spend is kept by month');
 
 -- vest_days
@@ -83,6 +83,17 @@ CALL pg_temp.enroll('Bare', 'bea');
 SELECT is((SELECT pg_temp.moved(r) FROM loyalty.purchase(pg_temp.id('bea'), 10, 'o1') r), 'nothing',
 	'empty: a purchase is kept though it earns nothing');
 SELECT is(pg_temp.journal('bea'), 'event signup, event purchase o1', 'empty: and stands in the journal');
+
+-- The trades, each in a currency with other decimals; test/sql/template_<trade>.sql tells their stories.
+SELECT results_eq('SELECT name FROM loyalty.program_templates()', $$VALUES ('basic'), ('retail'), ('catering'), ('knowledge'), ('b2b'), ('empty')$$,
+	'the templates');
+SELECT is((SELECT count(*) FROM loyalty.template_rows('casino')), 0::bigint, 'one that is not there has no rows');
+SELECT lives_ok($$SELECT loyalty.program_create(t.name || ' ' || c.currency, c.currency, 'UTC', t.name)
+	FROM loyalty.program_templates() t, unnest('{JPY,KWD,CLF}'::text[]) c (currency)$$, 'every template with no, three and four decimals');
+SELECT set_eq($$SELECT p.name, count(a.*) FROM loyalty.program p LEFT JOIN loyalty.automation a ON a.program_id = p.program_id AND a.status = 'live'
+	WHERE p.name ~ ' JPY$' GROUP BY 1$$,
+	$$SELECT t.name || ' JPY', (SELECT count(*) FROM loyalty.template_rows(t.name) WHERE part = 'automation') FROM loyalty.program_templates() t$$,
+	'all of their automations are live');
 
 -- Programmes do not mix
 CALL pg_temp.enroll('Later', 'lin');

@@ -1,0 +1,28 @@
+/*
+ * maintenance_report.c
+ *
+ * The job that folds the journal into the sums of the reports.
+ */
+#include "maintenance.h"
+
+#include "report.h"
+#include "statement.h"
+
+PG_FUNCTION_INFO_V1(loyalty_maintenance_report);
+
+/* report_fold(batch) */
+Datum
+loyalty_maintenance_report(PG_FUNCTION_ARGS)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	int			batch = maintenance_batch_arg(fcinfo, 0);
+	bool		left_over;
+	int64		done;
+
+	SPI_connect();
+	MemoryContextSwitchTo(caller);
+	loyalty_check_version();
+	done = report_fold(batch, &left_over);
+	SPI_finish();
+	return maintenance_outcome(fcinfo, (int) done, left_over);
+}

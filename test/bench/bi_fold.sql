@@ -1,0 +1,37 @@
+-- Folds everything, counting how fast, and lets a little happen after it, which stays
+-- unfolded.
+\set ON_ERROR_STOP on
+SET synchronous_commit = off;
+
+CREATE TABLE bench.fold (folded bigint, seconds numeric, tail bigint);
+CREATE PROCEDURE bench.fold_all() LANGUAGE plpgsql AS $$
+DECLARE
+	began timestamptz := clock_timestamp();
+	turn record;
+	n bigint := 0;
+BEGIN
+	LOOP
+		SELECT * INTO turn FROM loyalty.report_fold(10000);
+		COMMIT;
+		n := n + turn.done;
+		EXIT WHEN NOT turn.left_over;
+	END LOOP;
+	INSERT INTO bench.fold VALUES (n, round(extract(epoch FROM clock_timestamp() - began), 1));
+END
+$$;
+CALL bench.fold_all();
+SELECT CASE WHEN folded <> (SELECT count(*) FROM loyalty.journal) THEN bench.chance('not all is folded: ' || folded / 0) END FROM bench.fold \g /dev/null
+-- as autovacuum would
+SELECT format('VACUUM (ANALYZE) loyalty.%I', table_name) FROM loyalty.table_kind WHERE table_name LIKE 'report\_%' \gexec
+
+-- a thousand orders of the last minutes
+SELECT count(p.status)
+FROM generate_series(1, 1000) n,
+	LATERAL (SELECT n, member_id FROM loyalty.account
+		WHERE member_id >= (SELECT max(member_id) FROM loyalty.account) * bench.chance('today/' || n) ORDER BY member_id LIMIT 1) a,
+	LATERAL loyalty.purchase(a.member_id, 20 + a.n % 300, 'today-' || a.n, jsonb_build_array(jsonb_build_object('sku', 'A' || a.n % 200 || '-a',
+		'category', 'c' || a.n % 20, 'brand', 'b' || a.n % 40, 'qty', 1, 'price', 20 + a.n % 300)),
+		jsonb_build_object('channel', 'app', 'store', 'S' || to_char(a.n % 50, 'FM00'), 'staff', 'E' || to_char(a.n % 200, 'FM000'))) p \g /dev/null
+UPDATE bench.fold SET tail = (SELECT count(*) FROM loyalty.report_tail((SELECT program_id FROM loyalty.program WHERE name = 'bench')));
+SELECT format('bench-bi: %s rows of the journal folded in %s s, %s a second; %s are not', folded, seconds, round(folded / seconds), tail) FROM bench.fold \gset
+\warn :format
