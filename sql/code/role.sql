@@ -88,7 +88,7 @@ BEGIN
 			('owner', 'SELECT', '{lifecycle_current,lifecycle_history}'),
 			('owner', 'INSERT', '{tag}'),
 			('owner', 'UPDATE', '{tag}'),
-			('owner', 'INSERT', '{tier,segment,plan,benefit,coupon,coupon_pack,topup_policy,topup_step,cart_policy,cart_unit,activity_kind}'),
+			('owner', 'INSERT', '{tier,segment,plan,benefit,coupon,coupon_pack,topup_policy,topup_step,cart_policy,cart_unit,activity_kind,kpi_target}'),
 			('owner', 'USAGE', '{tier_id_seq,benefit_id_seq,plan_id_seq,coupon_id_seq}'),
 			('reader', 'SELECT', '{report_lifecycle,report_lifecycle_move}'),
 			('pii', 'SELECT', '{lifecycle_current,lifecycle_history}'),

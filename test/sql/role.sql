@@ -199,7 +199,7 @@ SELECT set_eq(
 		('automation_broadcast', 'owner', 'raw'), ('automation_broadcast', 'admin', 'r'), ('automation_broadcast', 'readers', 'r'), ('automation_scan', 'owner', 'raw'),
 		('report_automation', 'admin', 'r'), ('report_automation', 'readers', 'r'),
 		('report_lot', 'readers', 'r'), ('report_tier_history', 'readers', 'r'), ('report_member_coupon', 'readers', 'r'), ('report_coupon_use', 'readers', 'r'), ('report_campaign', 'readers', 'r'), ('report_hold', 'readers', 'r'),
-		('kpi_target', 'owner', 'r'), ('kpi_target', 'admin', 'rawd'), ('kpi_target', 'readers', 'r'),
+		('kpi_target', 'owner', 'ra'), ('kpi_target', 'admin', 'rawd'), ('kpi_target', 'readers', 'r'),
 		('guest_order', 'owner', 'rawd'), ('guest_order', 'admin', 'r'), ('guest_order', 'readers', 'r'),
 		('message_channel', 'owner', 'ra'), ('message_channel', 'admin', 'rawd'), ('message_channel', 'worker', 'r'), ('message_channel', 'readers', 'r'),
 		('message', 'owner', 'raw'), ('message', 'admin', 'r'), ('message', 'reader', 'r*'), ('message', 'auditor', 'r*'), ('message', 'pii', 'r'),
