@@ -155,6 +155,8 @@ BEGIN
 			('admin', 'INSERT', '{kpi_target}'),
 			('admin', 'UPDATE', '{kpi_target}'),
 			('admin', 'DELETE', '{kpi_target}'),
+			-- for the dashboard
+			('owner', 'SELECT', '{report_lifecycle}'),
 			('auditor', 'SELECT', '{table_kind,journal,journal_ref}')
 		) g (role, privilege, objects)
 		CROSS JOIN LATERAL unnest(g.objects) x (name)
@@ -220,6 +222,10 @@ BEGIN
 			('admin', '{report_ranges}'),
 			('admin', '{report_fold,report_rebuild}'),
 			('worker', '{report_fold}'),
+			('reader', '{dashboard}'),
+			('admin', '{dashboard}'),
+			('app', '{member_card}'),
+			('pii', '{member_card}'),
 			('auditor', '{statement,verify}'),
 			('reader', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel,report_member_share,report_kpi,report_days}'),
 			('admin', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel,report_member_share,report_kpi}'),
