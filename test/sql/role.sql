@@ -99,7 +99,7 @@ INSERT INTO call (name, roles) VALUES
 	('maintain', 'admin worker'), ('maintain_batch', 'admin worker'), ('hold_maintain', 'admin worker'), ('account_maintain', 'admin worker'),
 	('tag_maintain', 'admin worker'), ('activity_maintain', 'admin worker'), ('maintenance_note', 'admin worker'), ('maintenance_backlog', 'admin auditor pii reader worker'),
 	('award', 'admin'), ('award_undo', 'admin'), ('automation_start', 'admin'), ('automation_pause', 'admin'), ('automation_resume', 'admin'), ('automation_end', 'admin'),
-	('automation_test', 'admin'), ('automation_audience', 'admin'), ('automation_explain', 'admin'), ('automation_run_due', 'admin worker'),
+	('automation_test', 'admin'), ('automation_audience', 'admin'), ('automation_explain', 'admin'), ('automation_run_retry', 'admin'), ('automation_run_due', 'admin worker'),
 	('lifecycle_set', 'admin'), ('lifecycle_members', 'auditor pii reader'), ('lifecycle_moves', 'auditor pii reader'),
 	('automation_due', 'admin app'), ('automation_scan', 'admin worker'), ('automation_schedule', 'admin worker'),
 	('automation_broadcast', 'admin'), ('automation_broadcast_run', 'admin worker'), ('automation_broadcast_cancel', 'admin'), ('automation_broadcast_count', 'admin auditor pii reader'),
