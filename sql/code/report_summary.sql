@@ -4,6 +4,7 @@ CREATE OR REPLACE FUNCTION loyalty.report_measure(program text, since date, unti
 RETURNS TABLE (part text, measure text, value numeric)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 20
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	SELECT g.part, m.measure, m.value
 	FROM loyalty.report_growth(report_measure.program, report_measure.since, report_measure.until, report_measure.by) g
@@ -32,6 +33,7 @@ RETURNS TABLE (part text, measure text, value numeric, previous numeric, last_ye
 	change_year numeric)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 20
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	SELECT loyalty.report_require(report_headline.program, report_headline.since, report_headline.until,
 		report_headline.by);
