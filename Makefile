@@ -5,7 +5,7 @@
 CONCEPTS = amount wallet program unit collection campaign tier condition tag segment plan \
            benefit coupon topup cart lifecycle automation rule account journal message hold \
            decide store call member identity event checkout activity balance explain ingest guest attach \
-           report maintenance worker template verify role
+           report dashboard maintenance worker template verify role
 
 PG_CONFIG ?= $(firstword $(wildcard /usr/lib/postgresql/15/bin/pg_config) pg_config)
 # make demo DATA=directory; PGXS would take the name for files to install

@@ -62,6 +62,10 @@ typedef enum AccountLock
 	" wallet, purchases, tier_id, tier_since, tier_until," \
 	" tier_locked_until, tier_state, tier_base, tier_promoted"
 
+/* Where two of them are. */
+#define ACCOUNT_MEMBER_ID 1
+#define ACCOUNT_DUE_ON 11
+
 extern void account_read(uint64 row, Account *account);
 extern bool account_load(int64 member_id, AccountLock lock, Account *account);
 extern Account *account_lock_many(const Datum *member_ids, int n,

@@ -6,6 +6,7 @@
  *
  * Members are locked by the statement that finds them, and those whom others
  * have locked are passed over, so that nothing here ever waits for a member.
+ * Whoever is locked is counted: never are more than a batch.
  * A batch is tried as a whole, in a subtransaction; if it fails, member by
  * member, and whoever fails is noted (maintenance_fault.c).  They are locked
  * in the subtransaction that changes them, because a row that one transaction
@@ -39,10 +40,22 @@ static Statement select_programs = {
 	1, {TIMESTAMPTZOID}
 };
 
+/*
+ * Those found are locked by their key and nothing else.  Under the condition
+ * that finds them, a row that another session has finished meanwhile would be
+ * locked, fail the condition, stay locked and not be counted.  So also who is
+ * no longer due comes back here.
+ *
+ * Those found are more than a batch, because so many other sessions may each
+ * have locked one.
+ */
 static Statement lock_due = {
-	"SELECT " ACCOUNT_COLUMNS " FROM loyalty.account"
+	"SELECT a.* FROM (SELECT member_id FROM loyalty.account"
 	" WHERE program_id = $4 AND due_on <= $5" NOT_FAULTY("account.member_id")
-	" ORDER BY due_on LIMIT $1 FOR NO KEY UPDATE OF account SKIP LOCKED",
+	" ORDER BY due_on LIMIT $1 * 64) d"
+	" CROSS JOIN LATERAL (SELECT " ACCOUNT_COLUMNS " FROM loyalty.account"
+	" WHERE member_id = d.member_id FOR NO KEY UPDATE SKIP LOCKED) a"
+	" LIMIT $1",
 	5, {INT4OID, TEXTOID, TIMESTAMPTZOID, INT4OID, DATEOID}
 };
 
@@ -84,8 +97,10 @@ typedef struct Work
 	/* how members are found and locked: */
 	Statement  *lock;
 	NullableDatum args[5];
+	DateADT		today;			/* who is due later is passed over */
 	/* the last who were */
-	int			n;
+	int			locked;
+	int			n;				/* of these, who are due */
 	Datum	   *members;
 	int			done;
 } Work;
@@ -146,24 +161,41 @@ settle_accounts(const Work *work, const Account *accounts, int n)
 		store_judge(&turns[i].decision, turns[i].before, work->now);
 }
 
-/* Locks members, tells who they are, and loads their accounts. */
+/*
+ * Locks members, tells who of them are due, and loads their accounts; the last
+ * may fail.
+ */
 static Account *
 lock_accounts(Work *work)
 {
+	uint64	   *rows;
 	Account    *accounts;
 
 	work->n = 0;
-	work->n = statement_run(work->lock, work->args, false);
-	for (int i = 0; i < work->n; i++)
-		work->members[i] = statement_notnull(i, 1);
+	work->locked = 0;
+	work->locked = statement_run(work->lock, work->args, false);
+	rows = palloc(sizeof(uint64) * Max(work->locked, 1));
+	for (int i = 0; i < work->locked; i++)
+	{
+		DateADT		due_on =
+			DatumGetDateADT(statement_notnull(i, ACCOUNT_DUE_ON));
+
+		if (!work->timed_out && due_on > work->today)
+			continue;
+		work->members[work->n] = statement_notnull(i, ACCOUNT_MEMBER_ID);
+		rows[work->n++] = i;
+	}
 	accounts = palloc(sizeof(Account) * Max(work->n, 1));
 	for (int i = 0; i < work->n; i++)
-		account_read(i, &accounts[i]);
+		account_read(rows[i], &accounts[i]);
 	SPI_freetuptable(SPI_tuptable);
 	return accounts;
 }
 
-/* Locks members and settles them, programme by programme. */
+/*
+ * Locks members and settles them, programme by programme.  False, and the
+ * locks are given back, if others have done all of them meanwhile.
+ */
 static bool
 settle_members(void *argument)
 {
@@ -179,7 +211,7 @@ settle_members(void *argument)
 		settle_accounts(work, &accounts[first], i - first);
 		first = i;
 	}
-	return true;
+	return work->n > 0;
 }
 
 /*
@@ -289,12 +321,17 @@ loyalty_maintenance_account(PG_FUNCTION_ARGS)
 		SPI_tuptable = programs;
 		work.args[3] = ARG(statement_notnull(next, 1));
 		work.args[4] = ARG(statement_notnull(next, 2));
-		work_off(&work);
+		work.today = DatumGetDateADT(work.args[4].value);
+		do
+		{
+			CHECK_FOR_INTERRUPTS();
+			work_off(&work);
+		} while (work.n == 0 && work.locked > 0);
 		next++;
 	}
 	SPI_finish();
-	return maintenance_outcome(fcinfo, work.done,
-							   work.n == work.batch || next < nprograms);
+	return maintenance_outcome(fcinfo, work.done, work.locked == work.batch ||
+							   next < nprograms);
 }
 
 /* hold_maintain(batch): settles members of whom something has timed out. */
@@ -307,5 +344,5 @@ loyalty_maintenance_hold(PG_FUNCTION_ARGS)
 	begin(&work, fcinfo);
 	work_off(&work);
 	SPI_finish();
-	return maintenance_outcome(fcinfo, work.done, work.n == work.batch);
+	return maintenance_outcome(fcinfo, work.done, work.locked == work.batch);
 }

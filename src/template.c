@@ -239,6 +239,15 @@ static Statement parts[] = {
 		" retain_days) SELECT $1, r.kind, r.title, r.retain_days"
 		PART("activity_kind") "(kind text, title text, retain_days int)",
 	},
+	/* from today on */
+	{
+		"INSERT INTO loyalty.kpi_target (program_id, kpi, starts_on, months,"
+		" target)"
+		" SELECT $1, r.kpi, (loyalty.now() AT TIME ZONE p.time_zone)::date,"
+		" r.months, r.target"
+		PART("kpi_target") "(kpi text, months int, target numeric)"
+		" JOIN loyalty.program p ON p.program_id = $1",
+	},
 	{
 		"SELECT loyalty.message_channels(" PROGRAM_NAME ")"
 		" FROM jsonb_array_elements($2->'message_channels')",

@@ -88,7 +88,7 @@ BEGIN
 			('owner', 'SELECT', '{lifecycle_current,lifecycle_history}'),
 			('owner', 'INSERT', '{tag}'),
 			('owner', 'UPDATE', '{tag}'),
-			('owner', 'INSERT', '{tier,segment,plan,benefit,coupon,coupon_pack,topup_policy,topup_step,cart_policy,cart_unit,activity_kind}'),
+			('owner', 'INSERT', '{tier,segment,plan,benefit,coupon,coupon_pack,topup_policy,topup_step,cart_policy,cart_unit,activity_kind,kpi_target}'),
 			('owner', 'USAGE', '{tier_id_seq,benefit_id_seq,plan_id_seq,coupon_id_seq}'),
 			('reader', 'SELECT', '{report_lifecycle,report_lifecycle_move}'),
 			('pii', 'SELECT', '{lifecycle_current,lifecycle_history}'),
@@ -155,6 +155,8 @@ BEGIN
 			('admin', 'INSERT', '{kpi_target}'),
 			('admin', 'UPDATE', '{kpi_target}'),
 			('admin', 'DELETE', '{kpi_target}'),
+			-- for the dashboard
+			('owner', 'SELECT', '{report_lifecycle}'),
 			('auditor', 'SELECT', '{table_kind,journal,journal_ref}')
 		) g (role, privilege, objects)
 		CROSS JOIN LATERAL unnest(g.objects) x (name)
@@ -220,10 +222,16 @@ BEGIN
 			('admin', '{report_ranges}'),
 			('admin', '{report_fold,report_rebuild}'),
 			('worker', '{report_fold}'),
+			('reader', '{dashboard}'),
+			('admin', '{dashboard}'),
+			('app', '{member_card}'),
+			('pii', '{member_card}'),
 			('auditor', '{statement,verify}'),
 			('reader', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel,report_member_share,report_kpi,report_days}'),
 			('admin', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel,report_member_share,report_kpi}'),
-			('app', '{guest_order,guest_order_refund}')
+			('app', '{guest_order,guest_order_refund}'),
+			('reader', '{report_points,report_points_usage,report_expiry,report_liability,report_breakage,report_tier,report_tier_move}'),
+			('admin', '{report_points,report_points_usage,report_expiry,report_liability,report_breakage,report_tier,report_tier_move}')
 		) g (role, names) ON f.proname = ANY (g.names) OR g.names IS NULL
 		ORDER BY f.signature::text, g.role
 	LOOP

@@ -68,6 +68,8 @@ BEGIN ATOMIC
 		('rule_limit', '{"rule": "referral", "period": "year", "maximum": 2000}'),
 
 		('activity_kind', '{"kind": "view", "title": "Looked at", "retain_days": 400}'),
+		('kpi_target', '{"kpi": "retention", "months": 6, "target": 0.40}'),
+		('kpi_target', '{"kpi": "repurchase_rate", "months": 12, "target": 0.60}'),
 		('message_channels', '{}'),
 		('automation', '{"template": "welcome_pack", "settings": {"points": null, "coupon": "first_order", "channel": "email"}}'),
 		('automation', '{"template": "near_upgrade", "settings": {"percent": 10, "channel": "email"}}'),

@@ -71,6 +71,9 @@ BEGIN ATOMIC
 		('rule_limit', '{"rule": "share", "period": "day", "maximum": 10}'),
 		('rule_limit', '{"rule": "referral", "period": "month", "maximum": 2000}'),
 
+		('kpi_target', '{"kpi": "conversion", "months": 3, "target": 0.25}'),
+		('kpi_target', '{"kpi": "retention", "months": 6, "target": 0.40}'),
+		('kpi_target', '{"kpi": "active_share_30", "months": 1, "target": 0.30}'),
 		('message_channels', '{}'),
 		('automation', '{"template": "welcome_pack", "settings": {"points": null, "channel": "mini_program"}}'),
 		('automation', '{"template": "first_purchase_pack", "settings": {"points": null, "coupon": "next_visit", "channel": "mini_program"}}'),

@@ -49,6 +49,8 @@ BEGIN ATOMIC
 		('rule_limit', '{"rule": "referral", "period": "month", "maximum": 2000}'),
 
 		('activity_kind', '{"kind": "view", "title": "Looked at", "retain_days": 400}'),
+		('kpi_target', '{"kpi": "conversion", "months": 3, "target": 0.25}'),
+		('kpi_target', '{"kpi": "repurchase_rate", "months": 12, "target": 0.25}'),
 		('message_channels', '{}'),
 		('automation', '{"template": "welcome_pack", "settings": {"points": null, "channel": "email"}}'),
 		('automation', '{"template": "first_purchase_pack", "settings": {"points": null, "coupon": "second", "channel": "email"}}'),

@@ -96,6 +96,10 @@ BEGIN ATOMIC
 
 		('activity_kind', '{"kind": "view", "title": "Looked at", "retain_days": 400}'),
 		('activity_kind', '{"kind": "cart_updated", "title": "Put into the cart", "retain_days": 400}'),
+		('kpi_target', '{"kpi": "conversion", "months": 3, "target": 0.25}'),
+		('kpi_target', '{"kpi": "retention", "months": 6, "target": 0.40}'),
+		('kpi_target', '{"kpi": "repurchase_rate", "months": 12, "target": 0.35}'),
+		('kpi_target', '{"kpi": "basket_growth", "months": 12, "target": 0.25}'),
 		('message_channels', '{}'),
 		('automation', '{"template": "welcome_pack", "settings": {"points": null, "pack": "welcome", "channel": "email"}}'),
 		('automation', '{"template": "first_purchase_pack", "settings": {"points": null, "coupon": "come_again", "channel": "email"}}'),

@@ -173,7 +173,7 @@ BEGIN
 		PERFORM count(p.status)
 		FROM bench.call c JOIN bench.customer o USING (n),
 			LATERAL (SELECT trunc(b.available / 20) * 10 AS amount FROM loyalty.balance(o.member_id, 'points') b) b,
-			LATERAL loyalty.redeem(o.member_id, b.amount, ref => c.ref) p
+			LATERAL loyalty.redeem(o.member_id, b.amount, ref => c.ref, mode => 'try') p
 		WHERE c.day = today AND c.verb = 'redeem' AND b.amount > 0;
 		PERFORM bench.set_clock(today, '21:45');
 		PERFORM count(p.status)

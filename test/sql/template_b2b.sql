@@ -4,6 +4,7 @@ SELECT plan(27);
 
 -- Two business customers of a wholesaler, with what template b2b has put there and
 -- nothing else. All figures are worked out by hand from doc/program.md.
+SET LOCAL loyalty.now = '2026-02-02 10:00+08';
 SELECT loyalty.program_create('trade', 'CNY', 'Asia/Shanghai', 'b2b') AS trade \gset
 CREATE PROCEDURE pg_temp.go(at timestamptz) LANGUAGE plpgsql AS $$
 BEGIN
@@ -18,7 +19,6 @@ CREATE FUNCTION pg_temp.messages(name text) RETURNS text LANGUAGE sql STABLE AS 
 	SELECT string_agg(template, ', ' ORDER BY message_id) FROM loyalty.message WHERE member_id = pg_temp.id($1)
 $$;
 
-SET LOCAL loyalty.now = '2026-02-02 10:00+08';
 CALL pg_temp.enroll('trade', 'acme', 'bolt');
 SELECT FROM unnest('{acme,bolt}'::text[]) n, loyalty.consent_give(pg_temp.id(n), 'marketing', evidence => 'contract');
 CALL pg_temp.go('2026-02-02 10:30+08');

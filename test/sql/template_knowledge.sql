@@ -1,9 +1,10 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(29);
+SELECT plan(30);
 
 -- Readers of documents, with what template knowledge has put there and nothing else.
 -- All figures are worked out by hand from doc/program.md.
+SET LOCAL loyalty.now = '2026-01-05 09:00+08';
 SELECT loyalty.program_create('library', 'CNY', 'Asia/Shanghai', 'knowledge') AS library \gset
 CREATE PROCEDURE pg_temp.go(at timestamptz) LANGUAGE plpgsql AS $$
 BEGIN
@@ -25,7 +26,6 @@ $$;
 SELECT is((SELECT units || ' : ' || money FROM loyalty.unit_anchor WHERE program_id = :library), '10 : 100', '10 points are worth 1.00');
 
 -- Three purchases make a member.
-SET LOCAL loyalty.now = '2026-01-05 09:00+08';
 CALL pg_temp.enroll('library', 'bob', 'carol', 'dan', 'eve');
 SELECT FROM unnest('{bob,carol,dan,eve}'::text[]) n, loyalty.consent_give(pg_temp.id(n), 'marketing', evidence => 'form');
 SELECT is(pg_temp.balance('bob'), '20 available', 'joining: 20 points');
@@ -70,6 +70,10 @@ SELECT is((SELECT pg_temp.moved(r) FROM loyalty.refund(pg_temp.id('bob'), 'b4') 
 SELECT FROM generate_series(1, 3) n, loyalty.purchase(pg_temp.id('carol'), 30, 'c' || n);
 SELECT is((SELECT tier FROM loyalty.tier_current(pg_temp.id('carol'))), 'member', 'Carol is a member');
 SELECT is((SELECT r.tier_after FROM loyalty.refund(pg_temp.id('carol'), 'c3') r), 'reader', 'and a reader when the third comes back');
+
+-- Two of four who joined have bought, and both of them again: more than the trade's 25 %.
+SELECT results_eq($$SELECT kpi, target, actual, met FROM loyalty.report_kpi('library')$$,
+	$$VALUES ('conversion', 0.25, 0.5000, true), ('repurchase_rate', 0.25, 1.0000, true)$$, 'targets of the trade');
 
 -- Dan buys the year: a member at once, with four questions a month.
 SELECT is((SELECT r.tier_after FROM loyalty.plan_buy(pg_temp.id('dan'), 'annual', 'pay-1') r), 'member', 'Dan pays for the year');

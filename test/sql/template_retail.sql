@@ -4,6 +4,7 @@ SELECT plan(39);
 
 -- A year of a shop, with what template retail has put there and nothing else. All
 -- figures are worked out by hand from doc/program.md.
+SET LOCAL loyalty.now = '2026-01-05 09:00+08';
 SELECT loyalty.program_create('shop', 'CNY', 'Asia/Shanghai', 'retail') AS shop \gset
 CREATE PROCEDURE pg_temp.go(at timestamptz) LANGUAGE plpgsql AS $$
 BEGIN
@@ -32,7 +33,6 @@ SELECT is((SELECT string_agg(code, ' ' ORDER BY rank) FROM loyalty.tier WHERE pr
 SELECT is((SELECT count(*) FROM loyalty.automation WHERE program_id = :shop AND status = 'live'), 14::bigint, 'fourteen automations are live');
 
 -- Joining brings 100 points at once, and the welcome pack with the next round.
-SET LOCAL loyalty.now = '2026-01-05 09:00+08';
 SELECT FROM loyalty.enroll('shop', '{"customer_no": "ann"}', '{"birthday": "1990-06-15"}');
 SELECT FROM loyalty.consent_give(pg_temp.id('ann'), 'marketing', evidence => 'form');
 SELECT is(pg_temp.balance('ann'), '100 available', 'joining: 100 points');
