@@ -114,6 +114,7 @@ INSERT INTO call (name, roles) VALUES
 	('report_cohort', 'admin auditor pii reader'), ('report_rfm', 'admin auditor pii reader'), ('report_rfm_name', 'admin auditor pii reader'), ('report_rfm_segment', 'admin auditor pii reader'),
 	('report_rfm_member', 'admin auditor pii reader'), ('report_product', 'admin auditor pii reader'), ('report_headline', 'admin auditor pii reader'),
 	('report_points', 'admin auditor pii reader'), ('report_points_usage', 'admin auditor pii reader'), ('report_expiry', 'admin auditor pii reader'), ('report_liability', 'admin auditor pii reader'), ('report_breakage', 'admin auditor pii reader'), ('report_tier', 'admin auditor pii reader'), ('report_tier_move', 'admin auditor pii reader'),
+	('report_liability_schedule', 'admin auditor pii reader'), ('report_revenue', 'admin auditor pii reader'), ('revenue_allocated', 'admin auditor pii reader'), ('revenue_recognised', 'admin auditor pii reader'), ('balance_at', 'admin auditor pii reader'), ('liability_at', 'admin auditor pii reader'),
 	('activity_expire', 'admin worker'), ('report_path', 'admin auditor pii reader');
 INSERT INTO call (name, roles) VALUES
 	('report_coupon_funnel', 'admin auditor pii reader'), ('report_campaign_cost', 'admin auditor pii reader'), ('report_automation_cost', 'admin auditor pii reader'),
