@@ -262,7 +262,7 @@ BEGIN ATOMIC
 		CROSS JOIN LATERAL (SELECT o.data -> 'items' -> ((l.line ->> 'line')::int - 1) AS item) i
 		CROSS JOIN LATERAL (VALUES ('sku', i.item ->> 'sku'), ('category', i.item ->> 'category'), ('brand', i.item ->> 'brand')) k (kind, name)
 		-- 0: what the order has beyond its lines
-		WHERE (l.line ->> 'line')::int > 0
+		WHERE j.order_id IS NOT NULL AND (l.line ->> 'line')::int > 0
 	)
 	SELECT m.program_id, m.day, m.kind, m.name, m.tier_id, count(DISTINCT m.journal_id) FILTER (WHERE m.orders > 0),
 		sum(m.quantity)::bigint, sum(m.amount)::bigint, sum(m.returned_quantity)::bigint, sum(m.returned_amount)::bigint
