@@ -109,6 +109,18 @@ static const char *const words[][1 + LANGUAGES] = {
 	{"merge", "merged", "合并"},
 	{"lifecycle", "lifecycle", "生命周期"},
 	{"automation", "automation", "自动化"},
+	/* what targets are set for */
+	{"conversion", "Conversion of new members", "新会员转化率"},
+	{"retention", "Retention of buyers", "购买会员留存率"},
+	{"repurchase_rate", "Repurchase rate", "复购率"},
+	{"active_share_30", "Active in 30 days", "30天活跃率"},
+	{"member_share", "Member share of sales", "会员销售占比"},
+	{"basket_growth", "Growth of the basket", "客单价增长"},
+	{"basket_lift", "Basket above guests", "会员客单价提升"},
+	{"net", "Net sales", "净销售额"},
+	{"basket", "Basket", "客单价"},
+	{"members", "Members", "会员数"},
+	{"joined", "New members", "新增会员"},
 	/* named segments of recency, frequency and money */
 	{"champions", "Champions", "高价值客户"},
 	{"loyal", "Loyal", "忠诚客户"},

@@ -229,7 +229,9 @@ BEGIN
 			('auditor', '{statement,verify}'),
 			('reader', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel,report_member_share,report_kpi,report_days}'),
 			('admin', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel,report_member_share,report_kpi}'),
-			('app', '{guest_order,guest_order_refund}')
+			('app', '{guest_order,guest_order_refund}'),
+			('reader', '{report_points,report_points_usage,report_expiry,report_liability,report_breakage,report_tier,report_tier_move}'),
+			('admin', '{report_points,report_points_usage,report_expiry,report_liability,report_breakage,report_tier,report_tier_move}')
 		) g (role, names) ON f.proname = ANY (g.names) OR g.names IS NULL
 		ORDER BY f.signature::text, g.role
 	LOOP

@@ -113,6 +113,7 @@ INSERT INTO call (name, roles) VALUES
 	('report_sale', 'admin auditor pii reader'), ('report_growth', 'admin auditor pii reader'), ('report_active', 'admin auditor pii reader'), ('report_buyer', 'admin auditor pii reader'),
 	('report_cohort', 'admin auditor pii reader'), ('report_rfm', 'admin auditor pii reader'), ('report_rfm_name', 'admin auditor pii reader'), ('report_rfm_segment', 'admin auditor pii reader'),
 	('report_rfm_member', 'admin auditor pii reader'), ('report_product', 'admin auditor pii reader'), ('report_headline', 'admin auditor pii reader'),
+	('report_points', 'admin auditor pii reader'), ('report_points_usage', 'admin auditor pii reader'), ('report_expiry', 'admin auditor pii reader'), ('report_liability', 'admin auditor pii reader'), ('report_breakage', 'admin auditor pii reader'), ('report_tier', 'admin auditor pii reader'), ('report_tier_move', 'admin auditor pii reader'),
 	('activity_expire', 'admin worker'), ('report_path', 'admin auditor pii reader');
 INSERT INTO call (name, roles) VALUES
 	('report_coupon_funnel', 'admin auditor pii reader'), ('report_campaign_cost', 'admin auditor pii reader'), ('report_automation_cost', 'admin auditor pii reader'),
@@ -191,11 +192,8 @@ SELECT set_eq(
 		('coupon_limit_status', 'admin', 'r'), ('coupon_limit_status', 'readers', 'r'), ('coupon_key', 'owner', 'raw'), ('coupon_code', 'owner', 'raw'), ('coupon_attempt', 'owner', 'rawd'),
 		('member_coupon', 'owner', 'raw'), ('member_coupon', 'readers', 'r*'), ('coupon_use', 'owner', 'raw'), ('coupon_use', 'readers', 'r*'),
 		('topup_policy', 'owner', 'ra'), ('topup_policy', 'admin', 'rawd'), ('topup_policy', 'readers', 'r'), ('topup_step', 'owner', 'ra'), ('topup_step', 'admin', 'rawd'), ('topup_step', 'readers', 'r'),
-		('topup_card', 'owner', 'raw'), ('topup_card', 'readers', 'r'), ('topup', 'owner', 'raw'), ('topup', 'readers', 'r'), ('report_topup', 'readers', 'r'), ('lifecycle_current', 'owner', 'r'), ('lifecycle_current', 'pii', 'r'), ('lifecycle_history', 'owner', 'r'), ('lifecycle_history', 'pii', 'r'), ('report_lifecycle', 'readers', 'r'), ('report_lifecycle_move', 'readers', 'r'), ('report_topup_quarter', 'readers', 'r'), ('checkout', 'owner', 'raw'), ('checkout', 'pii', 'r'),
-		('cart_policy', 'owner', 'ra'), ('cart_policy', 'admin', 'rawd'), ('cart_policy', 'readers', 'r'), ('cart_unit', 'owner', 'ra'), ('cart_unit', 'admin', 'rawd'), ('cart_unit', 'readers', 'r'),
-		('topup_policy', 'owner', 'r'), ('topup_policy', 'admin', 'rawd'), ('topup_policy', 'readers', 'r'), ('topup_step', 'owner', 'r'), ('topup_step', 'admin', 'rawd'), ('topup_step', 'readers', 'r'),
 		('topup_card', 'owner', 'raw'), ('topup_card', 'readers', 'r'), ('topup', 'owner', 'raw'), ('topup', 'readers', 'r'), ('report_topup', 'readers', 'r'), ('lifecycle_current', 'owner', 'r'), ('lifecycle_current', 'pii', 'r'), ('lifecycle_history', 'owner', 'r'), ('lifecycle_history', 'pii', 'r'), ('report_lifecycle', 'owner', 'r'), ('report_lifecycle', 'readers', 'r'), ('report_lifecycle_move', 'readers', 'r'), ('report_topup_quarter', 'readers', 'r'), ('checkout', 'owner', 'raw'), ('checkout', 'pii', 'r'),
-		('cart_policy', 'owner', 'r'), ('cart_policy', 'admin', 'rawd'), ('cart_policy', 'readers', 'r'), ('cart_unit', 'owner', 'r'), ('cart_unit', 'admin', 'rawd'), ('cart_unit', 'readers', 'r'),
+		('cart_policy', 'owner', 'ra'), ('cart_policy', 'admin', 'rawd'), ('cart_policy', 'readers', 'r'), ('cart_unit', 'owner', 'ra'), ('cart_unit', 'admin', 'rawd'), ('cart_unit', 'readers', 'r'),
 		('coupon_key', 'owner', 'raw'), ('coupon_code', 'owner', 'raw'), ('coupon_attempt', 'owner', 'rawd'),
 		('automation', 'owner', 'raw'), ('automation', 'admin', 'rawd'), ('automation', 'readers', 'r'), ('automation_step', 'owner', 'ra'), ('automation_step', 'admin', 'rawd'), ('automation_step', 'readers', 'r'),
 		('automation_run', 'owner', 'raw'), ('automation_run', 'admin', 'r'), ('automation_run', 'reader', 'r*'), ('automation_run', 'auditor', 'r*'), ('automation_run', 'pii', 'r'),
