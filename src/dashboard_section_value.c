@@ -108,7 +108,7 @@ static const Column tier_columns[] = {
 /* Each tier that anybody left or came to, and how many did. */
 static Statement select_moves = {
 	"SELECT coalesce(f.title, m.from_tier), coalesce(t.title, m.to_tier),"
-	" sum(m.members), coalesce(f.rank, -1), coalesce(t.rank, -1)"
+	" sum(m.times), coalesce(f.rank, -1), coalesce(t.rank, -1)"
 	" FROM loyalty.program p"
 	" CROSS JOIN loyalty.report_tier_move($1, $2, $3) m"
 	" LEFT JOIN loyalty.tier f"

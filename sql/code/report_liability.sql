@@ -188,7 +188,7 @@ END;
 COMMENT ON FUNCTION loyalty.report_expiry(text, text, date) IS
 'What is outstanding at the end of a local day, today by default, by the month in which it lapses; month NULL: never, or held';
 
-CREATE OR REPLACE FUNCTION loyalty.report_owed(program_id int, at timestamptz, breakage numeric)
+CREATE OR REPLACE FUNCTION loyalty.report_owed(program_id int, at timestamptz, known_at timestamptz, breakage numeric)
 RETURNS TABLE (unit text, outstanding numeric, worth numeric, breakage_rate numeric, expected numeric, liability numeric,
 	currency text)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 3
@@ -204,7 +204,15 @@ BEGIN ATOMIC
 	JOIN loyalty.unit u ON u.program_id = p.program_id AND u.kind IN ('points', 'money')
 	LEFT JOIN (
 		SELECT y.unit_id, sum(y.amount) AS total, sum(y.amount) FILTER (WHERE isfinite(y.expires_on)) AS lapsing
-		FROM loyalty.report_lot_at(report_owed.program_id, report_owed.at) y
+		FROM (
+			SELECT w.unit_id, w.expires_on, w.amount
+			FROM (SELECT report_owed.at WHERE report_owed.known_at IS NULL) k (at)
+			CROSS JOIN LATERAL loyalty.report_lot_at(report_owed.program_id, k.at) w
+			UNION ALL
+			SELECT w.unit_id, w.expires_on, w.amount
+			FROM (SELECT report_owed.known_at WHERE report_owed.known_at IS NOT NULL) k (at)
+			JOIN loyalty.member m ON m.program_id = report_owed.program_id
+			CROSS JOIN LATERAL loyalty.balance_lot_at(m.member_id, report_owed.at, k.at) w) y
 		GROUP BY y.unit_id) l ON l.unit_id = u.unit_id
 	CROSS JOIN LATERAL (
 		SELECT coalesce(report_owed.breakage, loyalty.report_breakage_rate(p.program_id, u.unit_id, d.day)) AS rate) r
@@ -215,8 +223,8 @@ BEGIN ATOMIC
 	WHERE p.program_id = report_owed.program_id
 	ORDER BY u.unit_id;
 END;
-COMMENT ON FUNCTION loyalty.report_owed(int, timestamptz, numeric) IS
-'For report_liability: what is owed at a moment, by unit; breakage NULL: by history';
+COMMENT ON FUNCTION loyalty.report_owed(int, timestamptz, timestamptz, numeric) IS
+'For report_liability: what is owed at a moment, by unit; known_at NULL: by all that is known; breakage NULL: by history';
 
 CREATE OR REPLACE FUNCTION loyalty.report_share_require(name text, value numeric)
 RETURNS numeric LANGUAGE C STABLE SECURITY DEFINER
@@ -237,8 +245,136 @@ BEGIN ATOMIC
 	SELECT o.unit, o.outstanding, o.worth, o.breakage_rate, o.expected, o.liability, o.currency
 	FROM loyalty.program p
 	CROSS JOIN LATERAL loyalty.report_owed(p.program_id, loyalty.report_end(p.program_id,
-		coalesce(report_liability.at, (loyalty.now() AT TIME ZONE p.time_zone)::date)), report_liability.breakage) o
+		coalesce(report_liability.at, (loyalty.now() AT TIME ZONE p.time_zone)::date)), NULL, report_liability.breakage) o
 	WHERE p.name = report_liability.program;
 END;
 COMMENT ON FUNCTION loyalty.report_liability(text, date, numeric) IS
 'What is owed to members at the end of a local day, today by default: outstanding, its worth by the anchor, and what of it is expected to be asked for';
+
+CREATE OR REPLACE FUNCTION loyalty.liability_at(program text, at timestamptz, known_at timestamptz DEFAULT NULL,
+	breakage numeric DEFAULT NULL)
+RETURNS TABLE (unit text, outstanding numeric, worth numeric, breakage_rate numeric, expected numeric, liability numeric,
+	currency text)
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 3
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT loyalty.report_require(liability_at.program, liability_at.at::date, liability_at.at::date),
+		loyalty.report_share_require('breakage', liability_at.breakage);
+
+	SELECT o.unit, o.outstanding, o.worth, o.breakage_rate, o.expected, o.liability, o.currency
+	FROM loyalty.program p
+	CROSS JOIN LATERAL loyalty.report_owed(p.program_id, liability_at.at, liability_at.known_at, liability_at.breakage) o
+	WHERE p.name = liability_at.program;
+END;
+COMMENT ON FUNCTION loyalty.liability_at(text, timestamptz, timestamptz, numeric) IS
+'What was owed to members at a moment; known_at: by what had been recorded at that moment, without what came in later';
+
+-- When it will be asked for. Lots are known by their last day, so that history tells how
+-- much of what lapses in a month was spent how many months before.
+
+CREATE OR REPLACE FUNCTION loyalty.report_curve(program_id int, unit_id int, at date)
+RETURNS TABLE (months_left int, spent bigint)
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 24
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+BEGIN ATOMIC
+	SELECT x.months_left, greatest(sum(x.spent), 0)::bigint
+	FROM (
+		SELECT greatest((extract(year FROM s.expires_on) * 12 + extract(month FROM s.expires_on)
+				- extract(year FROM s.month) * 12 - extract(month FROM s.month))::int, 0) AS months_left,
+			CASE WHEN loyalty.report_points_class(s.kind) = 'refund' THEN - s.credited
+				WHEN s.kind = 'capture' THEN - s.credited ELSE - s.credited - s.debited END AS spent
+		FROM loyalty.report_lot_sum(report_curve.program_id, report_curve.unit_id) s
+		WHERE isfinite(s.expires_on) AND date_trunc('month', s.expires_on) + interval '1 month' <= report_curve.at::timestamp
+		AND loyalty.report_points_class(s.kind) IN ('spent', 'held', 'capture', 'refund')) x
+	GROUP BY x.months_left;
+END;
+COMMENT ON FUNCTION loyalty.report_curve(int, int, date) IS
+'For report_liability_schedule: of what lapsed or was used in months that are over, how much was used how many months before, in minor units';
+
+CREATE OR REPLACE FUNCTION loyalty.report_liability_schedule(program text, unit text DEFAULT 'points', at date DEFAULT NULL,
+	breakage numeric DEFAULT NULL)
+RETURNS TABLE (month date, expected numeric, breakage numeric, worth numeric, currency text)
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 24
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+BEGIN ATOMIC
+	SELECT loyalty.unit_require(loyalty.report_require(report_liability_schedule.program,
+		coalesce(report_liability_schedule.at, '2000-01-01'), coalesce(report_liability_schedule.at, '2000-01-01')),
+		report_liability_schedule.unit), loyalty.report_share_require('breakage', report_liability_schedule.breakage);
+
+	WITH found AS MATERIALIZED (
+		SELECT p.program_id, p.currency, p.currency_scale, u.unit_id, u.scale, d.day, date_trunc('month', d.day)::date AS first,
+			coalesce(report_liability_schedule.breakage, loyalty.report_breakage_rate(p.program_id, u.unit_id, d.day), 0) AS rate
+		FROM loyalty.program p
+		JOIN loyalty.unit u ON u.program_id = p.program_id
+		CROSS JOIN LATERAL (
+			SELECT coalesce(report_liability_schedule.at, (loyalty.now() AT TIME ZONE p.time_zone)::date) AS day) d
+		WHERE p.name = report_liability_schedule.program AND u.code = report_liability_schedule.unit
+	), curve AS MATERIALIZED (
+		SELECT c.months_left, c.spent
+		FROM found f
+		CROSS JOIN LATERAL loyalty.report_curve(f.program_id, f.unit_id, f.day) c
+		WHERE c.spent > 0
+	), bucket AS (
+		SELECT b.last, b.amount,
+			-- rounded so that the parts add up to the breakage of all
+			CASE WHEN report_liability_schedule.breakage IS NULL AND b.last IS NULL THEN 0
+				ELSE round(f.rate * sum(b.amount) OVER w) - round(f.rate * (sum(b.amount) OVER w - b.amount)) END AS broken
+		FROM found f
+		CROSS JOIN (
+			SELECT CASE WHEN isfinite(l.expires_on) THEN date_trunc('month', l.expires_on)::date END AS last, sum(l.amount) AS amount
+			FROM found x
+			CROSS JOIN LATERAL loyalty.report_lot_at(x.program_id, loyalty.report_end(x.program_id, x.day)) l
+			WHERE l.unit_id = x.unit_id
+			GROUP BY 1) b
+		WINDOW w AS (ORDER BY b.last NULLS LAST)
+	), pace AS MATERIALIZED (
+		-- what never lapses is used up at the pace of the last twelve months
+		SELECT CASE WHEN s.spent > 0 THEN least(greatest(ceil(b.amount * 12 / s.spent), 1), 60) ELSE 24 END::int AS months
+		FROM found f
+		JOIN bucket b ON b.last IS NULL
+		CROSS JOIN LATERAL (
+			SELECT sum(w.spent) AS spent
+			FROM loyalty.report_flow(f.program_id, (f.day - interval '1 year')::date + 1, f.day, 'all') w
+			WHERE w.unit_id = f.unit_id) s
+	), part AS (
+		SELECT b.last, b.amount - b.broken AS amount, m.month::date AS month,
+			-- as history says; without history evenly
+			CASE WHEN b.last IS NULL OR NOT EXISTS (
+				SELECT FROM curve c
+				WHERE c.months_left <= (extract(year FROM b.last) - extract(year FROM f.first)) * 12
+					+ extract(month FROM b.last) - extract(month FROM f.first)) THEN 1
+			ELSE coalesce((
+				SELECT c.spent FROM curve c
+				WHERE c.months_left = (extract(year FROM b.last) - extract(year FROM m.month)) * 12
+					+ extract(month FROM b.last) - extract(month FROM m.month)), 0) END AS weight
+		FROM found f
+		CROSS JOIN bucket b
+		CROSS JOIN LATERAL generate_series(f.first::timestamp, coalesce(b.last::timestamp,
+			f.first + make_interval(months => (SELECT p.months - 1 FROM pace p))), interval '1 month') m (month)
+	), spread AS (
+		SELECT p.month, round(p.amount * sum(p.weight) OVER w / sum(p.weight) OVER (PARTITION BY p.last))
+			- round(p.amount * (sum(p.weight) OVER w - p.weight) / sum(p.weight) OVER (PARTITION BY p.last)) AS expected, 0 AS broken
+		FROM part p
+		WINDOW w AS (PARTITION BY p.last ORDER BY p.month)
+		UNION ALL
+		SELECT b.last, 0, b.broken FROM bucket b
+	), monthly AS (
+		SELECT s.month, sum(s.expected) AS expected, sum(s.broken) AS broken
+		FROM spread s
+		GROUP BY s.month
+	), added AS (
+		SELECT m.month, m.expected, m.broken, sum(m.expected) OVER (ORDER BY m.month) AS up_to
+		FROM monthly m
+	)
+	SELECT a.month, loyalty.unit_amount(a.expected::bigint, f.scale), loyalty.unit_amount(a.broken::bigint, f.scale),
+		loyalty.unit_amount((loyalty.report_worth(f.unit_id, a.up_to, f.day)
+			- loyalty.report_worth(f.unit_id, a.up_to - a.expected, f.day))::bigint, f.currency_scale), f.currency
+	FROM found f
+	CROSS JOIN added a
+	WHERE a.expected <> 0 OR a.broken <> 0
+	ORDER BY a.month;
+END;
+COMMENT ON FUNCTION loyalty.report_liability_schedule(text, text, date, numeric) IS
+'In which month how much of what is outstanding is expected to be asked for, and how much to lapse; all months together are what is outstanding';

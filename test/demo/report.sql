@@ -1,8 +1,6 @@
 -- The year as its reports have it, up to the last day and before the clock runs on; and
 -- all of them on one page.
-SELECT (loyalty.now() AT TIME ZONE time_zone)::date AS until,
-	((loyalty.now() AT TIME ZONE time_zone)::date - interval '1 year')::date + 1 AS since
-FROM loyalty.program WHERE name = 'demo' \gset
+SELECT (loyalty.now() AT TIME ZONE time_zone)::date AS until FROM loyalty.program WHERE name = 'demo' \gset
 
 \pset null ''
 \echo The last three months, and the three before
@@ -18,4 +16,4 @@ SELECT '  ' || replace(segment, '_', ' ') AS "  segment", to_char(members, '999,
 	to_char(100 * share, '990.0" %"') AS "  share", to_char(net, '999,999,990.00') AS "        net GBP"
 FROM loyalty.report_rfm_segment('demo', :'until');
 
-SELECT loyalty.dashboard('demo', :'since', :'until') \g (format=unaligned tuples_only=on) :dashboard
+SELECT loyalty.dashboard('demo', until => :'until') \g (format=unaligned tuples_only=on) :dashboard

@@ -99,7 +99,7 @@ INSERT INTO call (name, roles) VALUES
 	('maintain', 'admin worker'), ('maintain_batch', 'admin worker'), ('hold_maintain', 'admin worker'), ('account_maintain', 'admin worker'),
 	('tag_maintain', 'admin worker'), ('activity_maintain', 'admin worker'), ('maintenance_note', 'admin worker'), ('maintenance_backlog', 'admin auditor pii reader worker'),
 	('award', 'admin'), ('award_undo', 'admin'), ('automation_start', 'admin'), ('automation_pause', 'admin'), ('automation_resume', 'admin'), ('automation_end', 'admin'),
-	('automation_test', 'admin'), ('automation_audience', 'admin'), ('automation_explain', 'admin'), ('automation_run_due', 'admin worker'),
+	('automation_test', 'admin'), ('automation_audience', 'admin'), ('automation_explain', 'admin'), ('automation_run_retry', 'admin'), ('automation_run_due', 'admin worker'),
 	('lifecycle_set', 'admin'), ('lifecycle_members', 'auditor pii reader'), ('lifecycle_moves', 'auditor pii reader'),
 	('automation_due', 'admin app'), ('automation_scan', 'admin worker'), ('automation_schedule', 'admin worker'),
 	('automation_broadcast', 'admin'), ('automation_broadcast_run', 'admin worker'), ('automation_broadcast_cancel', 'admin'), ('automation_broadcast_count', 'admin auditor pii reader'),
@@ -114,6 +114,7 @@ INSERT INTO call (name, roles) VALUES
 	('report_cohort', 'admin auditor pii reader'), ('report_rfm', 'admin auditor pii reader'), ('report_rfm_name', 'admin auditor pii reader'), ('report_rfm_segment', 'admin auditor pii reader'),
 	('report_rfm_member', 'admin auditor pii reader'), ('report_product', 'admin auditor pii reader'), ('report_headline', 'admin auditor pii reader'),
 	('report_points', 'admin auditor pii reader'), ('report_points_usage', 'admin auditor pii reader'), ('report_expiry', 'admin auditor pii reader'), ('report_liability', 'admin auditor pii reader'), ('report_breakage', 'admin auditor pii reader'), ('report_tier', 'admin auditor pii reader'), ('report_tier_move', 'admin auditor pii reader'),
+	('report_liability_schedule', 'admin auditor pii reader'), ('report_revenue', 'admin auditor pii reader'), ('revenue_allocated', 'admin auditor pii reader'), ('revenue_recognised', 'admin auditor pii reader'), ('balance_at', 'admin auditor pii reader'), ('liability_at', 'admin auditor pii reader'),
 	('activity_expire', 'admin worker'), ('report_path', 'admin auditor pii reader');
 INSERT INTO call (name, roles) VALUES
 	('report_coupon_funnel', 'admin auditor pii reader'), ('report_campaign_cost', 'admin auditor pii reader'), ('report_automation_cost', 'admin auditor pii reader'),

@@ -129,7 +129,7 @@ UPDATE loyalty.coupon SET title = hard.name FROM hard;
 UPDATE loyalty.tag SET title = hard.name FROM hard;
 UPDATE loyalty.plan SET title = hard.name FROM hard;
 UPDATE loyalty.benefit SET title = hard.name FROM hard;
-SELECT loyalty.program_create('<b>' || repeat('Ещё один очень длинный магазин ', 4) || '</b>', 'EUR', 'Europe/Berlin');
+SELECT loyalty.program_create('<b>Ещё один очень длинный магазин "на углу" & вокруг</b>', 'EUR', 'Europe/Berlin');
 SQL
 
 my %pages = (

@@ -460,6 +460,7 @@ sub shop_writes
         q{loyalty.automation_broadcast_cancel((SELECT broadcast_id FROM loyalty.automation_broadcast WHERE key = 'half'))},
         q{loyalty.automation_broadcast_run()},
         q{loyalty.automation_scan()},
+        q{loyalty.automation_run_retry(m(1), (SELECT min(run_id) FROM loyalty.automation_run WHERE member_id = m(1)))},
         q{loyalty.automation_pause('shop', 'shared')},
         q{loyalty.automation_end('shop', 'shared')},
         q{loyalty.rebuild(m(1))},
