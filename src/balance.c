@@ -17,6 +17,8 @@
 
 PG_FUNCTION_INFO_V1(loyalty_account_balance);
 PG_FUNCTION_INFO_V1(loyalty_account_settle);
+PG_FUNCTION_INFO_V1(loyalty_balance_at);
+PG_FUNCTION_INFO_V1(loyalty_balance_lot_at);
 
 enum balance_arg
 {
@@ -37,14 +39,17 @@ enum balance_column
 	BALANCE_NCOLUMNS
 };
 
-/* The ledger as it stood at a moment: what had been posted by then. */
+/*
+ * The ledger as it stood at a moment: what is dated before it, and had been
+ * recorded at another.
+ */
 static Statement fold_until = {
 	"SELECT loyalty.wallet_fold(e.unit_id, e.vests_on, e.expires_on, e.origin,"
 	" e.amount)"
 	" FROM loyalty.journal j"
 	" JOIN loyalty.entry e USING (member_id, journal_id)"
-	" WHERE j.member_id = $1 AND j.effective_at < $2",
-	2, {INT8OID, TIMESTAMPTZOID}
+	" WHERE j.member_id = $1 AND j.effective_at < $2 AND j.recorded_at <= $3",
+	3, {INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 };
 
 /*
@@ -68,23 +73,28 @@ clear_early_repayments(LotList *wallet)
 	}
 }
 
-/* Puts the account back to where it stood at the end of a past date. */
+/*
+ * Puts the account to where the ledger says it stood just before a moment, by
+ * what was recorded at another.
+ */
 static void
-go_back(Decision *decision, DateADT as_of)
+go_to(Decision *decision, TimestampTz until, TimestampTz known_at)
 {
-	TimestampTz until = program_midnight(decision->program, as_of + 1);
 	NullableDatum args[] = {
 		ARG(Int64GetDatum(decision->account->member_id)),
-		ARG(TimestampTzGetDatum(until))
+		ARG(TimestampTzGetDatum(until)),
+		ARG(TimestampTzGetDatum(known_at))
 	};
 
 	statement_run(&fold_until, args, true);
 	wallet_unpack(statement_notnull(0, 1), &decision->account->wallet);
 	clear_early_repayments(&decision->account->wallet);
 	decision->nholds = hold_load_past(decision->account->member_id, until,
-									  &decision->holds);
+									  known_at, &decision->holds);
+	for (int i = 0; i < decision->nholds; i++)
+		store_load_cards_of(decision, &decision->holds[i].lots, true);
 	decision->now = until - 1;
-	decision->today = as_of;
+	decision->today = program_date(decision->program, decision->now);
 }
 
 /* Puts the account on to the end of a future date, or leaves it at today. */
@@ -225,7 +235,8 @@ loyalty_account_balance(PG_FUNCTION_ARGS)
 			  "as_of must lie between the years 1 and 9999");
 
 	if (as_of < decision.today)
-		go_back(&decision, as_of);
+		go_to(&decision, program_midnight(decision.program, as_of + 1),
+			  DT_NOEND);
 	else
 		go_on(&decision, as_of);
 	decide_settle(&decision, DT_NOBEGIN);
@@ -237,6 +248,153 @@ loyalty_account_balance(PG_FUNCTION_ARGS)
 			strcmp(unit->code, code) == 0)
 			put_row(result, &decision, unit);
 	}
+	SPI_finish();
+	return (Datum) 0;
+}
+
+enum at_arg
+{
+	AT_MEMBER_ID,
+	AT_AT,
+	AT_KNOWN_AT
+};
+
+enum at_column
+{
+	AT_UNIT,
+	AT_AVAILABLE,
+	AT_PENDING,
+	AT_HELD,
+	AT_DEBT,
+	AT_NCOLUMNS
+};
+
+enum lot_column
+{
+	LOT_UNIT_ID,
+	LOT_EXPIRES_ON,
+	LOT_HELD,
+	LOT_AMOUNT,
+	LOT_NCOLUMNS
+};
+
+/* A moment that has a date in all zones. */
+static TimestampTz
+moment_argument(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	TimestampTz at = PG_GETARG_TIMESTAMPTZ(arg);
+
+	if (TIMESTAMP_NOT_FINITE(at))
+		refusal_raise(REFUSAL_TIME_NOT_FINITE,
+					  psprintf("%s is not finite", name));
+	return at;
+}
+
+/*
+ * Loads a member as the books stood at a moment, as far as was known at
+ * another, with everything settled that had fallen due by then.
+ */
+static void
+load_at(FunctionCallInfo fcinfo, Account *account, Decision *decision)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	TimestampTz known_at = DT_NOEND;
+	TimestampTz at;
+
+	require_argument(fcinfo, AT_MEMBER_ID, "member_id");
+	require_argument(fcinfo, AT_AT, "at");
+	at = moment_argument(fcinfo, AT_AT, "at");
+	if (!PG_ARGISNULL(AT_KNOWN_AT))
+		known_at = moment_argument(fcinfo, AT_KNOWN_AT, "known_at");
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	MemoryContextSwitchTo(caller);
+	loyalty_check_version();
+	if (!store_load(PG_GETARG_INT64(AT_MEMBER_ID), ACCOUNT_READ_STABLE,
+					loyalty_clock(), account, decision))
+		refusal_raise(REFUSAL_MEMBER_NOT_FOUND,
+					  psprintf("member_id=" INT64_FORMAT,
+							   PG_GETARG_INT64(AT_MEMBER_ID)));
+	if (program_date(decision->program, at) < WALLET_FIRST_DATE ||
+		program_date(decision->program, at) >= WALLET_LAST_DATE)
+		refusal_raise(REFUSAL_TIME_NOT_FINITE,
+					  "at must lie between the years 1 and 9999");
+	go_to(decision, at + 1, known_at);
+	decide_settle(decision, DT_NOBEGIN);
+}
+
+/* balance_at(member_id, at, known_at): one row per unit; takes no lock. */
+Datum
+loyalty_balance_at(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Account		account;
+	Decision	decision;
+
+	load_at(fcinfo, &account, &decision);
+	for (int i = 0; i < decision.program->nunits; i++)
+	{
+		const Unit *unit = &decision.program->units[i];
+		bool		metric = unit->kind == UNIT_METRIC;
+		Datum		values[AT_NCOLUMNS];
+		bool		nulls[AT_NCOLUMNS] = {false};
+
+		if (unit->kind == UNIT_COUNTER)
+			continue;
+#define PUT(column, minor) \
+	(values[column] = NumericGetDatum(amount_numeric(minor, unit->scale)))
+		values[AT_UNIT] = CStringGetTextDatum(unit->code);
+		PUT(AT_AVAILABLE, metric ? metric_balance(&decision, unit) :
+			decide_available(&decision, unit));
+		PUT(AT_PENDING, metric ? 0 :
+			wallet_pending(&account.wallet, unit->unit_id, decision.today));
+		PUT(AT_HELD, held_amount(&decision, unit));
+		PUT(AT_DEBT, wallet_debt(&account.wallet, unit->unit_id));
+#undef PUT
+		tuplestore_putvalues(result->setResult, result->setDesc, values,
+							 nulls);
+	}
+	SPI_finish();
+	return (Datum) 0;
+}
+
+static void
+put_lot(ReturnSetInfo *result, int32 unit_id, DateADT expires_on, bool held,
+		int64 amount)
+{
+	Datum		values[LOT_NCOLUMNS] = {
+		[LOT_UNIT_ID] = Int32GetDatum(unit_id),
+		[LOT_EXPIRES_ON] = DateADTGetDatum(expires_on),
+		[LOT_HELD] = BoolGetDatum(held),
+		[LOT_AMOUNT] = Int64GetDatum(amount)
+	};
+	bool		nulls[LOT_NCOLUMNS] = {false};
+
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/*
+ * balance_lot_at(member_id, at, known_at): the same by last day of use, in
+ * minor units; held value has none.
+ */
+Datum
+loyalty_balance_lot_at(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Account		account;
+	Decision	decision;
+
+	load_at(fcinfo, &account, &decision);
+	for (int i = 0; i < account.wallet.n; i++)
+	{
+		const Lot  *lot = &account.wallet.lots[i];
+
+		put_lot(result, lot->unit_id, lot->expires_on, false, lot->amount);
+	}
+	for (int i = 0; i < decision.nholds; i++)
+		if (decision.holds[i].status == HOLD_HELD)
+			put_lot(result, decision.holds[i].unit_id, DATEVAL_NOEND, true,
+					decision.holds[i].amount);
 	SPI_finish();
 	return (Datum) 0;
 }

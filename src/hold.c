@@ -21,16 +21,19 @@ static Statement select_open_holds = {
 	HOLD_COLUMNS " AND status = 'held'", 1, {INT8OID}
 };
 
-/* Holds that were open at a moment, whatever became of them since. */
+/*
+ * Holds that were open at a moment, whatever became of them since; as far as
+ * was known at another moment.
+ */
 static Statement select_past_holds = {
 	HOLD_COLUMNS " AND EXISTS (SELECT FROM loyalty.journal j"
 	" WHERE j.member_id = $1 AND j.journal_id = hold.journal_id"
-	" AND j.effective_at < $2)"
+	" AND j.effective_at < $2 AND j.recorded_at <= $3)"
 	" AND NOT EXISTS (SELECT FROM loyalty.journal j"
 	" WHERE j.member_id = $1 AND j.hold_id = hold.hold_id"
 	" AND j.kind IN ('capture', 'release', 'time_out')"
-	" AND j.effective_at < $2)",
-	2, {INT8OID, TIMESTAMPTZOID}
+	" AND j.effective_at < $2 AND j.recorded_at <= $3)",
+	3, {INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 };
 
 static Statement insert_hold = {
@@ -105,13 +108,18 @@ hold_load_open(int64 member_id, bool read_only, Hold **holds)
 	return load_holds(&select_open_holds, args, read_only, holds);
 }
 
-/* The holds that were open at a past moment, as they were then. */
+/*
+ * The holds that were open at a past moment, as they were then, and as far as
+ * was recorded at another.
+ */
 int
-hold_load_past(int64 member_id, TimestampTz until, Hold **holds)
+hold_load_past(int64 member_id, TimestampTz until, TimestampTz known_at,
+			   Hold **holds)
 {
 	NullableDatum args[] = {
 		ARG(Int64GetDatum(member_id)),
-		ARG(TimestampTzGetDatum(until))
+		ARG(TimestampTzGetDatum(until)),
+		ARG(TimestampTzGetDatum(known_at))
 	};
 	int			n = load_holds(&select_past_holds, args, true, holds);
 

@@ -36,7 +36,8 @@ typedef struct Hold
 } Hold;
 
 extern int	hold_load_open(int64 member_id, bool read_only, Hold **holds);
-extern int	hold_load_past(int64 member_id, TimestampTz until, Hold **holds);
+extern int	hold_load_past(int64 member_id, TimestampTz until,
+						   TimestampTz known_at, Hold **holds);
 extern Hold *hold_load(int64 member_id, int64 hold_id);
 extern void hold_insert(int64 member_id, int32 program_id, const Hold *hold);
 extern void hold_update(int64 member_id, int32 program_id, const Hold *hold);

@@ -7,10 +7,12 @@
 
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/numeric.h"
 
 #include "statement.h"
 
 PG_FUNCTION_INFO_V1(loyalty_report_require);
+PG_FUNCTION_INFO_V1(loyalty_report_share_require);
 
 /* A hundred years: who asks for more has mistyped a year. */
 #define MAX_REPORT_DAYS 36525
@@ -99,4 +101,24 @@ loyalty_report_require(PG_FUNCTION_ARGS)
 	program_id = DatumGetInt32(statement_notnull(0, 1));
 	SPI_finish();
 	PG_RETURN_INT32(program_id);
+}
+
+/* report_share_require(name, value): the value, which is a share or NULL. */
+Datum
+loyalty_report_share_require(PG_FUNCTION_ARGS)
+{
+	Datum		value;
+
+	if (PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	value = PG_GETARG_DATUM(1);
+	if (DatumGetBool(DirectFunctionCall2(numeric_lt, value,
+										 NumericGetDatum(int64_to_numeric(0)))) ||
+		DatumGetBool(DirectFunctionCall2(numeric_gt, value,
+										 NumericGetDatum(int64_to_numeric(1)))))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be from 0 to 1",
+						text_to_cstring(PG_GETARG_TEXT_PP(0)))));
+	PG_RETURN_DATUM(value);
 }

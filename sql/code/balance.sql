@@ -5,6 +5,22 @@ AS 'MODULE_PATHNAME', 'loyalty_account_balance';
 COMMENT ON FUNCTION loyalty.balance(bigint, text, date) IS
 'One row per unit at loyalty.now(), or at the end of a local date: in the past from the ledger, in the future if nothing else happens';
 
+CREATE OR REPLACE FUNCTION loyalty.balance_at(member_id bigint, at timestamptz, known_at timestamptz DEFAULT NULL)
+RETURNS TABLE (unit text, available numeric, pending numeric, held numeric, debt numeric)
+LANGUAGE C STABLE SECURITY DEFINER ROWS 3
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_balance_at';
+COMMENT ON FUNCTION loyalty.balance_at(bigint, timestamptz, timestamptz) IS
+'One row per unit as the ledger says it stood at a moment; known_at: by what had been recorded at that moment, without what came in later';
+
+CREATE OR REPLACE FUNCTION loyalty.balance_lot_at(member_id bigint, at timestamptz, known_at timestamptz)
+RETURNS TABLE (unit_id int, expires_on date, held boolean, amount bigint)
+LANGUAGE C STABLE SECURITY DEFINER ROWS 5
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_balance_lot_at';
+COMMENT ON FUNCTION loyalty.balance_lot_at(bigint, timestamptz, timestamptz) IS
+'For liability_at: what balance_at() tells by last day of use (infinity: none), in minor units';
+
 CREATE OR REPLACE FUNCTION loyalty.account_settle(member_id bigint)
 RETURNS int LANGUAGE C VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

@@ -109,8 +109,15 @@ BEGIN ATOMIC
 	LEFT JOIN LATERAL (
 		SELECT x.unit_id, sum(x.amount) FILTER (WHERE x.amount > 0) AS credited,
 			sum(x.amount) FILTER (WHERE x.amount < 0) AS debited
-		FROM loyalty.entry x
-		WHERE x.member_id = j.member_id AND x.journal_id = j.journal_id
+		FROM (
+			SELECT n.unit_id, n.amount FROM loyalty.entry n
+			WHERE n.member_id = j.member_id AND n.journal_id = j.journal_id
+			UNION ALL
+			-- a capture posts what it does not spend; told as if it posted all back
+			-- and took what it spends
+			SELECT j.unit_id, v.amount
+			FROM (VALUES (j.amount), (-j.amount)) v (amount)
+			WHERE j.kind = 'capture') x
 		GROUP BY x.unit_id) e ON true
 	CROSS JOIN LATERAL (VALUES ('all', ''), ('channel', j.part_channel), ('store', j.part_store),
 		('staff', j.part_staff), ('tier', j.part_tier::text)) d (dimension, value)
@@ -182,13 +189,28 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET jit = off
 BEGIN ATOMIC
-	SELECT h.program_id, (h.effective_at AT TIME ZONE p.time_zone)::date, h.action,
-		coalesce(h.tier_before, 0), coalesce(h.tier_after, 0), count(*)
-	FROM loyalty.report_journal(report_tier_of.of_program, report_tier_of.first_id, report_tier_of.last_id) j
-	JOIN loyalty.tier_history h ON h.member_id = j.member_id AND h.journal_id = j.journal_id
-	JOIN loyalty.program p ON p.program_id = h.program_id
-	GROUP BY h.program_id, (h.effective_at AT TIME ZONE p.time_zone)::date, h.action,
-		coalesce(h.tier_before, 0), coalesce(h.tier_after, 0);
+	SELECT c.program_id, c.day, c.action, c.tier_before, c.tier_after, count(*)
+	FROM (
+		SELECT h.program_id, (h.effective_at AT TIME ZONE p.time_zone)::date AS day,
+			CASE WHEN s.is_closed THEN 'while_closed' ELSE h.action END AS action,
+			coalesce(h.tier_before, 0) AS tier_before, coalesce(h.tier_after, 0) AS tier_after
+		FROM loyalty.report_journal(report_tier_of.of_program, report_tier_of.first_id, report_tier_of.last_id) j
+		JOIN loyalty.tier_history h ON h.member_id = j.member_id AND h.journal_id = j.journal_id
+		JOIN loyalty.program p ON p.program_id = h.program_id
+		-- the clock does not ask whether he is still a member
+		LEFT JOIN LATERAL (
+			SELECT x.kind = 'close' AS is_closed
+			FROM loyalty.journal x
+			WHERE x.member_id = j.member_id AND x.journal_id < j.journal_id AND x.kind IN ('close', 'reopen')
+			ORDER BY x.journal_id DESC
+			LIMIT 1) s ON h.action <> 'joined'
+		UNION ALL
+		SELECT j.program_id, j.day, CASE j.kind WHEN 'close' THEN 'closed' ELSE 'reopened' END,
+			CASE j.kind WHEN 'close' THEN coalesce(j.tier_before, 0) ELSE -1 END,
+			CASE j.kind WHEN 'close' THEN -1 ELSE coalesce(j.tier_before, 0) END
+		FROM loyalty.report_journal(report_tier_of.of_program, report_tier_of.first_id, report_tier_of.last_id) j
+		WHERE j.kind IN ('close', 'reopen')) c
+	GROUP BY c.program_id, c.day, c.action, c.tier_before, c.tier_after;
 END;
 COMMENT ON FUNCTION loyalty.report_tier_of(int, bigint, bigint) IS
 'For reports: what a range of ids adds to report_tier_day';
@@ -241,7 +263,7 @@ BEGIN ATOMIC
 		CROSS JOIN LATERAL (SELECT o.data -> 'items' -> ((l.line ->> 'line')::int - 1) AS item) i
 		CROSS JOIN LATERAL (VALUES ('sku', i.item ->> 'sku'), ('category', i.item ->> 'category'), ('brand', i.item ->> 'brand')) k (kind, name)
 		-- 0: what the order has beyond its lines
-		WHERE (l.line ->> 'line')::int > 0
+		WHERE j.order_id IS NOT NULL AND (l.line ->> 'line')::int > 0
 	)
 	SELECT m.program_id, m.day, m.kind, m.name, m.tier_id, count(DISTINCT m.journal_id) FILTER (WHERE m.orders > 0),
 		sum(m.quantity)::bigint, sum(m.amount)::bigint, sum(m.returned_quantity)::bigint, sum(m.returned_amount)::bigint
@@ -649,7 +671,7 @@ BEGIN ATOMIC
 	WHERE t.day BETWEEN report_tier_sum.since AND report_tier_sum.until;
 END;
 COMMENT ON FUNCTION loyalty.report_tier_sum(int, date, date) IS
-'For reports: changes of tier by local day, action and tiers (0: none); rows are to be added up';
+'For reports: changes of tier by local day, action and tiers (0: none; -1: no member, of who is closed or reopened); while_closed: of who was no member; rows are to be added up';
 
 -- Of a long range the whole months come from the sums by month.
 CREATE OR REPLACE FUNCTION loyalty.report_product_sum(program_id int, since date, until date, kind text)
@@ -664,25 +686,30 @@ BEGIN ATOMIC
 			greatest(date_trunc('month', report_product_sum.since + interval '1 month' - interval '1 day'),
 				date_trunc('month', report_product_sum.until + 1))::date AS until
 	)
-	SELECT s.name, s.tier_id, s.orders, s.quantity, s.amount, s.returned_quantity, s.returned_amount
-	FROM whole w
-	JOIN loyalty.report_product_month s ON s.month >= w.since AND s.month < w.until
-	WHERE s.program_id = report_product_sum.program_id AND s.kind = report_product_sum.kind
-	UNION ALL
-	SELECT s.name, s.tier_id, s.orders, s.quantity, s.amount, s.returned_quantity, s.returned_amount
-	FROM whole w
-	JOIN loyalty.report_product_day s ON s.day >= report_product_sum.since AND s.day <= least(report_product_sum.until, w.since - 1)
-	WHERE s.program_id = report_product_sum.program_id AND s.kind = report_product_sum.kind
-	UNION ALL
-	SELECT s.name, s.tier_id, s.orders, s.quantity, s.amount, s.returned_quantity, s.returned_amount
-	FROM whole w
-	JOIN loyalty.report_product_day s ON s.day >= w.until AND s.day <= report_product_sum.until
-	WHERE s.program_id = report_product_sum.program_id AND s.kind = report_product_sum.kind
-	UNION ALL
-	SELECT t.name, t.tier_id, t.orders, t.quantity, t.amount, t.returned_quantity, t.returned_amount
-	FROM loyalty.report_gap() g
-	CROSS JOIN LATERAL loyalty.report_product_of(report_product_sum.program_id, g.first_id, g.last_id) t
-	WHERE t.kind = report_product_sum.kind AND t.day BETWEEN report_product_sum.since AND report_product_sum.until;
+	-- added up here, for a month of days has many rows
+	SELECT x.name, x.tier_id, sum(x.orders)::bigint, sum(x.quantity)::bigint, sum(x.amount)::bigint,
+		sum(x.returned_quantity)::bigint, sum(x.returned_amount)::bigint
+	FROM (
+		SELECT s.name, s.tier_id, s.orders, s.quantity, s.amount, s.returned_quantity, s.returned_amount
+		FROM whole w
+		JOIN loyalty.report_product_month s ON s.month >= w.since AND s.month < w.until
+		WHERE s.program_id = report_product_sum.program_id AND s.kind = report_product_sum.kind
+		UNION ALL
+		SELECT s.name, s.tier_id, s.orders, s.quantity, s.amount, s.returned_quantity, s.returned_amount
+		FROM whole w
+		JOIN loyalty.report_product_day s ON s.day >= report_product_sum.since AND s.day <= least(report_product_sum.until, w.since - 1)
+		WHERE s.program_id = report_product_sum.program_id AND s.kind = report_product_sum.kind
+		UNION ALL
+		SELECT s.name, s.tier_id, s.orders, s.quantity, s.amount, s.returned_quantity, s.returned_amount
+		FROM whole w
+		JOIN loyalty.report_product_day s ON s.day >= w.until AND s.day <= report_product_sum.until
+		WHERE s.program_id = report_product_sum.program_id AND s.kind = report_product_sum.kind
+		UNION ALL
+		SELECT t.name, t.tier_id, t.orders, t.quantity, t.amount, t.returned_quantity, t.returned_amount
+		FROM loyalty.report_gap() g
+		CROSS JOIN LATERAL loyalty.report_product_of(report_product_sum.program_id, g.first_id, g.last_id) t
+		WHERE t.kind = report_product_sum.kind AND t.day BETWEEN report_product_sum.since AND report_product_sum.until) x
+	GROUP BY x.name, x.tier_id;
 END;
 COMMENT ON FUNCTION loyalty.report_product_sum(int, date, date, text) IS
 'For reports: what was bought and returned of products (kind sku), categories or brands in a range of days, by tier (0: none), in thousandths and minor units; rows are to be added up';

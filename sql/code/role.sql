@@ -180,7 +180,7 @@ BEGIN
 			WHERE e.extname = 'loyalty') f
 		JOIN (VALUES
 			('owner', NULL::text[]),
-			('admin', '{award,award_undo,automation_start,automation_pause,automation_resume,automation_end,automation_test,automation_audience,automation_explain,automation_run_due}'),
+			('admin', '{award,award_undo,automation_start,automation_pause,automation_resume,automation_end,automation_test,automation_audience,automation_explain,automation_run_due,automation_run_retry}'),
 			('worker', '{automation_run_due}'),
 			('admin', '{lifecycle_set}'),
 			('reader', '{lifecycle_members,lifecycle_moves}'),
@@ -229,7 +229,9 @@ BEGIN
 			('auditor', '{statement,verify}'),
 			('reader', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel,report_member_share,report_kpi,report_days}'),
 			('admin', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel,report_member_share,report_kpi}'),
-			('app', '{guest_order,guest_order_refund}')
+			('app', '{guest_order,guest_order_refund}'),
+			('reader', '{report_points,report_points_usage,report_expiry,report_liability,report_breakage,report_tier,report_tier_move,report_liability_schedule,report_revenue,revenue_allocated,revenue_recognised,balance_at,liability_at}'),
+			('admin', '{report_points,report_points_usage,report_expiry,report_liability,report_breakage,report_tier,report_tier_move,report_liability_schedule,report_revenue,revenue_allocated,revenue_recognised,balance_at,liability_at}')
 		) g (role, names) ON f.proname = ANY (g.names) OR g.names IS NULL
 		ORDER BY f.signature::text, g.role
 	LOOP

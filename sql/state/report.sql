@@ -160,11 +160,12 @@ CREATE TABLE loyalty.report_product_month (
 	PRIMARY KEY (program_id, kind, month, name, tier_id)
 );
 
--- Changes of tier; 0: none, which is the base tier.
+-- Changes of tier; 0: none, which is the base tier. Who is closed goes to -1, and comes
+-- from there when reopened; what became of the tier meanwhile is while_closed.
 CREATE TABLE loyalty.report_tier_day (
 	program_id  int    NOT NULL,
 	day         date   NOT NULL,
-	-- as in tier_history
+	-- as in tier_history; closed, reopened, while_closed
 	action      text   NOT NULL,
 	tier_before int    NOT NULL,
 	tier_after  int    NOT NULL,
