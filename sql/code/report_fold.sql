@@ -27,6 +27,7 @@ SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
 SET enable_indexscan = off
 SET enable_indexonlyscan = off
+SET max_parallel_workers_per_gather = 0
 SET jit = off
 BEGIN ATOMIC
 	SELECT j.program_id, j.member_id, j.journal_id, j.kind, j.event, j.ref, j.reverses,
@@ -133,12 +134,12 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET jit = off
 BEGIN ATOMIC
-	SELECT j.program_id, e.unit_id, coalesce(e.expires_on, 'infinity'), date_trunc('month', j.day)::date, j.kind,
+	SELECT j.program_id, e.unit_id, coalesce(e.expires_on, 'infinity'), date_trunc('month', j.day::timestamp)::date, j.kind,
 		coalesce(sum(e.amount) FILTER (WHERE e.amount > 0), 0)::bigint,
 		coalesce(sum(e.amount) FILTER (WHERE e.amount < 0), 0)::bigint
 	FROM loyalty.report_journal(report_lot_of.of_program, report_lot_of.first_id, report_lot_of.last_id) j
 	JOIN loyalty.entry e ON e.member_id = j.member_id AND e.journal_id = j.journal_id
-	GROUP BY j.program_id, e.unit_id, coalesce(e.expires_on, 'infinity'), date_trunc('month', j.day), j.kind;
+	GROUP BY j.program_id, e.unit_id, coalesce(e.expires_on, 'infinity'), date_trunc('month', j.day::timestamp), j.kind;
 END;
 COMMENT ON FUNCTION loyalty.report_lot_of(int, bigint, bigint) IS
 'For reports: what a range of ids adds to report_lot_month';
@@ -300,53 +301,78 @@ RETURNS TABLE (sum text, program_id int, day date, other_day date, gap int,
 	members bigint, orders bigint, amount bigint, refunded bigint)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 1000
 SET search_path = pg_catalog, pg_temp
-SET enable_hashjoin = off
-SET enable_mergejoin = off
+SET enable_seqscan = off
+SET enable_hashjoin = on
+SET max_parallel_workers_per_gather = 0
+SET work_mem = '64MB'
 SET jit = off
 BEGIN ATOMIC
 	WITH added AS MATERIALIZED (
 		SELECT d.member_id, d.day, d.program_id, d.actions, d.orders, d.amount, d.refunded
 		FROM unnest(report_change.first_ids, report_change.last_ids) r (first_id, last_id)
 		CROSS JOIN LATERAL loyalty.report_day_of(report_change.of_program, r.first_id, r.last_id) d
+	), concerned AS MATERIALIZED (
+		-- What lies before the last day on which he bought before the first day that is added
+		-- changes nothing, and that day itself comes to the same twice. Without one, all days.
+		SELECT m.member_id, l.since, f.first_on
+		FROM (
+			SELECT x.member_id, min(x.day) AS day, min(x.day) FILTER (WHERE x.orders > 0) AS bought_on
+			FROM added x GROUP BY x.member_id) m
+		CROSS JOIN LATERAL (
+			SELECT coalesce((
+				SELECT d.day FROM loyalty.report_member_day d
+				WHERE d.member_id = m.member_id AND d.day < m.day AND d.orders > 0
+				ORDER BY d.day DESC LIMIT 1), '-infinity') AS since) l
+		CROSS JOIN LATERAL (
+			SELECT (
+				SELECT d.day FROM loyalty.report_member_day d
+				WHERE d.member_id = m.member_id AND d.orders > 0
+				ORDER BY d.day LIMIT 1) AS first_on) f
 	), had AS MATERIALIZED (
 		SELECT d.member_id, d.day, d.program_id, d.actions, d.orders, d.amount, d.refunded
-		FROM (SELECT DISTINCT x.member_id FROM added x) m
-		JOIN loyalty.report_member_day d ON d.member_id = m.member_id
+		FROM concerned m
+		JOIN loyalty.report_member_day d ON d.member_id = m.member_id AND d.day >= m.since
 	), version AS (
-		SELECT -1 AS sign, h.* FROM had h
+		SELECT -1 AS sign, h.member_id, h.day, h.program_id, h.actions, h.orders, h.amount, h.refunded FROM had h
 		UNION ALL
-		SELECT 1, x.member_id, x.day, x.program_id, sum(x.actions), sum(x.orders), sum(x.amount), sum(x.refunded)
+		SELECT 1, x.member_id, x.day, x.program_id, sum(x.actions)::int, sum(x.orders)::int, sum(x.amount)::bigint, sum(x.refunded)::bigint
 		FROM (SELECT h.* FROM had h UNION ALL SELECT a.* FROM added a) x
 		GROUP BY x.member_id, x.day, x.program_id
 	), placed AS (
-		-- on each day, when he was there last, and bought last; and his first order
+		-- on each day, when he was there last, and bought last; and the first of them on which he bought
 		SELECT v.*,
 			max(v.day) FILTER (WHERE v.actions > 0) OVER b AS active_on,
 			max(v.day) FILTER (WHERE v.orders > 0) OVER b AS bought_on,
-			min(v.day) FILTER (WHERE v.orders > 0) OVER (PARTITION BY v.sign, v.member_id) AS first_on
+			min(v.day) FILTER (WHERE v.orders > 0) OVER (PARTITION BY v.sign, v.member_id) AS bought_first
 		FROM version v
 		WINDOW b AS (PARTITION BY v.sign, v.member_id ORDER BY v.day ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-	), month AS (
-		SELECT p.sign, p.program_id, p.member_id, p.first_on, date_trunc('month', p.day)::date AS month,
-			sum(p.orders) AS orders, sum(p.amount) AS amount, sum(p.refunded) AS refunded
+	), first AS (
+		-- the first order of all: the earlier one, if something that is added comes before it
+		SELECT p.sign, p.member_id, p.day, p.program_id, p.actions, p.orders, p.amount, p.refunded, p.active_on, p.bought_on,
+			least(p.bought_first, CASE WHEN m.since > '-infinity' THEN m.first_on END) AS first_on
 		FROM placed p
+		JOIN concerned m ON m.member_id = p.member_id
+	), month AS (
+		SELECT p.sign, p.program_id, p.member_id, p.first_on, date_trunc('month', p.day::timestamp)::date AS month,
+			sum(p.orders) AS orders, sum(p.amount)::bigint AS amount, sum(p.refunded)::bigint AS refunded
+		FROM first p
 		WHERE p.first_on IS NOT NULL AND (p.orders > 0 OR p.refunded <> 0)
-		GROUP BY p.sign, p.program_id, p.member_id, p.first_on, date_trunc('month', p.day)
+		GROUP BY p.sign, p.program_id, p.member_id, p.first_on, date_trunc('month', p.day::timestamp)
 	), part AS (
 		SELECT 'active' AS sum, p.program_id, p.day, NULL::date AS other_day, coalesce(p.day - p.active_on, 0) AS gap,
-			p.sign AS members, 0 AS orders, 0 AS amount, 0 AS refunded
-		FROM placed p WHERE p.actions > 0
+			p.sign AS members, 0::bigint AS orders, 0::bigint AS amount, 0::bigint AS refunded
+		FROM first p WHERE p.actions > 0
 		UNION ALL
 		SELECT 'buyer', p.program_id, p.day, NULL, coalesce(p.day - p.bought_on, 0), p.sign, 0, 0, 0
-		FROM placed p WHERE p.orders > 0
+		FROM first p WHERE p.orders > 0
 		UNION ALL
 		SELECT 'second', p.program_id, p.first_on,
 			CASE WHEN bool_or(p.day = p.first_on AND p.orders > 1) THEN p.first_on
 				ELSE coalesce(min(p.day) FILTER (WHERE p.day > p.first_on), 'infinity') END, NULL, p.sign, 0, 0, 0
-		FROM placed p WHERE p.orders > 0
+		FROM first p WHERE p.orders > 0
 		GROUP BY p.sign, p.program_id, p.member_id, p.first_on
 		UNION ALL
-		SELECT 'cohort', m.program_id, date_trunc('month', m.first_on)::date, m.month, NULL,
+		SELECT 'cohort', m.program_id, date_trunc('month', m.first_on::timestamp)::date, m.month, NULL,
 			CASE WHEN m.orders > 0 THEN m.sign ELSE 0 END, m.sign * m.orders, m.sign * m.amount, m.sign * m.refunded
 		FROM month m
 	)
@@ -366,8 +392,6 @@ COMMENT ON FUNCTION loyalty.report_change(int, bigint[], bigint[]) IS
 CREATE OR REPLACE FUNCTION loyalty.report_fold_range(of_program int, first_id bigint, last_id bigint)
 RETURNS bigint LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET enable_hashjoin = off
-SET enable_mergejoin = off
 SET jit = off
 BEGIN ATOMIC
 	INSERT INTO loyalty.report_value_day AS t (program_id, day, dimension, value, unit_id, kind, event, journal_rows, credited, debited)
@@ -407,10 +431,10 @@ BEGIN ATOMIC
 	), month AS (
 		INSERT INTO loyalty.report_product_month AS t (program_id, month, kind, name, tier_id, orders, quantity, amount,
 			returned_quantity, returned_amount)
-		SELECT x.program_id, date_trunc('month', x.day)::date, x.kind, x.name, x.tier_id, sum(x.orders), sum(x.quantity),
+		SELECT x.program_id, date_trunc('month', x.day::timestamp)::date, x.kind, x.name, x.tier_id, sum(x.orders), sum(x.quantity),
 			sum(x.amount), sum(x.returned_quantity), sum(x.returned_amount)
 		FROM product x
-		GROUP BY x.program_id, date_trunc('month', x.day), x.kind, x.name, x.tier_id
+		GROUP BY x.program_id, date_trunc('month', x.day::timestamp), x.kind, x.name, x.tier_id
 		ON CONFLICT (program_id, kind, month, name, tier_id) DO UPDATE
 		SET orders = t.orders + excluded.orders, quantity = t.quantity + excluded.quantity, amount = t.amount + excluded.amount,
 			returned_quantity = t.returned_quantity + excluded.returned_quantity,

@@ -383,6 +383,8 @@ SELECT done FROM loyalty.automation_scan(3);
 SELECT loyalty.automation_broadcast('shop', 'launch', 'half', params => '{"price": 5}') IS NOT NULL;
 SELECT done FROM loyalty.automation_broadcast_run(3);
 SELECT loyalty.automation_broadcast_cancel(loyalty.automation_broadcast('shop', 'launch', 'wrong', target_kind => 'sku', target => 'A'));
+-- the sums of the reports, with all that was until here
+SELECT sum(f.done) FROM generate_series(1, 20) n, LATERAL (SELECT f.done FROM loyalty.report_fold(CASE WHEN n > 0 THEN 500 END) f) f;
 SQL
     return;
 }
