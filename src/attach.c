@@ -666,7 +666,7 @@ loyalty_attach_set(PG_FUNCTION_ARGS)
 	chunk.source = source;
 	require_program(source);
 	read_order(fcinfo, source, &order);
-	if (order.member_id != 0 || order.identity != NULL)
+	if (order.member_id != 0 || order.identity != NULL || source->guests)
 	{
 		forget_rejects(source, &order);
 		book_chunk(&chunk);

@@ -46,6 +46,7 @@ typedef struct Source
 	bool		enroll;			/* an unknown identity becomes a member */
 	bool		follow_update;	/* changes of paid orders count */
 	bool		raise;			/* a refusal stops the shop's statement */
+	bool		guests;			/* orders without a member are noted */
 	int			npaid_values;
 	const char **paid_values;
 	const char *columns[FIELD_COUNT];	/* NULL: none */

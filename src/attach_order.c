@@ -20,6 +20,7 @@
 #include "utils/json.h"
 
 #include "amount.h"
+#include "guest.h"
 #include "statement.h"
 
 extern Datum loyalty_event_record(PG_FUNCTION_ARGS);
@@ -496,11 +497,54 @@ is_member(const Source *source, const SourceOrder *order)
 		statement_run(&select_member, args, false) > 0;
 }
 
+static bool
+is_guests(const Source *source, const SourceOrder *order)
+{
+	return source->guests && order->member_id == 0 && order->identity == NULL;
+}
+
+/* Notes the order of a guest, as its row is now, or forgets it. */
+static Answer
+book_guest(const Source *source, const SourceOrder *order)
+{
+	const Program *program = source->program;
+	bool		corrects = order->action == ORDER_SET || order->moved;
+	GuestOrder	guest = {.ref = order->ref};
+	const char *detail = "the amount of the row cannot be noted";
+	Answer		answer;
+	Refusal		refusal;
+
+	if (order->action == ORDER_GONE)
+	{
+		if (order->ref != NULL)
+			guest_forget(program, order->ref);
+		return refused(REFUSAL_NONE, NULL);
+	}
+	answer = check_order(source, order);
+	if (answer.refusal != REFUSAL_NONE)
+		return answer;
+	guest.at = order->has_at && !(corrects && order->at < program->closed_until) ?
+		order->at : loyalty_clock();
+	refusal = parse_amount(source, order, &guest.amount);
+	if (refusal == REFUSAL_NONE)
+		refusal = guest_read_data(order->data, &guest, &detail);
+	if (refusal == REFUSAL_NONE)
+		refusal = guest_check(program, &guest, &detail);
+	if (refusal == REFUSAL_NONE)
+		guest_set(program, &guest);
+	return refused(refusal, detail);
+}
+
 static Answer
 book(const Source *source, const SourceOrder *order)
 {
 	Answer		answer;
 
+	if (is_guests(source, order))
+		return book_guest(source, order);
+	/* who was a guest may have become a member since */
+	if (source->guests && order->ref != NULL)
+		guest_forget(source->program, order->ref);
 	if (!is_member(source, order))
 		return refused(order->action == ORDER_GONE ? REFUSAL_NONE :
 					   REFUSAL_MEMBER_NOT_FOUND,

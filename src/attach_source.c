@@ -77,6 +77,8 @@ take_argument(Source *source, const char *name, const char *value)
 		source->follow_update = strcmp(value, "correct") == 0;
 	else if (strcmp(name, "on_refusal") == 0)
 		source->raise = strcmp(value, "raise") == 0;
+	else if (strcmp(name, "guests") == 0)
+		source->guests = strcmp(value, "true") == 0;
 	else if (strcmp(name, "paid_value") == 0)
 		source->paid_values[source->npaid_values++] = value;
 	else
@@ -443,7 +445,10 @@ source_data(const Source *source, Jsonb *data, const char *channel,
 											  JsonbPGetDatum(own)));
 }
 
-/* Reads a row; false if it belongs to no member and is left alone. */
+/*
+ * Reads a row; false if it belongs to no member and is left alone.  That of a
+ * guest has neither a member nor an identity.
+ */
 bool
 source_read(const Source *source, TupleTableSlot *slot, SourceOrder *order)
 {
@@ -453,7 +458,11 @@ source_read(const Source *source, TupleTableSlot *slot, SourceOrder *order)
 
 	memset(order, 0, sizeof(SourceOrder));
 	if (!read_member(source, slot, order))
-		return false;
+	{
+		if (!source->guests)
+			return false;
+		order->identity = NULL;
+	}
 	ref = field_text(source, FIELD_REF, slot);
 	order->ref = ref == NULL ? NULL : cstring_to_text(ref);
 	value = field(source, FIELD_AMOUNT, slot, &isnull);

@@ -6,6 +6,7 @@
  */
 #include "automation.h"
 
+#include "commands/trigger.h"
 #include "utils/builtins.h"
 
 #include "amount.h"
@@ -15,6 +16,7 @@
 
 PG_FUNCTION_INFO_V1(loyalty_automation_check);
 PG_FUNCTION_INFO_V1(loyalty_automation_step_check);
+PG_FUNCTION_INFO_V1(loyalty_automation_step_needed);
 
 #define BIT(kind) (1 << (kind))
 #define INSTANT (BIT(TRIGGER_DATE) - 1)
@@ -454,4 +456,45 @@ loyalty_automation_step_check(PG_FUNCTION_ARGS)
 	check_known(&row, &channel_known, "channel", "channel");
 	SPI_finish();
 	return PointerGetDatum(row.tuple);
+}
+
+/* Others that take steps of it away wait, and see what this one took. */
+static Statement lock_live = {
+	"SELECT name FROM loyalty.automation"
+	" WHERE automation_id = $1 AND status = 'live' FOR NO KEY UPDATE",
+	1, {INT4OID}
+};
+
+/*
+ * Trigger of automation_step at the end of the transaction, so that steps can
+ * be exchanged in one: who took one away has left another, if it is live.
+ */
+Datum
+loyalty_automation_step_needed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TupleDesc	tupdesc;
+	NullableDatum args[1];
+	char	   *name;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
+		!TRIGGER_FIRED_AFTER(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("must be called as a trigger after each row")));
+	tupdesc = trigger->tg_relation->rd_att;
+	args[0].value = SPI_getbinval(trigger->tg_trigtuple, tupdesc,
+								  SPI_fnumber(tupdesc, "automation_id"),
+								  &args[0].isnull);
+	SPI_connect();
+	if (statement_run(&lock_live, args, false) > 0)
+	{
+		name = statement_text(0, 1);
+		if (statement_run(&select_steps, args, false) == 0)
+			refusal_raise(REFUSAL_AUTOMATION_NOT_READY,
+						  psprintf("automation=%s has no step", name));
+	}
+	SPI_finish();
+	return PointerGetDatum(NULL);
 }

@@ -12,6 +12,7 @@ PG_FUNCTION_INFO_V1(loyalty_automation_pause);
 PG_FUNCTION_INFO_V1(loyalty_automation_resume);
 PG_FUNCTION_INFO_V1(loyalty_automation_end);
 PG_FUNCTION_INFO_V1(loyalty_automation_run_require);
+PG_FUNCTION_INFO_V1(loyalty_automation_run_retry);
 
 static Statement select_program = {
 	"SELECT program_id FROM loyalty.program WHERE name = $1",
@@ -172,18 +173,58 @@ static Statement select_run = {
 	2, {INT8OID, INT8OID}
 };
 
-/* automation_run_require(member_id, run_id) */
-Datum
-loyalty_automation_run_require(PG_FUNCTION_ARGS)
+/*
+ * What failed while it was undone is to be undone.  The entry, which tells of
+ * no error, is where its failures are counted from.
+ */
+static Statement retry_run = {
+	"UPDATE loyalty.automation_run SET status = 'waiting',"
+	" reason = CASE WHEN (log->-1->'undo')::boolean THEN 'refunded' END,"
+	" due_at = $3, finished_at = NULL, log = log || jsonb_build_object("
+	"'position', position, 'kind', 'retry', 'at', $3)"
+	" WHERE member_id = $1 AND run_id = $2 AND status = 'failed'",
+	3, {INT8OID, INT8OID, TIMESTAMPTZOID}
+};
+
+/* Refuses a run that the member has not; LY451. */
+static void
+require_run(FunctionCallInfo fcinfo)
 {
 	require_argument(fcinfo, 0, "member_id");
 	require_argument(fcinfo, 1, "run_id");
-	SPI_connect();
 	loyalty_check_version();
 	if (statement_run(&select_run, fcinfo->args, true) == 0)
 		refusal_raise(REFUSAL_RUN_NOT_FOUND,
 					  psprintf("member_id=" INT64_FORMAT " run_id=" INT64_FORMAT,
 							   PG_GETARG_INT64(0), PG_GETARG_INT64(1)));
+}
+
+/* automation_run_require(member_id, run_id) */
+Datum
+loyalty_automation_run_require(PG_FUNCTION_ARGS)
+{
+	SPI_connect();
+	require_run(fcinfo);
 	SPI_finish();
 	PG_RETURN_BOOL(true);
+}
+
+/*
+ * automation_run_retry(member_id, run_id): true, if it had failed, and now is
+ * tried again behind the last step that was done.
+ */
+Datum
+loyalty_automation_run_retry(PG_FUNCTION_ARGS)
+{
+	NullableDatum args[3];
+	bool		retried;
+
+	SPI_connect();
+	require_run(fcinfo);
+	args[0] = fcinfo->args[0];
+	args[1] = fcinfo->args[1];
+	args[2] = ARG(TimestampTzGetDatum(loyalty_clock()));
+	retried = statement_run(&retry_run, args, false) > 0;
+	SPI_finish();
+	PG_RETURN_BOOL(retried);
 }

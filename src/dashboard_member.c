@@ -146,8 +146,9 @@ static const Column lot_columns[] = {
 
 static Statement select_coupons = {
 	"SELECT m.coupon_no::text, coalesce(c.title, c.name), c.kind,"
-	" CASE WHEN m.status = 'active' AND m.valid_until < x.today"
-	"  THEN 'expired' ELSE m.status END,"
+	" CASE WHEN m.status = 'issued' AND m.uses >= m.max_uses THEN 'used'"
+	"  WHEN m.status = 'issued' AND m.valid_until < x.today THEN 'expired'"
+	"  ELSE m.status END,"
 	" m.valid_from, m.valid_until, m.uses, m.max_uses"
 	" FROM loyalty.member_coupon m"
 	" JOIN loyalty.coupon c ON c.coupon_id = m.coupon_id"
@@ -155,8 +156,9 @@ static Statement select_coupons = {
 	" CROSS JOIN LATERAL ("
 	"  SELECT (loyalty.now() AT TIME ZONE p.time_zone)::date AS today) x"
 	" WHERE m.member_id = $1"
-	" ORDER BY m.status = 'active' AND coalesce(m.valid_until >= x.today,"
-	"  true) DESC, m.coupon_no DESC LIMIT 50",
+	" ORDER BY m.status = 'issued' AND m.uses < m.max_uses"
+	"  AND coalesce(m.valid_until >= x.today, true) DESC,"
+	" m.coupon_no DESC LIMIT 50",
 	1, {INT8OID}
 };
 

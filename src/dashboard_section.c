@@ -107,7 +107,8 @@ static const Column headline_columns[] = {
 };
 
 static Statement select_kpi = {
-	"SELECT k.kpi, k.target, k.actual, k.since, k.until, k.met::text"
+	"SELECT k.kpi, k.target, k.actual, k.since, k.until, k.met::text,"
+	" k.measured_in"
 	" FROM loyalty.report_kpi($1, $3) k LIMIT 12",
 	DASHBOARD_ARGS
 };
@@ -119,7 +120,8 @@ enum kpi_column
 	KPI_ACTUAL,
 	KPI_SINCE,
 	KPI_UNTIL,
-	KPI_MET
+	KPI_MET,
+	KPI_MEASURED_IN
 };
 
 static const Column kpi_columns[] = {
@@ -128,7 +130,8 @@ static const Column kpi_columns[] = {
 	[KPI_ACTUAL] = {LABEL_ACTUAL, CELL_NUMBER},
 	[KPI_SINCE] = {LABEL_FROM, CELL_DATE},
 	[KPI_UNTIL] = {LABEL_ENDS, CELL_DATE},
-	[KPI_MET] = {LABEL_MET, CELL_WORD}
+	[KPI_MET] = {LABEL_MET, CELL_WORD},
+	[KPI_MEASURED_IN] = {LABEL_UNIT, CELL_TEXT}
 };
 
 static Statement select_guests = {
@@ -377,13 +380,16 @@ emit_targets(Dashboard *dashboard)
 		double		actual = table_value(table, row, KPI_ACTUAL);
 		const char *met = table_text(table, row, KPI_MET);
 		bool		is_met = met != NULL && strcmp(met, "true") == 0;
+		const char *measured_in = table_text(table, row, KPI_MEASURED_IN);
+		CellKind	kind = measured_in != NULL &&
+			strcmp(measured_in, "share") == 0 ? CELL_SHARE : CELL_NUMBER;
 
 		page_markup(page, "<li><div class=\"row\"><span>");
 		cell_emit(page, CELL_WORD, table_text(table, row, KPI_NAME));
 		page_markup(page, "</span><b>");
-		cell_emit(page, CELL_NUMBER, table_text(table, row, KPI_ACTUAL));
+		cell_emit(page, kind, table_text(table, row, KPI_ACTUAL));
 		page_words(page, " / ");
-		cell_emit(page, CELL_NUMBER, table_text(table, row, KPI_TARGET));
+		cell_emit(page, kind, table_text(table, row, KPI_TARGET));
 		page_markup(page, "</b></div>");
 		bar_emit(page, 0, target > 0 ? actual / target : 0, is_met ? 3 : 1);
 		page_markup(page, "<small>");
@@ -455,7 +461,7 @@ emit_growth(Dashboard *dashboard)
 	static const Chart members = {
 		LABEL_GROWTH, GROWTH_PERIOD, 1, {
 			{GROWTH_MEMBERS, 1, .line = true, .area = true}
-		}
+		}, .from_zero = true
 	};
 	static const Chart joins = {
 		LABEL_JOINS, GROWTH_PERIOD, 2, {

@@ -5,50 +5,13 @@
  */
 #include "dashboard.h"
 
-#include "utils/builtins.h"
-
-static Statement select_function = {
-	"SELECT FROM pg_proc p"
-	" WHERE p.pronamespace = 'loyalty'::regnamespace"
-	" AND p.proname = $1 LIMIT 1",
-	1, {TEXTOID}
-};
-
-/* Until every report is there: what cannot be asked yet is empty. */
-static bool
-reports_exist(const char *sql)
-{
-	while ((sql = strstr(sql, "loyalty.report_")) != NULL)
-	{
-		int			length;
-		NullableDatum arg;
-
-		sql += strlen("loyalty.");
-		length = strspn(sql, "abcdefghijklmnopqrstuvwxyz_");
-		if (sql[length] != '(')
-			continue;
-		arg = ARG(PointerGetDatum(cstring_to_text_with_len(sql, length)));
-		if (statement_run(&select_function, &arg, true) == 0)
-			return false;
-	}
-	return true;
-}
-
 /* Runs a statement whose columns are these, and keeps the rows. */
 Table *
 table_load(Statement *statement, const NullableDatum *args,
 		   const Column *columns, int ncolumns)
 {
 	Table	   *table = palloc0(sizeof(Table));
-	uint64		nrows;
-
-	if (!reports_exist(statement->sql))
-	{
-		table->columns = columns;
-		table->ncolumns = ncolumns;
-		return table;
-	}
-	nrows = statement_run(statement, args, true);
+	uint64		nrows = statement_run(statement, args, true);
 	Assert(SPI_tuptable->tupdesc->natts == ncolumns);
 	table->columns = columns;
 	table->ncolumns = ncolumns;

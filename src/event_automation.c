@@ -414,6 +414,9 @@ note_failure(RunBatch *batch, const ErrorData *error)
 	push_cstring(&entry, "error", code);
 	reason = refusal_text(refusal_of(error->sqlerrcode))->reason;
 	push_cstring(&entry, "reason", reason);
+	/* for automation_run_retry() */
+	if (batch->refunded)
+		push_bool(&entry, "undo", true);
 	run_log(work, end_object(&entry));
 	if (failures >= MAX_ATTEMPTS)
 	{

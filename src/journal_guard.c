@@ -363,6 +363,12 @@ static Statement automation_in_use = {
 	1, {INT4OID}
 };
 
+static Statement activity_in_use = {
+	"SELECT FROM loyalty.automation WHERE trigger_name = $1"
+	" AND program_id = $2 AND trigger_kind = 'activity' LIMIT 1",
+	2, {TEXTOID, INT4OID}
+};
+
 /* By which column of a table other rows refer to it. */
 static const struct
 {
@@ -388,7 +394,8 @@ static const struct
 	{"coupon_category", "name", &category_in_use},
 	{"coupon", "coupon_id", &coupon_in_use},
 	{"topup_policy", "unit_id", &policy_in_use},
-	{"automation", "automation_id", &automation_in_use}
+	{"automation", "automation_id", &automation_in_use},
+	{"activity_kind", "kind", &activity_in_use}
 };
 
 /* Is the column, with the programme, the same after an update? */

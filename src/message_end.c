@@ -65,6 +65,12 @@ static Statement update_message = {
 	TEXTOID}
 };
 
+static Statement select_wakes = {
+	"SELECT wakes FROM loyalty.message_channel"
+	" WHERE program_id = $1 AND name = $2",
+	2, {INT4OID, TEXTOID}
+};
+
 /* Locks a message; LY441 if the member has none of this id. */
 static Message
 lock(FunctionCallInfo fcinfo)
@@ -285,6 +291,19 @@ loyalty_message_retry(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(status));
 }
 
+/* Do the consumers of its channel want to be woken? */
+static bool
+wakes(const Message *message)
+{
+	NullableDatum args[] = {
+		ARG(Int32GetDatum(message->program_id)),
+		ARG(CStringGetTextDatum(message->channel))
+	};
+
+	return statement_run(&select_wakes, args, false) > 0 &&
+		DatumGetBool(statement_notnull(0, 1));
+}
+
 /*
  * message_requeue(member_id, message_id): true, if it was given up or
  * suppressed, and now is tried as if for the first time.
@@ -302,7 +321,8 @@ loyalty_message_requeue(PG_FUNCTION_ARGS)
 	if (queued)
 	{
 		update(&message, "queued", loyalty_clock(), 0, NULL);
-		message_wake(message.channel);
+		if (wakes(&message))
+			message_wake(message.channel);
 	}
 	SPI_finish();
 	PG_RETURN_BOOL(queued);

@@ -317,16 +317,28 @@ fold_batch(Mark *mark, int batch, bool *left_over)
 	}
 }
 
+/* What reports keep for themselves, of days that were not kept or changed. */
+static Statement keep_days = {
+	"SELECT loyalty.report_rfm_keep(p.program_id) FROM loyalty.program p"
+	" WHERE p.status = 'active' ORDER BY p.program_id"
+};
+
 /*
  * A batch of the job; how many rows of the journal were folded.  Needs SPI.
  */
 int64
 report_fold(int batch, bool *left_over)
 {
+	int64		done;
 	Mark		mark;
 
 	*left_over = false;
-	return take_mark(&mark, false) ? fold_batch(&mark, batch, left_over) : 0;
+	if (!take_mark(&mark, false))
+		return 0;
+	done = fold_batch(&mark, batch, left_over);
+	if (!*left_over)
+		statement_run(&keep_days, NULL, false);
+	return done;
 }
 
 /*

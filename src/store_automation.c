@@ -107,7 +107,8 @@ static Statement reach_goals = {
 
 /*
  * What a run gave that an order started is taken back when that is worked
- * off next: it waits for that.
+ * off next: it waits for that.  What has failed could be tried again, so it
+ * is undone also where nothing was given.
  */
 static Statement undo_runs = {
 	"UPDATE loyalty.automation_run SET status = 'waiting',"
@@ -115,8 +116,8 @@ static Statement undo_runs = {
 	" WHERE member_id = $1 AND journal_id IN (SELECT j.journal_id"
 	" FROM loyalty.journal j WHERE j.member_id = $1 AND j.ref = $2"
 	" AND j.kind = 'event')"
-	" AND (status IN ('waiting', 'done', 'exited')"
-	" OR status IN ('cancelled', 'failed') AND position > 0)",
+	" AND (status IN ('waiting', 'done', 'exited', 'failed')"
+	" OR status = 'cancelled' AND position > 0)",
 	3, {INT8OID, TEXTOID, TIMESTAMPTZOID}
 };
 

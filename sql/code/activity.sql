@@ -5,6 +5,8 @@ COMMENT ON TYPE loyalty.activity_row IS 'One activity of a batch: what track() o
 
 CREATE OR REPLACE TRIGGER activity_kind_reference BEFORE INSERT OR UPDATE ON loyalty.activity_kind
 	FOR EACH ROW EXECUTE FUNCTION loyalty.config_reference();
+CREATE OR REPLACE TRIGGER activity_kind_in_use BEFORE DELETE OR UPDATE OF program_id, kind ON loyalty.activity_kind
+	FOR EACH ROW EXECUTE FUNCTION loyalty.config_in_use();
 
 CREATE OR REPLACE FUNCTION loyalty.track(member_id bigint, kind text, target_kind text DEFAULT NULL,
 	target text DEFAULT NULL, session text DEFAULT NULL, dwell_seconds int DEFAULT NULL,

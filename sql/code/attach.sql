@@ -64,7 +64,8 @@ CREATE OR REPLACE FUNCTION loyalty.attach(source regclass, program text,
 	at text DEFAULT 'paid_at', items text DEFAULT NULL, channel text DEFAULT NULL, store text DEFAULT NULL,
 	data text DEFAULT NULL, paid text DEFAULT NULL, paid_values text[] DEFAULT NULL,
 	identity text DEFAULT NULL, enroll boolean DEFAULT false, event text DEFAULT 'purchase',
-	on_update text DEFAULT 'correct', on_delete text DEFAULT 'refund', on_refusal text DEFAULT 'reject')
+	on_update text DEFAULT 'correct', on_delete text DEFAULT 'refund', on_refusal text DEFAULT 'reject',
+	guests boolean DEFAULT false)
 RETURNS void LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -75,7 +76,7 @@ DECLARE
 	mapping text[];
 	arguments text;
 BEGIN
-	IF num_nulls(source, program, member, amount, ref, enroll, event, on_update, on_delete, on_refusal) > 0 THEN
+	IF num_nulls(source, program, member, amount, ref, enroll, event, on_update, on_delete, on_refusal, guests) > 0 THEN
 		RAISE EXCEPTION 'only at, items, channel, store, data, paid, paid_values and identity may be null'
 			USING ERRCODE = 'null_value_not_allowed';
 	END IF;
@@ -86,6 +87,7 @@ BEGIN
 		WHEN paid_values IS NOT NULL AND paid IS NULL THEN 'paid_values needs a column paid'
 		WHEN enroll AND (identity IS NULL OR event <> 'purchase') THEN 'enroll needs an identity, and event purchase'
 		WHEN items IS NOT NULL AND event <> 'purchase' THEN 'only a purchase has items'
+		WHEN guests AND event <> 'purchase' THEN 'guests need event purchase'
 	END;
 	IF wrong IS NOT NULL THEN
 		RAISE EXCEPTION '%', wrong USING ERRCODE = 'invalid_parameter_value';
@@ -115,7 +117,8 @@ BEGIN
 			'member=' || member, 'amount=' || amount, 'ref=' || ref, 'at=' || at, 'items=' || items,
 			'channel=' || channel, 'store=' || store, 'data=' || data, 'paid=' || paid,
 			'identity=' || identity, CASE WHEN enroll THEN 'enroll=true' END,
-			'on_update=' || on_update, 'on_delete=' || on_delete, 'on_refusal=' || on_refusal], NULL)
+			'on_update=' || on_update, 'on_delete=' || on_delete, 'on_refusal=' || on_refusal,
+			CASE WHEN guests THEN 'guests=true' END], NULL)
 		|| ARRAY(SELECT 'paid_value=' || v FROM unnest(paid_values) v WHERE v IS NOT NULL)
 	INTO mapping
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = source;
@@ -139,7 +142,7 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION loyalty.attach(regclass, text, text, text, text, text, text, text, text, text, text, text[], text, boolean, text, text, text, text) IS
+COMMENT ON FUNCTION loyalty.attach(regclass, text, text, text, text, text, text, text, text, text, text, text[], text, boolean, text, text, text, text, boolean) IS
 'Paid orders of a table earn in the transaction that writes them, from now on; called again, it replaces what was said before';
 
 CREATE OR REPLACE FUNCTION loyalty.detach(source regclass)
@@ -214,7 +217,9 @@ BEGIN
 			%s AS paid
 		FROM %s s$query$,
 		CASE WHEN kind IS NULL THEN member || '::bigint'
-			ELSE format('loyalty.find(%L, %L, %s::text)', loyalty.attach_option(mapping, 'program'), kind, member) END,
+			-- who has none is nobody
+			ELSE format('CASE WHEN nullif(%s::text, %L) IS NOT NULL THEN loyalty.find(%L, %L, %s::text) END',
+				member, '', loyalty.attach_option(mapping, 'program'), kind, member) END,
 		CASE WHEN kind IS NULL THEN 'NULL::text' ELSE format('nullif(%s::text, %L)', member, '') END,
 		loyalty.attach_option(mapping, 'ref'), loyalty.attach_option(mapping, 'amount'),
 		coalesce(at, 'NULL::timestamptz'), coalesce(items, 'NULL::jsonb'), coalesce(data, 'NULL::jsonb'),
@@ -379,6 +384,28 @@ BEGIN
 			refused := refused + 1;
 		END IF;
 	END LOOP;
+	IF loyalty.attach_option(mapping, 'guests') = 'true' THEN
+		FOR o IN EXECUTE format(
+			'SELECT s.ref, s.amount, s.at, s.items, s.data
+			FROM (%s) s
+			WHERE s.paid AND s.member_id IS NULL AND (s.identity IS NULL OR NOT $1)
+			AND ($2 IS NULL OR s.at >= $2) AND ($3 IS NULL OR s.at < $3)
+			AND NOT EXISTS (
+				SELECT FROM loyalty.guest_order g
+				JOIN loyalty.program p ON p.program_id = g.program_id AND p.name = $4
+				WHERE g.ref = s.ref AND g.refund_ref = ''''
+				AND loyalty.unit_amount(g.amount, p.currency_scale) = s.amount)
+			ORDER BY s.at, s.ref', loyalty.attach_query(source))
+		USING coalesce(loyalty.attach_option(mapping, 'enroll') = 'true', false), since, until,
+			loyalty.attach_option(mapping, 'program')
+		LOOP
+			IF loyalty.attach_set(source, NULL, NULL, o.ref, true, o.amount, o.at, o.items, o.data) THEN
+				booked := booked + 1;
+			ELSE
+				refused := refused + 1;
+			END IF;
+		END LOOP;
+	END IF;
 	RETURN NEXT;
 END
 $$;

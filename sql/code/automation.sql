@@ -30,6 +30,18 @@ COMMENT ON FUNCTION loyalty.automation_step_check() IS
 CREATE OR REPLACE TRIGGER automation_step_check BEFORE INSERT OR UPDATE ON loyalty.automation_step
 	FOR EACH ROW EXECUTE FUNCTION loyalty.automation_step_check();
 
+CREATE OR REPLACE FUNCTION loyalty.automation_step_needed()
+RETURNS trigger LANGUAGE C SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_automation_step_needed';
+COMMENT ON FUNCTION loyalty.automation_step_needed() IS
+'Trigger at the end of a transaction: refuses to leave a live automation without a step';
+
+-- a trigger that is deferred cannot be replaced
+DROP TRIGGER IF EXISTS automation_step_needed ON loyalty.automation_step;
+CREATE CONSTRAINT TRIGGER automation_step_needed AFTER DELETE OR UPDATE OF automation_id ON loyalty.automation_step
+	DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION loyalty.automation_step_needed();
+
 CREATE OR REPLACE FUNCTION loyalty.automation_start(program text, automation text)
 RETURNS void LANGUAGE C VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

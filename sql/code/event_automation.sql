@@ -5,6 +5,13 @@ AS 'MODULE_PATHNAME', 'loyalty_automation_run_due';
 COMMENT ON FUNCTION loyalty.automation_run_due(int) IS
 'Works off runs of automations that are due, up to so many; a step that fails is tried again later; left_over: there may be more';
 
+CREATE OR REPLACE FUNCTION loyalty.automation_run_retry(member_id bigint, run_id bigint)
+RETURNS boolean LANGUAGE C VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_automation_run_retry';
+COMMENT ON FUNCTION loyalty.automation_run_retry(bigint, bigint) IS
+'Tries a run of an automation that has failed again, behind the last step that was done; whether it had failed';
+
 CREATE OR REPLACE FUNCTION loyalty.automation_test(member_id bigint, automation text,
 	trigger jsonb DEFAULT NULL, journal_id bigint DEFAULT NULL,
 	OUT step_position int, OUT kind text, OUT outcome text, OUT detail jsonb)

@@ -135,7 +135,10 @@ BEGIN ATOMIC
 	SELECT 'schedule', NULL, NULL
 	UNION ALL
 	SELECT 'broadcast', count(*), min(b.triggered_at)
-	FROM loyalty.automation_broadcast b WHERE b.status = 'running'
+	FROM loyalty.automation_broadcast b
+	JOIN loyalty.automation a ON a.automation_id = b.automation_id
+	JOIN loyalty.program p ON p.program_id = b.program_id
+	WHERE b.status = 'running' AND a.status <> 'paused' AND p.status = 'active'
 	UNION ALL
 	SELECT 'run', count(*), min(r.due_at)
 	FROM loyalty.automation_run r WHERE r.status = 'waiting' AND r.due_at <= loyalty.now()

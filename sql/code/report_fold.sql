@@ -262,7 +262,7 @@ BEGIN ATOMIC
 		CROSS JOIN LATERAL (SELECT o.data -> 'items' -> ((l.line ->> 'line')::int - 1) AS item) i
 		CROSS JOIN LATERAL (VALUES ('sku', i.item ->> 'sku'), ('category', i.item ->> 'category'), ('brand', i.item ->> 'brand')) k (kind, name)
 		-- 0: what the order has beyond its lines
-		WHERE (l.line ->> 'line')::int > 0
+		WHERE j.order_id IS NOT NULL AND (l.line ->> 'line')::int > 0
 	)
 	SELECT m.program_id, m.day, m.kind, m.name, m.tier_id, count(DISTINCT m.journal_id) FILTER (WHERE m.orders > 0),
 		sum(m.quantity)::bigint, sum(m.amount)::bigint, sum(m.returned_quantity)::bigint, sum(m.returned_amount)::bigint
@@ -662,25 +662,30 @@ BEGIN ATOMIC
 			greatest(date_trunc('month', report_product_sum.since + interval '1 month' - interval '1 day'),
 				date_trunc('month', report_product_sum.until + 1))::date AS until
 	)
-	SELECT s.name, s.tier_id, s.orders, s.quantity, s.amount, s.returned_quantity, s.returned_amount
-	FROM whole w
-	JOIN loyalty.report_product_month s ON s.month >= w.since AND s.month < w.until
-	WHERE s.program_id = report_product_sum.program_id AND s.kind = report_product_sum.kind
-	UNION ALL
-	SELECT s.name, s.tier_id, s.orders, s.quantity, s.amount, s.returned_quantity, s.returned_amount
-	FROM whole w
-	JOIN loyalty.report_product_day s ON s.day >= report_product_sum.since AND s.day <= least(report_product_sum.until, w.since - 1)
-	WHERE s.program_id = report_product_sum.program_id AND s.kind = report_product_sum.kind
-	UNION ALL
-	SELECT s.name, s.tier_id, s.orders, s.quantity, s.amount, s.returned_quantity, s.returned_amount
-	FROM whole w
-	JOIN loyalty.report_product_day s ON s.day >= w.until AND s.day <= report_product_sum.until
-	WHERE s.program_id = report_product_sum.program_id AND s.kind = report_product_sum.kind
-	UNION ALL
-	SELECT t.name, t.tier_id, t.orders, t.quantity, t.amount, t.returned_quantity, t.returned_amount
-	FROM loyalty.report_gap() g
-	CROSS JOIN LATERAL loyalty.report_product_of(report_product_sum.program_id, g.first_id, g.last_id) t
-	WHERE t.kind = report_product_sum.kind AND t.day BETWEEN report_product_sum.since AND report_product_sum.until;
+	-- added up here, for a month of days has many rows
+	SELECT x.name, x.tier_id, sum(x.orders)::bigint, sum(x.quantity)::bigint, sum(x.amount)::bigint,
+		sum(x.returned_quantity)::bigint, sum(x.returned_amount)::bigint
+	FROM (
+		SELECT s.name, s.tier_id, s.orders, s.quantity, s.amount, s.returned_quantity, s.returned_amount
+		FROM whole w
+		JOIN loyalty.report_product_month s ON s.month >= w.since AND s.month < w.until
+		WHERE s.program_id = report_product_sum.program_id AND s.kind = report_product_sum.kind
+		UNION ALL
+		SELECT s.name, s.tier_id, s.orders, s.quantity, s.amount, s.returned_quantity, s.returned_amount
+		FROM whole w
+		JOIN loyalty.report_product_day s ON s.day >= report_product_sum.since AND s.day <= least(report_product_sum.until, w.since - 1)
+		WHERE s.program_id = report_product_sum.program_id AND s.kind = report_product_sum.kind
+		UNION ALL
+		SELECT s.name, s.tier_id, s.orders, s.quantity, s.amount, s.returned_quantity, s.returned_amount
+		FROM whole w
+		JOIN loyalty.report_product_day s ON s.day >= w.until AND s.day <= report_product_sum.until
+		WHERE s.program_id = report_product_sum.program_id AND s.kind = report_product_sum.kind
+		UNION ALL
+		SELECT t.name, t.tier_id, t.orders, t.quantity, t.amount, t.returned_quantity, t.returned_amount
+		FROM loyalty.report_gap() g
+		CROSS JOIN LATERAL loyalty.report_product_of(report_product_sum.program_id, g.first_id, g.last_id) t
+		WHERE t.kind = report_product_sum.kind AND t.day BETWEEN report_product_sum.since AND report_product_sum.until) x
+	GROUP BY x.name, x.tier_id;
 END;
 COMMENT ON FUNCTION loyalty.report_product_sum(int, date, date, text) IS
 'For reports: what was bought and returned of products (kind sku), categories or brands in a range of days, by tier (0: none), in thousandths and minor units; rows are to be added up';

@@ -4,6 +4,7 @@ CREATE OR REPLACE FUNCTION loyalty.report_member_step(program_id int, until date
 RETURNS TABLE (member_id bigint, journal_id bigint, kind text, day date, part text)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 10000
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	WITH step AS (
 		SELECT j.member_id, j.journal_id, CASE WHEN j.kind IN ('close', 'reopen') THEN j.kind ELSE 'join' END AS kind,
@@ -30,6 +31,7 @@ CREATE OR REPLACE FUNCTION loyalty.report_growth_part(program_id int, since date
 RETURNS TABLE (period date, part text, joined bigint, closed bigint, reopened bigint, members bigint)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 100
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	WITH step AS MATERIALIZED (
 		SELECT m.member_id, m.journal_id, m.kind, m.day, m.part
@@ -88,6 +90,7 @@ CREATE OR REPLACE FUNCTION loyalty.report_growth(program text, since date, until
 RETURNS TABLE (period date, part text, joined bigint, closed bigint, reopened bigint, members bigint)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 30
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	SELECT loyalty.report_require(report_growth.program, report_growth.since, report_growth.until, report_growth.by,
 		report_growth.grain);
@@ -125,10 +128,58 @@ END;
 COMMENT ON FUNCTION loyalty.report_growth(text, date, date, text, text) IS
 'Members who joined, were closed and reopened in each period, and how many there were at its end; by where they joined, or by tier';
 
+-- Different members are told by the sums, and the tail is worked out once for all
+-- that is asked.
+CREATE OR REPLACE FUNCTION loyalty.report_present(program_id int, kinds text[], first_days date[], last_days date[])
+RETURNS TABLE (place bigint, members bigint, first_timers bigint, once_only bigint)
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 4
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+BEGIN ATOMIC
+	WITH tail AS MATERIALIZED (
+		SELECT t.sum, t.day, t.other_day, t.gap, t.members
+		FROM loyalty.report_tail_change(report_present.program_id) t
+		WHERE t.sum IN ('active', 'buyer', 'second')
+	), asked AS (
+		SELECT a.kind, a.first_day, a.last_day, a.place
+		FROM unnest(report_present.kinds, report_present.first_days, report_present.last_days)
+			WITH ORDINALITY a (kind, first_day, last_day, place)
+	)
+	SELECT a.place, (coalesce(s.members, 0) + coalesce(t.members, 0))::bigint,
+		(coalesce(s.first_timers, 0) + coalesce(t.first_timers, 0))::bigint,
+		(coalesce(s.first_timers, 0) + coalesce(t.first_timers, 0) - coalesce(o.members, 0) - coalesce(u.members, 0))::bigint
+	FROM asked a
+	CROSS JOIN LATERAL (
+		-- who was not there before within the range
+		SELECT sum(d.members) AS members, sum(d.members) FILTER (WHERE d.gap = 0) AS first_timers
+		FROM loyalty.report_return_day d
+		WHERE d.program_id = report_present.program_id AND d.kind = a.kind AND d.day BETWEEN a.first_day AND a.last_day
+		AND (d.gap = 0 OR d.day - d.gap < a.first_day)) s
+	CROSS JOIN LATERAL (
+		SELECT sum(x.members) AS members, sum(x.members) FILTER (WHERE x.gap = 0) AS first_timers
+		FROM tail x
+		WHERE x.sum = a.kind AND x.day BETWEEN a.first_day AND a.last_day
+		AND (x.gap = 0 OR x.day - x.gap < a.first_day)) t
+	CROSS JOIN LATERAL (
+		-- who came for the first and the second time
+		SELECT sum(d.members) AS members
+		FROM loyalty.report_second d
+		WHERE a.kind = 'buyer' AND d.program_id = report_present.program_id
+		AND d.first_on BETWEEN a.first_day AND a.last_day AND d.second_on <= a.last_day) o
+	CROSS JOIN LATERAL (
+		SELECT sum(x.members) AS members
+		FROM tail x
+		WHERE a.kind = 'buyer' AND x.sum = 'second' AND x.day BETWEEN a.first_day AND a.last_day
+		AND x.other_day <= a.last_day) u;
+END;
+COMMENT ON FUNCTION loyalty.report_present(int, text[], date[], date[]) IS
+'For reports: of each range of days who was active or bought, how many for the first time, and how many buyers just once by its end';
+
 CREATE OR REPLACE FUNCTION loyalty.report_active(program text, until date, by text DEFAULT NULL)
 RETURNS TABLE (part text, days int, active bigint, members bigint, share numeric)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 4
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	SELECT loyalty.report_require(report_active.program, report_active.until, report_active.until, report_active.by);
 
@@ -139,14 +190,8 @@ BEGIN ATOMIC
 		FROM loyalty.program p
 		WHERE p.name = report_active.program
 	), span AS (
-		SELECT d.days, report_active.until - d.days + 1 AS first_day
-		FROM (VALUES (1), (7), (30), (90)) d (days)
-	), came AS MATERIALIZED (
-		SELECT r.day, r.gap, r.members
-		FROM found f
-		CROSS JOIN LATERAL loyalty.report_return_sum(f.program_id, report_active.until - 89, report_active.until,
-			'active') r
-		WHERE report_active.by IS NULL
+		SELECT d.days, report_active.until - d.days + 1 AS first_day, d.place
+		FROM (VALUES (1, 1), (7, 2), (30, 3), (90, 4)) d (days, place)
 	), acted AS MATERIALIZED (
 		SELECT j.member_id, (j.effective_at AT TIME ZONE f.time_zone)::date AS day,
 			CASE report_active.by WHEN 'channel' THEN j.channel WHEN 'store' THEN j.store WHEN 'staff' THEN j.staff
@@ -157,12 +202,12 @@ BEGIN ATOMIC
 		AND j.effective_at >= (report_active.until - 89)::timestamp AT TIME ZONE f.time_zone
 		AND j.effective_at < (report_active.until + 1)::timestamp AT TIME ZONE f.time_zone
 	), counted AS (
-		SELECT NULL::text AS part, s.days, coalesce(sum(c.members), 0)::bigint AS active
-		FROM span s
-		-- who was not there before within the span
-		LEFT JOIN came c ON c.day >= s.first_day AND (c.gap = 0 OR c.day - c.gap < s.first_day)
+		SELECT NULL::text AS part, s.days, c.members AS active
+		FROM found f
+		CROSS JOIN LATERAL loyalty.report_present(f.program_id, '{active,active,active,active}',
+			(SELECT array_agg(x.first_day ORDER BY x.place) FROM span x), array_fill(report_active.until, '{4}')) c
+		JOIN span s ON s.place = c.place
 		WHERE report_active.by IS NULL
-		GROUP BY s.days
 		UNION ALL
 		SELECT v.part, s.days, count(DISTINCT a.member_id) FILTER (WHERE a.day >= s.first_day)
 		FROM (
@@ -185,6 +230,7 @@ CREATE OR REPLACE FUNCTION loyalty.report_buyer_part(program_id int, since date,
 RETURNS TABLE (period date, part text, buyers bigint, new_buyers bigint, repeat_buyers bigint, orders bigint)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 100
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	WITH bought AS (
 		SELECT j.member_id, (j.effective_at AT TIME ZONE p.time_zone)::date AS day,
@@ -219,28 +265,44 @@ CREATE OR REPLACE FUNCTION loyalty.report_buyer_all(program_id int, since date, 
 RETURNS TABLE (period date, buyers bigint, new_buyers bigint, repeat_buyers bigint, orders bigint)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 30
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
-	WITH came AS (
-		SELECT r.gap, r.members, r.day,
-			greatest(date_trunc(report_buyer_all.grain, r.day::timestamp)::date, report_buyer_all.since) AS period
-		FROM loyalty.report_return_sum(report_buyer_all.program_id, report_buyer_all.since, report_buyer_all.until,
-			'buyer') r
+	WITH tail AS MATERIALIZED (
+		SELECT t.sum, t.day, t.other_day, t.gap, t.members
+		FROM loyalty.report_tail_change(report_buyer_all.program_id) t
+		WHERE t.sum IN ('buyer', 'second') AND t.day BETWEEN report_buyer_all.since AND report_buyer_all.until
+	), came AS (
+		SELECT x.day, x.gap, x.members,
+			greatest(date_trunc(report_buyer_all.grain, x.day::timestamp)::date, report_buyer_all.since) AS period
+		FROM (
+			SELECT d.day, d.gap, d.members
+			FROM loyalty.report_return_day d
+			WHERE d.program_id = report_buyer_all.program_id AND d.kind = 'buyer'
+			AND d.day BETWEEN report_buyer_all.since AND report_buyer_all.until
+			UNION ALL
+			SELECT t.day, t.gap, t.members FROM tail t WHERE t.sum = 'buyer') x
 	), buyer AS (
 		-- who had not been there before within the period
-		SELECT c.period, sum(c.members) AS buyers, sum(c.members) FILTER (WHERE c.gap = 0) AS new_buyers
+		SELECT c.period, sum(c.members) AS buyers, coalesce(sum(c.members) FILTER (WHERE c.gap = 0), 0) AS new_buyers
 		FROM came c
 		WHERE c.gap = 0 OR c.day - c.gap < c.period
 		GROUP BY c.period
 	), calendar AS (
 		SELECT c.first_day, c.last_day
 		FROM loyalty.report_calendar(report_buyer_all.since, report_buyer_all.until, report_buyer_all.grain) c
-	), once AS (
-		-- buyers who have bought just that once by its end
-		SELECT c.first_day AS period, sum(s.members) AS members
-		FROM loyalty.report_second_sum(report_buyer_all.program_id) s
+	), twice AS (
+		-- new buyers who have bought again by its end; of the others all have bought before
+		SELECT c.first_day AS period, sum(x.members) AS members
+		FROM (
+			SELECT d.first_on, d.second_on, d.members
+			FROM loyalty.report_second d
+			WHERE d.program_id = report_buyer_all.program_id
+			AND d.first_on BETWEEN report_buyer_all.since AND report_buyer_all.until AND d.second_on <= report_buyer_all.until
+			UNION ALL
+			SELECT t.day, t.other_day, t.members FROM tail t WHERE t.sum = 'second') x
 		JOIN calendar c ON c.first_day
-			= greatest(date_trunc(report_buyer_all.grain, s.first_on::timestamp)::date, report_buyer_all.since)
-		WHERE s.first_on BETWEEN report_buyer_all.since AND report_buyer_all.until AND s.second_on > c.last_day
+			= greatest(date_trunc(report_buyer_all.grain, x.first_on::timestamp)::date, report_buyer_all.since)
+		WHERE x.second_on <= c.last_day
 		GROUP BY c.first_day
 	), sold AS (
 		SELECT greatest(date_trunc(report_buyer_all.grain, s.day::timestamp)::date, report_buyer_all.since) AS period,
@@ -249,10 +311,10 @@ BEGIN ATOMIC
 		GROUP BY 1
 	)
 	SELECT c.first_day, coalesce(b.buyers, 0)::bigint, coalesce(b.new_buyers, 0)::bigint,
-		(coalesce(b.buyers, 0) - coalesce(o.members, 0))::bigint, coalesce(s.orders, 0)::bigint
+		(coalesce(b.buyers - b.new_buyers, 0) + coalesce(o.members, 0))::bigint, coalesce(s.orders, 0)::bigint
 	FROM calendar c
 	LEFT JOIN buyer b ON b.period = c.first_day
-	LEFT JOIN once o ON o.period = c.first_day
+	LEFT JOIN twice o ON o.period = c.first_day
 	LEFT JOIN sold s ON s.period = c.first_day;
 END;
 COMMENT ON FUNCTION loyalty.report_buyer_all(int, date, date, text) IS
@@ -264,6 +326,7 @@ RETURNS TABLE (period date, part text, buyers bigint, new_buyers bigint, returni
 	returning_share numeric, repeat_buyers bigint, repurchase_rate numeric, orders bigint, frequency numeric)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 30
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	SELECT loyalty.report_require(report_buyer.program, report_buyer.since, report_buyer.until, report_buyer.by,
 		report_buyer.grain);
@@ -293,6 +356,7 @@ RETURNS TABLE (cohort date, months_since int, month date, members bigint, cohort
 	orders bigint, net numeric)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 300
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	SELECT loyalty.report_require(report_cohort.program, report_cohort.since, report_cohort.until);
 

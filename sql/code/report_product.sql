@@ -13,6 +13,7 @@ RETURNS TABLE (part text, place bigint, name text, orders bigint, quantity numer
 	returned_quantity numeric, returned numeric, net numeric, share numeric)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 20
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	SELECT loyalty.report_require(report_product.program, report_product.since, report_product.until, report_product.by);
 	SELECT loyalty.report_product_require(report_product.kind, report_product.top, report_product.by);

@@ -20,6 +20,7 @@ CREATE OR REPLACE FUNCTION loyalty.report_rfm_score(program_id int, until date)
 RETURNS TABLE (member_id bigint, recency int, frequency int, monetary int, last_on date, orders bigint, net bigint)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 10000
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	WITH tail AS MATERIALIZED (
 		SELECT t.member_id, t.day, t.kind, t.event, t.reverses, t.amount
@@ -61,6 +62,7 @@ CREATE OR REPLACE FUNCTION loyalty.report_rfm_grid(program_id int, until date)
 RETURNS TABLE (recency int, frequency int, monetary int, members bigint, orders bigint, net bigint)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 100
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	WITH kept AS MATERIALIZED (
 		SELECT EXISTS (
@@ -90,6 +92,7 @@ CREATE OR REPLACE FUNCTION loyalty.report_rfm(program text, until date)
 RETURNS TABLE (recency int, frequency int, monetary int, segment text, members bigint, orders bigint, net numeric)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 100
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	SELECT loyalty.report_require(report_rfm.program, report_rfm.until, report_rfm.until);
 
@@ -107,6 +110,7 @@ CREATE OR REPLACE FUNCTION loyalty.report_rfm_segment(program text, until date)
 RETURNS TABLE (segment text, members bigint, share numeric, orders bigint, net numeric)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 11
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	SELECT loyalty.report_require(report_rfm_segment.program, report_rfm_segment.until, report_rfm_segment.until);
 
@@ -135,6 +139,7 @@ RETURNS TABLE (member_id bigint, recency int, frequency int, monetary int, segme
 	net numeric)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 10000
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	SELECT loyalty.report_require(report_rfm_member.program, report_rfm_member.until, report_rfm_member.until);
 
@@ -151,6 +156,7 @@ COMMENT ON FUNCTION loyalty.report_rfm_member(text, date) IS
 CREATE OR REPLACE FUNCTION loyalty.report_rfm_keep(program_id int)
 RETURNS boolean LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	SELECT m.is_one FROM loyalty.report_mark m FOR UPDATE;
 

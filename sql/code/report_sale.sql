@@ -6,6 +6,7 @@ RETURNS TABLE (period date, part text, orders bigint, amount numeric, refunds bi
 	net numeric, average_order numeric, currency text)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 30
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	SELECT loyalty.report_require(report_sale.program, report_sale.since, report_sale.until, report_sale.by,
 		report_sale.grain);

@@ -185,7 +185,7 @@ BEGIN
 			WHERE e.extname = 'loyalty') f
 		JOIN (VALUES
 			('owner', NULL::text[]),
-			('admin', '{award,award_undo,automation_start,automation_pause,automation_resume,automation_end,automation_test,automation_audience,automation_explain,automation_run_due}'),
+			('admin', '{award,award_undo,automation_start,automation_pause,automation_resume,automation_end,automation_test,automation_audience,automation_explain,automation_run_due,automation_run_retry}'),
 			('worker', '{automation_run_due}'),
 			('admin', '{lifecycle_set}'),
 			('reader', '{lifecycle_members,lifecycle_moves}'),

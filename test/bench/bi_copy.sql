@@ -42,7 +42,7 @@ SELECT k.table_name::text AS name, format('INSERT INTO loyalty.%I (%s) SELECT %s
 FROM loyalty.table_kind k
 JOIN pg_attribute a ON a.attrelid = format('loyalty.%I', k.table_name)::regclass AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN bench.id i ON i.name = a.attname
-WHERE (k.kind = 'member' OR k.table_name = 'identity') AND k.table_name NOT LIKE 'report\_%'
+WHERE k.kind = 'member' OR k.table_name = 'identity'
 GROUP BY k.table_name;
 SELECT format('CREATE TABLE bench.p_%s AS SELECT * FROM loyalty.%I', name, name) FROM bench.pattern \gexec
 
@@ -79,6 +79,33 @@ SELECT CASE WHEN is_constraint THEN format('ALTER TABLE %s DROP CONSTRAINT %I', 
 UPDATE loyalty.budget_slot SET quota = quota * :copies, used = used * :copies;
 UPDATE loyalty.budget SET amount = amount * :copies;
 SELECT setval('loyalty.id_seq', (SELECT last_value FROM loyalty.id_seq) * :copies + :copies) \g /dev/null
+
+-- The sums are those of a pattern times its copies; what was bought has ten colours. That
+-- they are what folding all would have come to is seen when the answers are compared.
+UPDATE loyalty.report_value_day SET journal_rows = journal_rows * :copies, credited = credited * :copies, debited = debited * :copies;
+UPDATE loyalty.report_lot_month SET credited = credited * :copies, debited = debited * :copies;
+UPDATE loyalty.report_sale_day SET orders = orders * :copies, amount = amount * :copies, refunds = refunds * :copies, refunded = refunded * :copies;
+UPDATE loyalty.report_member_count SET joined = joined * :copies, closed = closed * :copies, reopened = reopened * :copies;
+UPDATE loyalty.report_return_day SET members = members * :copies;
+UPDATE loyalty.report_second SET members = members * :copies;
+UPDATE loyalty.report_cohort_month SET members = members * :copies, orders = orders * :copies, amount = amount * :copies, refunded = refunded * :copies;
+UPDATE loyalty.report_tier_day SET times = times * :copies;
+DELETE FROM loyalty.report_rfm_day;
+CREATE TABLE bench.colour AS
+SELECT '-' || chr(97 + r % 10) AS colour, count(*) AS copies FROM bench.copy GROUP BY r % 10;
+CREATE TABLE bench.p_day AS TABLE loyalty.report_product_day;
+CREATE TABLE bench.p_month AS TABLE loyalty.report_product_month;
+TRUNCATE loyalty.report_product_day, loyalty.report_product_month;
+INSERT INTO loyalty.report_product_day
+SELECT p.program_id, p.day, p.kind, replace(p.name, '-x', coalesce(c.colour, '')), p.tier_id, p.orders * x.n, p.quantity * x.n, p.amount * x.n,
+	p.returned_quantity * x.n, p.returned_amount * x.n
+FROM bench.p_day p LEFT JOIN bench.colour c ON p.kind = 'sku', LATERAL (SELECT coalesce(c.copies, :copies) AS n) x;
+INSERT INTO loyalty.report_product_month
+SELECT p.program_id, p.month, p.kind, replace(p.name, '-x', coalesce(c.colour, '')), p.tier_id, p.orders * x.n, p.quantity * x.n, p.amount * x.n,
+	p.returned_quantity * x.n, p.returned_amount * x.n
+FROM bench.p_month p LEFT JOIN bench.colour c ON p.kind = 'sku', LATERAL (SELECT coalesce(c.copies, :copies) AS n) x;
+UPDATE loyalty.report_folded SET last_id = (last_id + 1) * :copies - 1;
+UPDATE loyalty.report_mark SET until_id = (until_id + 1) * :copies - 1;
 
 -- Which of two sessions writes it, and makes its indexes.
 ALTER TABLE bench.pattern ADD part int;

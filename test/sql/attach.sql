@@ -29,7 +29,7 @@ SELECT is(pg_temp.signature('attach'),
 	'ref text DEFAULT ''order_no''::text, at text DEFAULT ''paid_at''::text, items text DEFAULT NULL::text, channel text DEFAULT NULL::text, '
 	'store text DEFAULT NULL::text, data text DEFAULT NULL::text, paid text DEFAULT NULL::text, paid_values text[] DEFAULT NULL::text[], '
 	'identity text DEFAULT NULL::text, enroll boolean DEFAULT false, event text DEFAULT ''purchase''::text, '
-	'on_update text DEFAULT ''correct''::text, on_delete text DEFAULT ''refund''::text, on_refusal text DEFAULT ''reject''::text) -> void',
+	'on_update text DEFAULT ''correct''::text, on_delete text DEFAULT ''refund''::text, on_refusal text DEFAULT ''reject''::text, guests boolean DEFAULT false) -> void',
 	'attach(): arguments');
 SELECT is(pg_temp.signature('detach'), '(source regclass) -> void', 'detach(): arguments');
 

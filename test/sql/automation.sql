@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(168);
+SELECT plan(182);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 SELECT loyalty.program_create('Other', 'CNY', 'Asia/Shanghai') AS other \gset
@@ -277,6 +277,34 @@ DO $$BEGIN
 END$$;
 SELECT results_eq($$SELECT r.status, r.reason, jsonb_array_length(r.log) FROM loyalty.automation_run r JOIN loyalty.automation a USING (automation_id) WHERE a.name = 'fails' AND member_id = pg_temp.id('f2')$$,
 	$$VALUES ('failed', 'LY206', 8)$$, 'after eight attempts it is given up');
+SELECT m.run_id AS failed FROM loyalty.automation_run m WHERE m.member_id = pg_temp.id('f2') AND m.status = 'failed' \gset
+SELECT is(loyalty.automation_run_retry(pg_temp.id('f2'), :failed), true, 'and tried again');
+SELECT is(loyalty.automation_run_retry(pg_temp.id('f2'), :failed), false, 'once');
+SELECT pg_temp.work();
+SELECT results_eq(format('SELECT status, reason, due_at - loyalty.now(), jsonb_array_length(log) FROM loyalty.automation_run WHERE run_id = %s', :failed),
+	$$VALUES ('waiting', NULL, interval '1 minute', 10)$$, 'its failures are counted anew');
+UPDATE loyalty.coupon SET status = 'active' WHERE name = 'ten';
+SELECT set_config('loyalty.now', (loyalty.now() + interval '1 minute')::text, false) \g /dev/null
+SELECT pg_temp.work();
+SELECT is(pg_temp.runs('f2', 'fails') || ' ' || pg_temp.tags('f2'), 'done half works', 'it gives what it should have');
+SELECT throws_ok(format('SELECT loyalty.automation_run_retry(%s, 1)', pg_temp.id('f2')), 'LY451', NULL, 'not what there is not');
+SELECT throws_ok('SELECT loyalty.automation_run_retry(NULL, 1)', '22004', NULL, 'nor nobody''s');
+UPDATE loyalty.coupon SET status = 'inactive' WHERE name = 'ten';
+SELECT pg_temp.auto('{"name": "sold", "trigger_kind": "event", "trigger_name": "purchase"}', '{"kind": "coupon", "coupon": "ten"}');
+CALL pg_temp.enroll('Shop', 'f3');
+SELECT FROM loyalty.purchase(pg_temp.id('f3'), 10, 'failed-order');
+DO $$DECLARE began timestamptz := loyalty.now(); BEGIN
+	FOR n IN 0..8 LOOP
+		PERFORM set_config('loyalty.now', (began + (power(2, n) - 1) * interval '1 minute')::text, false);
+		PERFORM pg_temp.work();
+	END LOOP;
+END$$;
+SELECT is(pg_temp.runs('f3', 'sold'), 'failed LY206', 'one that an order started fails');
+SELECT FROM loyalty.refund(pg_temp.id('f3'), 'failed-order');
+SELECT pg_temp.work();
+SELECT is(pg_temp.runs('f3', 'sold') || ' ' || (SELECT loyalty.automation_run_retry(member_id, run_id) FROM loyalty.automation_run WHERE member_id = pg_temp.id('f3') AND reason = 'refunded'),
+	'undone refunded false', 'when the order is refunded it cannot be tried again');
+CALL pg_temp.stop('sold');
 SET loyalty.now = '2026-03-15 12:00+00';
 CALL pg_temp.stop('fails', 'works');
 
@@ -386,6 +414,19 @@ SELECT count(*) AS crowd FROM loyalty.automation_run WHERE automation_id = :crow
 SELECT pg_stat_get_xact_tuples_returned('loyalty.automation_run_due_at_idx'::regclass) AS before \gset
 SELECT is(pg_temp.work(), least(1000, :crowd), 'a crowd is worked off');
 SELECT cmp_ok(pg_stat_get_xact_tuples_returned('loyalty.automation_run_due_at_idx'::regclass) - :before, '<=', 2 * :crowd::bigint, 'and read once');
+
+-- What an automation cannot be without
+SELECT pg_temp.auto('{"name": "needs", "trigger_kind": "activity", "trigger_name": "browse"}', '{"kind": "tag_add", "tag": "browsed"}', '{"kind": "tag_add", "tag": "browsed_too"}') AS needs \gset
+SELECT throws_ok($$DELETE FROM loyalty.activity_kind WHERE kind = 'browse'$$, '23503', NULL, 'a kind of activity that starts one');
+SELECT throws_ok($$UPDATE loyalty.activity_kind SET kind = 'look' WHERE kind = 'browse'$$, '23503', NULL, 'under its name');
+SET CONSTRAINTS loyalty.automation_step_needed IMMEDIATE;
+SELECT lives_ok(format('DELETE FROM loyalty.automation_step WHERE automation_id = %s AND position = 1', :needs), 'one of two steps may go');
+SELECT throws_ok(format('DELETE FROM loyalty.automation_step WHERE automation_id = %s', :needs), 'LY452', NULL, 'not the last, of one that is live');
+SET CONSTRAINTS loyalty.automation_step_needed DEFERRED;
+SELECT lives_ok(format($$WITH old AS (DELETE FROM loyalty.automation_step WHERE automation_id = %1$s RETURNING *)
+	INSERT INTO loyalty.automation_step (automation_id, position, program_id, kind, tag) SELECT automation_id, 7, program_id, kind, tag FROM old; SET CONSTRAINTS loyalty.automation_step_needed IMMEDIATE$$, :needs), 'but be exchanged in a transaction');
+UPDATE loyalty.automation SET status = 'ended' WHERE automation_id = :needs;
+SELECT lives_ok(format('DELETE FROM loyalty.automation_step WHERE automation_id = %s', :needs), 'and go when it has ended');
 
 SELECT is_empty($$SELECT * FROM loyalty.verify()$$, 'verify()');
 SELECT * FROM finish();

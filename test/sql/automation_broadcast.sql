@@ -2,7 +2,7 @@
 \i test/prelude.sql
 -- One start for many: announced by hand or by a schedule, made in batches; and holds that end soon.
 
-SELECT plan(51);
+SELECT plan(53);
 
 SELECT loyalty.program_create('shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 SELECT loyalty.program_create('other', 'CNY', 'Asia/Shanghai') AS other \gset
@@ -127,7 +127,9 @@ DELETE FROM loyalty.automation_run;
 SELECT loyalty.automation_broadcast('shop', 'news', 'later') AS later \gset
 UPDATE loyalty.automation SET status = 'paused' WHERE name = 'news';
 SELECT is(pg_temp.run_all(), 0::bigint, 'one whose automation is paused waits');
+SELECT is((SELECT backlog FROM loyalty.maintenance_status WHERE job = 'broadcast'), 0::bigint, 'and is no backlog');
 UPDATE loyalty.automation SET status = 'live' WHERE name = 'news';
+SELECT is((SELECT backlog FROM loyalty.maintenance_status WHERE job = 'broadcast'), 1::bigint, 'one that is live is');
 SELECT is(pg_temp.run_all(), 6::bigint, 'and goes on');
 SELECT loyalty.automation_broadcast('shop', 'news', 'last') AS last \gset
 UPDATE loyalty.automation SET status = 'ended' WHERE name = 'news';

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(10);
+SELECT plan(11);
 
 -- Members: 100 and 200 on the web, 60 in the shop, of which 10 go back in April. Guests:
 -- 40 and 50 on the web, 30 in the shop, of which 30 go back.
@@ -40,6 +40,9 @@ SELECT results_eq($$SELECT member_orders, guest_orders, member_share FROM loyalt
 	$$VALUES (0::bigint, 0::bigint, NULL::numeric)$$, 'the future');
 SELECT throws_ok($$SELECT * FROM loyalty.report_member_share('Nowhere', '2026-03-01', '2026-03-31')$$, 'LY403', NULL, 'an unknown programme');
 SELECT throws_ok($$SELECT * FROM loyalty.report_member_share('Shop', '2026-03-01', '2026-03-31', NULL, 'decade')$$, '22023', NULL, 'a grain that there is not');
+SELECT FROM loyalty.report_fold(1000);
+SELECT results_eq($$SELECT member_sales, guest_sales FROM loyalty.report_member_share('Shop', '2026-03-01', '2026-03-31')$$,
+	$$VALUES (360.00, 120.00)$$, 'the same when it is folded');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(23);
+SELECT plan(24);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 SELECT loyalty.program_create('Empty', 'JPY', 'Asia/Tokyo') AS empty \gset
@@ -66,6 +66,9 @@ INSERT INTO loyalty.kpi_target (program_id, kpi, starts_on, months, target) VALU
 SELECT results_eq($$SELECT target, actual, since FROM pg_temp.kpi('2026-04-02') WHERE kpi = 'net'$$, $$VALUES (50::numeric, 120.00, date '2026-04-01')$$,
 	'the target that began last');
 SELECT results_eq($$SELECT target FROM pg_temp.kpi('2026-03-31') WHERE kpi = 'net'$$, $$VALUES (400::numeric)$$, 'and before it the one before');
+SELECT FROM loyalty.report_fold(1000);
+SELECT results_eq($$SELECT kpi, actual FROM pg_temp.kpi('2026-03-31') WHERE kpi IN ('retention', 'net', 'conversion')$$,
+	$$VALUES ('conversion', 0.2500), ('net', 480.00), ('retention', 0.6667)$$, 'the same when it is folded');
 INSERT INTO loyalty.kpi_target (program_id, kpi, starts_on, months, target)
 SELECT :empty, kpi, '2026-01-01', 3, 1 FROM unnest('{conversion,retention,repurchase_rate,active_share_30,member_share,basket_growth,basket_lift,net,basket,members,joined}'::text[]) kpi;
 SELECT results_eq($$SELECT coalesce(actual, -1), met, count(*) FROM loyalty.report_kpi('Empty') GROUP BY 1, 2 ORDER BY 1$$,

@@ -1,6 +1,22 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(89);
+SELECT plan(109);
+
+-- Folds all there is; how many rows are left. Waits for nobody, but for the server's
+-- own short transactions.
+CREATE FUNCTION pg_temp.fold() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	rows bigint;
+BEGIN
+	FOR i IN 1..1000 LOOP
+		PERFORM loyalty.report_fold(10000);
+		rows := (SELECT count(*) FROM loyalty.program p, loyalty.report_tail(p.program_id));
+		EXIT WHEN rows = 0;
+		PERFORM pg_sleep(0.01);
+	END LOOP;
+	RETURN rows;
+END
+$$;
 
 -- A shop in Shanghai; noon there is 04:00 in UTC.
 SET loyalty.now = '2026-01-05 04:00+00';
@@ -242,6 +258,17 @@ SELECT results_eq($$SELECT measure, value, previous, change FROM loyalty.report_
 SELECT results_eq($$SELECT part, value, previous FROM loyalty.report_headline('Shop', '2026-03-01', '2026-03-31', 'store') WHERE measure = 'revenue'$$,
 	$$VALUES ('S1', 200.00, 60.00), ('S2', NULL, 60.00)$$, 'report_headline: by store');
 
+-- 200 for a4, 30 of them taken back; before: 70 of a1, 50, 20, 60 and 40; dan has 5
+SELECT results_eq($$SELECT measure, value, previous, last_year, change FROM loyalty.report_headline('Shop', '2026-03-01', '2026-03-15')
+	WHERE measure LIKE 'points%' OR measure IN ('burn_rate', 'member_share')$$,
+	$$VALUES ('points_issued', 170::numeric, 0::numeric, 0::numeric, NULL::numeric), ('points_spent', 5, 0, 0, NULL), ('points_expired', 0, 0, 0, NULL),
+	         ('points_outstanding', 415, 240, 0, 0.7292), ('burn_rate', 0.0294, NULL, NULL, NULL), ('member_share', 1.0000, NULL, NULL, NULL)$$,
+	'report_headline: what points did');
+SELECT results_eq($$SELECT part, value FROM loyalty.report_headline('Shop', '2026-03-01', '2026-03-31', 'store') WHERE measure = 'points_issued' AND value <> 0$$,
+	$$VALUES ('S1', 170::numeric)$$, 'report_headline: points by store');
+SELECT results_eq($$SELECT count(*), count(value), sum(value) FROM loyalty.report_headline('Empty', '2026-03-01', '2026-03-15')$$,
+	'VALUES (18::bigint, 12::bigint, 0::numeric)', 'report_headline: a programme without members');
+
 -- Arguments that make no report
 SELECT throws_ok(format('SELECT * FROM loyalty.%s', call), code, NULL, call)
 FROM (VALUES ($$report_sale('Nowhere', '2026-01-01', '2026-03-15')$$, 'LY403'), ($$report_growth('Nowhere', '2026-01-01', '2026-03-15')$$, 'LY403'),
@@ -264,6 +291,33 @@ SELECT results_eq($$SELECT cohort, array_agg(members ORDER BY months_since) FROM
 	'report_cohort: a member moves to the month of an order that came late');
 SELECT results_eq($$SELECT buyers, new_buyers, repeat_buyers FROM loyalty.report_buyer('Shop', '2026-01-01', '2026-01-31')$$,
 	'VALUES (2::bigint, 1::bigint, 1::bigint)', 'report_buyer: and is new no more');
+
+-- The grid of yesterday is kept once what it is made of is folded.
+SELECT ok(NOT loyalty.report_rfm_keep(:shop), 'report_rfm_keep: not while there are orders that are not folded');
+SELECT is((SELECT count(*) FROM loyalty.report_rfm_day), 0::bigint, 'report_rfm_keep: then nothing is kept');
+CREATE TEMP TABLE before AS SELECT * FROM loyalty.report_rfm('Shop', '2026-03-14');
+SELECT is(pg_temp.fold(), 0::bigint, 'everything is folded');
+DELETE FROM loyalty.report_rfm_day;
+SELECT set_eq($$SELECT * FROM loyalty.report_rfm('Shop', '2026-03-14')$$, 'TABLE before', 'report_rfm: the same after that');
+SELECT ok(loyalty.report_rfm_keep(:shop), 'report_rfm_keep: yesterday');
+SELECT ok(loyalty.report_rfm_keep(:shop), 'report_rfm_keep: which is kept');
+SELECT set_eq($$SELECT day, recency, frequency, monetary, members FROM loyalty.report_rfm_day$$,
+	$$SELECT date '2026-03-14', recency, frequency, monetary, members FROM before
+	  UNION ALL VALUES (date '2026-03-14', 0, 0, 0, 0)$$, 'report_rfm_keep: the grid, and that the day is known');
+UPDATE loyalty.report_rfm_day SET members = 7 WHERE recency = 1;
+SELECT is((SELECT members FROM loyalty.report_rfm('Shop', '2026-03-14') WHERE recency = 1), 7::bigint, 'report_rfm: reads what is kept');
+SELECT is((SELECT members FROM loyalty.report_rfm_segment('Shop', '2026-03-14') WHERE segment = 'lost'), 7::bigint, 'report_rfm_segment: as well');
+SELECT FROM loyalty.purchase(pg_temp.id('dan'), 1000, 'd3', at => '2026-03-15 04:00+00');
+SELECT is((SELECT max(members) FROM loyalty.report_rfm('Shop', '2026-03-14')), 7::bigint, 'report_rfm: also if something is dated later');
+SELECT FROM loyalty.purchase(pg_temp.id('bob'), 1000, 'b2', at => '2026-03-14 04:00+00');
+SELECT set_eq($$SELECT recency, frequency, monetary, members, net FROM loyalty.report_rfm('Shop', '2026-03-14')$$,
+	$$VALUES (1, 1, 1, 1::bigint, 20.00), (2, 4, 2, 1, 345.00), (4, 2, 4, 1, 1050.00)$$, 'report_rfm: an order that came late');
+SELECT is(pg_temp.fold(), 0::bigint, 'and is folded');
+SELECT is_empty('SELECT * FROM loyalty.report_rfm_day WHERE members = 7', 'which deletes what it made wrong');
+SELECT is((SELECT net FROM loyalty.report_rfm('Shop', '2026-03-14') WHERE monetary = 4), 1050.00, 'report_rfm: and says the same');
+SELECT ok(loyalty.report_rfm_keep(:empty), 'report_rfm_keep: a programme without members');
+SELECT is_empty($$SELECT * FROM loyalty.report_rfm('Empty', '2026-03-14')$$, 'report_rfm: of whom nobody is kept');
+SELECT ok(NOT loyalty.report_rfm_keep(999), 'report_rfm_keep: no programme');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'and the books are right');
 SELECT * FROM finish();

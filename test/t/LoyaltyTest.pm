@@ -340,6 +340,11 @@ SELECT count(r) FROM generate_series(13, 15) no, loyalty.checkout(m(no), '{"item
     ARRAY['free-ship', '#' || coupon_of(m(no), 'five')], '{"points": 20}') r;
 SELECT count(r) FROM loyalty.refund(m(14), 'co-1', items => '[{"sku": "B", "qty": 1}]', refund_ref => 'co-1-b') r;
 SELECT count(r) FROM loyalty.refund(m(15), 'co-1', refund_ref => 'co-1-all') r;
+-- guests' orders, one partly given back; targets
+SELECT count(loyalty.guest_order('shop', n * 12.50, 'guest-' || n, data => '{"store": "S1", "channel": "shop"}')) FROM generate_series(1, 3) n;
+SELECT loyalty.guest_order_refund('shop', 'guest-2', 5, 'guest-back');
+INSERT INTO loyalty.kpi_target (program_id, kpi, starts_on, months, target)
+    SELECT program_id, k.kpi, '2026-01-01', 3, k.target FROM loyalty.program, (VALUES ('conversion', 0.25), ('net', 1000)) k (kpi, target) WHERE name = 'shop';
 -- what periodic work has noted
 SELECT loyalty.maintenance_note('account', loyalty.now(), loyalty.now(), 5, 1, '40P01: deadlock detected'), loyalty.maintenance_fail(m(2), 'account', 'XX000', 'broken');
 -- orders that are reserved: one paid, one given up, two that wait
@@ -455,10 +460,13 @@ sub shop_writes
         q{loyalty.automation_broadcast_cancel((SELECT broadcast_id FROM loyalty.automation_broadcast WHERE key = 'half'))},
         q{loyalty.automation_broadcast_run()},
         q{loyalty.automation_scan()},
+        q{loyalty.automation_run_retry(m(1), (SELECT min(run_id) FROM loyalty.automation_run WHERE member_id = m(1)))},
         q{loyalty.automation_pause('shop', 'shared')},
         q{loyalty.automation_end('shop', 'shared')},
         q{loyalty.rebuild(m(1))},
         q{loyalty.next_id()},
+        q{loyalty.guest_order('shop', 5, 'guest-new')},
+        q{loyalty.guest_order_refund('shop', 'guest-1')},
         q{loyalty.program_create('other', 'EUR', 'UTC')},
         q{loyalty.setup_roles('other')},
         q{loyalty.tag_add(m(1), 'new')},
@@ -554,6 +562,13 @@ sub shop_reads
         q{loyalty.topup_balance(m(14))},
         q{loyalty.report_coupon('shop')},
         q{loyalty.report_coupon_cost('shop')},
+        q{loyalty.report_coupon_funnel('shop', '2025-01-01', '2026-12-31', 'tier')},
+        q{loyalty.report_campaign_cost('shop', '2025-01-01', '2026-12-31')},
+        q{loyalty.report_automation_cost('shop', '2025-01-01', '2026-12-31')},
+        q{loyalty.report_uplift('shop', 'shared', '2025-01-01', '2026-12-31')},
+        q{loyalty.report_message_funnel('shop', '2025-01-01', '2026-12-31')},
+        q{loyalty.report_member_share('shop', '2025-01-01', '2026-12-31', 'store', 'quarter')},
+        q{loyalty.report_kpi('shop', '2026-01-31')},
         q{loyalty.statement(m(9), '2026-01-01', '2026-12-31', 'points')},
         q{loyalty.simulate('shop', 'double', '2025-06-01', '2025-07-01')},
         q{loyalty.simulate_postings('shop', 'double', '2025-06-01', '2025-07-01')},

@@ -1,30 +1,10 @@
--- Folds everything, counting how fast, and lets a little happen after it, which stays
--- unfolded.
+-- A thousand orders of the last minutes, which are not folded.
 \set ON_ERROR_STOP on
 SET synchronous_commit = off;
 
-CREATE TABLE bench.fold (folded bigint, seconds numeric, tail bigint);
-CREATE PROCEDURE bench.fold_all() LANGUAGE plpgsql AS $$
-DECLARE
-	began timestamptz := clock_timestamp();
-	turn record;
-	n bigint := 0;
-BEGIN
-	LOOP
-		SELECT * INTO turn FROM loyalty.report_fold(10000);
-		COMMIT;
-		n := n + turn.done;
-		EXIT WHEN NOT turn.left_over;
-	END LOOP;
-	INSERT INTO bench.fold VALUES (n, round(extract(epoch FROM clock_timestamp() - began), 1));
-END
-$$;
-CALL bench.fold_all();
-SELECT CASE WHEN folded <> (SELECT count(*) FROM loyalty.journal) THEN bench.chance('not all is folded: ' || folded / 0) END FROM bench.fold \g /dev/null
--- as autovacuum would
-SELECT format('VACUUM (ANALYZE) loyalty.%I', table_name) FROM loyalty.table_kind WHERE table_name LIKE 'report\_%' \gexec
+-- as maintenance does after midnight
+SELECT loyalty.report_rfm_keep(program_id) FROM loyalty.program WHERE name = 'bench' \g /dev/null
 
--- a thousand orders of the last minutes
 SELECT count(p.status)
 FROM generate_series(1, 1000) n,
 	LATERAL (SELECT n, member_id FROM loyalty.account
