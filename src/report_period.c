@@ -158,7 +158,10 @@ finish(Closing *closing)
 {
 	if (closing->is_own)
 		return false;
-	if (!closing->noted)
+	/* what was noted in another cluster, and restored here, says nothing */
+	if (!closing->noted ||
+		FullTransactionIdFollows(DatumGetFullTransactionId(closing->args[2].value),
+								 ReadNextFullTransactionId()))
 	{
 		closing->args[2] =
 			ARG(FullTransactionIdGetDatum(ReadNextFullTransactionId()));
