@@ -6,6 +6,7 @@ CREATE OR REPLACE FUNCTION loyalty.report_days()
 RETURNS TABLE (program_id int, day date, unit_id int, kind text, journal_rows bigint, credited bigint, debited bigint)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 10000
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	SELECT p.program_id, v.day, v.unit_id, v.kind, sum(v.journal_rows)::bigint, sum(v.credited)::bigint, sum(v.debited)::bigint
 	FROM loyalty.program p
