@@ -118,6 +118,9 @@ typedef struct Matrix
 	int			ncolumns;
 	char	  **row_names;		/* HTML */
 	char	  **column_names;	/* HTML */
+	/* whole names of the database, where those above may be cut, or NULL */
+	const char **row_titles;
+	const char **column_titles;
 	double	   *value;
 	char	  **shown;			/* HTML; NULL: an empty cell */
 	char	  **hint;			/* UTF-8 of ours, or NULL */

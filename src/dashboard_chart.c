@@ -381,10 +381,27 @@ matrix_make(int nrows, int ncolumns)
 	matrix->ncolumns = ncolumns;
 	matrix->row_names = palloc0(nrows * sizeof(char *));
 	matrix->column_names = palloc0(ncolumns * sizeof(char *));
+	matrix->row_titles = palloc0(nrows * sizeof(char *));
+	matrix->column_titles = palloc0(ncolumns * sizeof(char *));
 	matrix->value = palloc0(nrows * ncolumns * sizeof(double));
 	matrix->shown = palloc0(nrows * ncolumns * sizeof(char *));
 	matrix->hint = palloc0(nrows * ncolumns * sizeof(char *));
 	return matrix;
+}
+
+/* A head, which is cut where it is too long. */
+static void
+emit_head(HtmlPage *page, const char *scope, const char *name,
+		  const char *title)
+{
+	page_markup(page, "<th scope=\"%s\" class=\"clip\"", scope);
+	if (title != NULL)
+	{
+		page_markup(page, " title=\"");
+		page_attribute(page, title);
+		page_markup(page, "\"");
+	}
+	page_markup(page, ">%s</th>", name);
 }
 
 /*
@@ -407,13 +424,14 @@ matrix_emit(HtmlPage *page, const Matrix *matrix, Label corner, Label caption)
 	page_label(page, corner);
 	page_markup(page, "</th>");
 	for (int column = 0; column < matrix->ncolumns; column++)
-		page_markup(page, "<th scope=\"col\">%s</th>",
-					matrix->column_names[column]);
+		emit_head(page, "col", matrix->column_names[column],
+				  matrix->column_titles[column]);
 	page_markup(page, "</tr></thead><tbody>\n");
 	for (int row = 0; row < matrix->nrows; row++)
 	{
-		page_markup(page, "<tr><th scope=\"row\" class=\"clip\">%s</th>",
-					matrix->row_names[row]);
+		page_markup(page, "<tr>");
+		emit_head(page, "row", matrix->row_names[row],
+				  matrix->row_titles[row]);
 		for (int column = 0; column < matrix->ncolumns; column++)
 		{
 			int			at = row * matrix->ncolumns + column;

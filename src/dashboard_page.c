@@ -128,6 +128,7 @@ static const char style[] =
 	"text-align:center;min-width:42px}"
 	".heat th{border:0;padding:5px 8px 5px 2px}"
 	".heat thead th{text-align:center;padding:5px 4px}"
+	".heat .clip{max-width:9em}"
 	".heat thead th:first-child,.heat tbody th{text-align:left}"
 	".q1{background:var(--q1)}.q2{background:var(--q2)}"
 	".q3{background:var(--q3)}.q4{background:var(--q4)}"

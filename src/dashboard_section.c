@@ -461,7 +461,7 @@ emit_growth(Dashboard *dashboard)
 	static const Chart members = {
 		LABEL_GROWTH, GROWTH_PERIOD, 1, {
 			{GROWTH_MEMBERS, 1, .line = true, .area = true}
-		}
+		}, .from_zero = true
 	};
 	static const Chart joins = {
 		LABEL_JOINS, GROWTH_PERIOD, 2, {

@@ -475,9 +475,15 @@ emit_moves(HtmlPage *page, const Table *table)
 	Matrix	   *matrix = matrix_make(nfrom, nto);
 
 	for (int i = 0; i < nfrom; i++)
+	{
 		matrix->row_names[i] = html_of(page, table, from[i], MOVE_FROM);
+		matrix->row_titles[i] = table_text(table, from[i], MOVE_FROM);
+	}
 	for (int i = 0; i < nto; i++)
+	{
 		matrix->column_names[i] = html_of(page, table, to[i], MOVE_TO);
+		matrix->column_titles[i] = table_text(table, to[i], MOVE_TO);
+	}
 	for (int row = 0; row < table->nrows; row++)
 		for (int i = 0; i < nfrom; i++)
 			for (int k = 0; k < nto; k++)

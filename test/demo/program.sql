@@ -103,3 +103,8 @@ FROM (VALUES
 	('tier_grace', '{"channel": "sms"}'),
 	('tier_demoted', '{"channel": "email"}')) AS t(name, settings) \g /dev/null
 UPDATE loyalty.automation SET at_time = '00:00' WHERE program_id = :program;
+
+-- What the shop wants to reach.
+INSERT INTO loyalty.kpi_target (program_id, kpi, starts_on, months, target)
+SELECT :program, t.kpi, loyalty.now()::date, t.months, t.target
+FROM (VALUES ('conversion', 3, 0.25), ('retention', 6, 0.40), ('repurchase_rate', 12, 0.35), ('basket_growth', 12, 0.25)) AS t (kpi, months, target);
