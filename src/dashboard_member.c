@@ -291,7 +291,7 @@ emit_balances(HtmlPage *page, const Table *balances)
 	page_markup(page, "</h2>\n<div class=\"tiles\">\n");
 	for (int row = 0; row < balances->nrows; row++)
 	{
-		page_markup(page, "<article class=\"tile last\"><h3><span>");
+		page_markup(page, "<article class=\"tile\"><h3><span>");
 		page_value(page, table_text(balances, row, BALANCE_UNIT));
 		page_markup(page, "</span></h3><p class=\"num\" title=\"");
 		cell_emit(page, CELL_NUMBER,

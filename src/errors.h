@@ -80,6 +80,10 @@
 	  "a reason is required") \
 	X(LEDGER_IMMUTABLE, "LY190", "ledger_immutable", \
 	  "the ledger is append-only") \
+	X(PERIOD_NOT_OVER, "LY191", "period_not_over", \
+	  "period is not over yet") \
+	X(PERIOD_CLOSED_ALREADY, "LY192", "period_closed_already", \
+	  "period was closed before") \
 	/* LY2: coupons and checkout */ \
 	X(COUPON_NOT_FOUND, "LY201", "not_found", \
 	  "coupon was not found") \

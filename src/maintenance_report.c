@@ -1,7 +1,8 @@
 /*
  * maintenance_report.c
  *
- * The job that folds the journal into the sums of the reports.
+ * The job that folds the journal into the sums of the reports, and publishes
+ * the figures of periods that are being closed.
  */
 #include "maintenance.h"
 
@@ -23,6 +24,7 @@ loyalty_maintenance_report(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(caller);
 	loyalty_check_version();
 	done = report_fold(batch, &left_over);
+	report_periods_finish();
 	SPI_finish();
 	return maintenance_outcome(fcinfo, (int) done, left_over);
 }

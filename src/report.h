@@ -8,10 +8,16 @@
 
 #include "loyalty.h"
 
+#include "access/transam.h"
+
 #pragma GCC visibility push(hidden)
 
 /* report_fold.c */
 extern int64 report_fold(int batch, bool *left_over);
+extern bool report_all_over(FullTransactionId before);
+
+/* report_period.c */
+extern void report_periods_finish(void);
 
 #pragma GCC visibility pop
 

@@ -130,11 +130,11 @@ full_xid(TransactionId xid, FullTransactionId next)
 }
 
 /*
- * Are all transactions before the mark over, but for this one?  Judged by
+ * Are all transactions before an id over, but for this one?  Judged by
  * the snapshot that the statements after it have, or an older one.
  */
-static bool
-mark_is_safe(const Mark *mark)
+bool
+report_all_over(FullTransactionId before)
 {
 	Snapshot	snapshot = GetTransactionSnapshot();
 	FullTransactionId next = ReadNextFullTransactionId();
@@ -143,17 +143,23 @@ mark_is_safe(const Mark *mark)
 	for (uint32 i = 0; i < snapshot->xcnt; i++)
 	{
 		xid = full_xid(snapshot->xip[i], next);
-		if (FullTransactionIdPrecedes(xid, mark->xid) &&
+		if (FullTransactionIdPrecedes(xid, before) &&
 			!TransactionIdIsCurrentTransactionId(snapshot->xip[i]))
 			return false;
 	}
 	/* the snapshot counts the rest as running; in a test they are our own */
 	for (xid = full_xid(snapshot->xmax, next);
-		 FullTransactionIdPrecedes(xid, mark->xid);
+		 FullTransactionIdPrecedes(xid, before);
 		 FullTransactionIdAdvance(&xid))
 		if (!TransactionIdIsCurrentTransactionId(XidFromFullTransactionId(xid)))
 			return false;
 	return true;
+}
+
+static bool
+mark_is_safe(const Mark *mark)
+{
+	return report_all_over(mark->xid);
 }
 
 /*

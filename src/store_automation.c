@@ -50,6 +50,10 @@ static Statement start_runs = {
 };
 
 /*
+ * The next two look runs up by the member, and only then at what became of
+ * them: the plan may have been made when there were few, and a join would go
+ * on reading all.
+ *
  * The same where some begin anew: of those of one member and automation the
  * last counts, and one that waits for its first step is started again by it.
  */
@@ -65,9 +69,13 @@ static Statement restart_runs = {
 	" THEN r.journal_id ELSE l.journal_id END,"
 	" trigger = CASE WHEN l.triggered_at < r.triggered_at"
 	" THEN r.trigger ELSE l.trigger END"
-	" FROM last l WHERE r.member_id = l.member_id"
-	" AND r.automation_id = l.automation_id AND r.status = 'waiting'"
-	" AND r.position = 0 AND r.reason IS DISTINCT FROM 'refunded'"
+	" FROM last l CROSS JOIN LATERAL (SELECT w.member_id, w.run_id,"
+	" coalesce(w.status = 'waiting' AND w.position = 0"
+	" AND w.reason IS DISTINCT FROM 'refunded', false) AS waits"
+	" FROM loyalty.automation_run w WHERE w.member_id = l.member_id"
+	" AND w.automation_id = l.automation_id OFFSET 0) x"
+	" WHERE x.waits AND r.member_id = x.member_id AND r.run_id = x.run_id"
+	" AND coalesce(r.status = 'waiting', false)"
 	" RETURNING r.member_id, r.automation_id)"
 	" " INSERT_RUNS " FROM g WHERE NOT g.restarts"
 	" OR (g.run_id IN (SELECT l.run_id FROM last l) AND NOT EXISTS"
@@ -87,9 +95,10 @@ static Statement reach_goals = {
 	"WITH reached AS (SELECT r.member_id, r.run_id, min(g.at) AS at"
 	" FROM unnest($1) AS g (member_id bigint, automation_id int,"
 	" journal_id bigint, at timestamptz, since timestamptz)"
-	" JOIN loyalty.automation_run r ON r.member_id = g.member_id"
-	" AND r.automation_id = g.automation_id"
-	" AND r.triggered_at BETWEEN g.since AND g.at"
+	" JOIN LATERAL (SELECT * FROM loyalty.automation_run w"
+	" WHERE w.member_id = g.member_id"
+	" AND w.automation_id = g.automation_id OFFSET 0) r"
+	" ON r.triggered_at BETWEEN g.since AND g.at"
 	" AND coalesce(r.journal_id < g.journal_id, true)"
 	" AND r.goal_at IS NULL"
 	" AND (r.status IN ('done', 'exited', 'held_out')"

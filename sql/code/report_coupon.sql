@@ -7,6 +7,9 @@ RETURNS TABLE (part text, coupon text, title text, kind text, automatic boolean,
 	sales numeric, rate numeric, currency text)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 100
 SET search_path = pg_catalog, pg_temp
+SET jit = off
+-- what is counted is known to be much, and is counted in memory
+SET work_mem = '64MB'
 BEGIN ATOMIC
 	SELECT loyalty.report_require(report_coupon_funnel.program, report_coupon_funnel.since,
 		report_coupon_funnel.until, report_coupon_funnel.by);

@@ -8,6 +8,7 @@ RETURNS TABLE (campaign text, title text, status text, starts_at timestamptz, en
 	budget numeric, used_share numeric, sales numeric, currency text)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 50
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	SELECT loyalty.report_require(report_campaign_cost.program, report_campaign_cost.since, report_campaign_cost.until);
 
@@ -121,6 +122,7 @@ RETURNS TABLE (automation_id int, member_id bigint, run_id bigint, unit_id int, 
 	coupons bigint, discount bigint)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 1000
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	WITH step AS MATERIALIZED (
 		-- runs tell what they gave, also that which was taken back
@@ -168,6 +170,7 @@ RETURNS TABLE (automation text, title text, status text, trigger_kind text, runs
 	held_out_share numeric, currency text)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 50
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	SELECT loyalty.report_require(report_automation_cost.program, report_automation_cost.since, report_automation_cost.until);
 
@@ -237,6 +240,7 @@ RETURNS TABLE (treated bigint, held_out bigint, mean_treated numeric, mean_held_
 	split_alarm boolean, open bigint, cost numeric, gain numeric, roi numeric, currency text)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 1
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	SELECT loyalty.report_require(report_uplift.program, report_uplift.since, report_uplift.until),
 		loyalty.report_automation_require(report_uplift.program, report_uplift.automation, report_uplift.days,

@@ -6,6 +6,7 @@ RETURNS TABLE (period date, part text, member_orders bigint, member_sales numeri
 	member_share numeric, member_basket numeric, guest_basket numeric, lift numeric, currency text)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 30
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	SELECT loyalty.report_require(report_member_share.program, report_member_share.since, report_member_share.until,
 		report_member_share.by, report_member_share.grain);

@@ -123,7 +123,7 @@ CREATE OR REPLACE FUNCTION loyalty.report_breakage_rate(program_id int, unit_id 
 RETURNS numeric LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-	SELECT round(least(greatest(sum(c.expired) / nullif(sum(c.issued), 0), 0), 1), 4)
+	SELECT CASE WHEN sum(c.issued) > 0 THEN round(least(greatest(sum(c.expired) / sum(c.issued), 0), 1), 4) END
 	FROM loyalty.report_lot_cohort(report_breakage_rate.program_id, report_breakage_rate.unit_id, report_breakage_rate.at) c
 	WHERE c.is_over;
 END;

@@ -6,6 +6,7 @@ RETURNS TABLE (channel text, template text, queued bigint, sent bigint, delivere
 	delivery_rate numeric, open_rate numeric, click_rate numeric)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 50
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	SELECT loyalty.report_require(report_message_funnel.program, report_message_funnel.since, report_message_funnel.until);
 

@@ -8,6 +8,7 @@ CREATE OR REPLACE TRIGGER kpi_target_reference BEFORE INSERT OR UPDATE ON loyalt
 CREATE OR REPLACE FUNCTION loyalty.report_conversion(program_id int, since date, until date)
 RETURNS numeric LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	SELECT round(count(*) FILTER (WHERE a.first_purchase_at < s.end_at)::numeric / nullif(count(*), 0), 4)
 	FROM (
@@ -25,6 +26,7 @@ COMMENT ON FUNCTION loyalty.report_conversion(int, date, date) IS
 CREATE OR REPLACE FUNCTION loyalty.report_retention(program_id int, before date, since date, until date)
 RETURNS numeric LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	-- Who buys for the first time in a range is counted with the days since he bought
 	-- before, so that both parts are sums: who was there before, and who of them came.
@@ -42,6 +44,7 @@ RETURNS TABLE (kpi text, target numeric, actual numeric, met boolean, since date
 	months int, starts_on date, measured_in text)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 10
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
 	SELECT loyalty.report_require(report_kpi.program, coalesce(report_kpi.at, loyalty.now()::date),
 		coalesce(report_kpi.at, loyalty.now()::date));

@@ -6,8 +6,13 @@ CREATE OR REPLACE FUNCTION loyalty.report_days()
 RETURNS TABLE (program_id int, day date, unit_id int, kind text, journal_rows bigint, credited bigint, debited bigint)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 10000
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 BEGIN ATOMIC
-	SELECT p.program_id, v.day, v.unit_id, v.kind, sum(v.journal_rows)::bigint, sum(v.credited)::bigint, sum(v.debited)::bigint
+	-- the sums of a capture have all that was held on one side, and what of it was spent on
+	-- the other; the ledger has what came back
+	SELECT p.program_id, v.day, v.unit_id, v.kind, sum(v.journal_rows)::bigint,
+		CASE WHEN v.kind = 'capture' THEN sum(v.credited + v.debited) ELSE sum(v.credited) END::bigint,
+		CASE WHEN v.kind = 'capture' THEN 0 ELSE sum(v.debited) END::bigint
 	FROM loyalty.program p
 	CROSS JOIN LATERAL loyalty.report_value(p.program_id, '-infinity', 'infinity', 'all') v
 	GROUP BY p.program_id, v.day, v.unit_id, v.kind;

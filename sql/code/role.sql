@@ -155,6 +155,11 @@ BEGIN
 			('admin', 'INSERT', '{kpi_target}'),
 			('admin', 'UPDATE', '{kpi_target}'),
 			('admin', 'DELETE', '{kpi_target}'),
+			('owner', 'SELECT', '{report_close,report_period}'),
+			('owner', 'INSERT', '{report_close,report_period}'),
+			('owner', 'UPDATE', '{report_close,program}'),
+			('reader', 'SELECT', '{report_close,report_period}'),
+			('admin', 'SELECT', '{report_close,report_period}'),
 			-- for the dashboard
 			('owner', 'SELECT', '{report_lifecycle}'),
 			('auditor', 'SELECT', '{table_kind,journal,journal_ref}')
@@ -230,8 +235,9 @@ BEGIN
 			('reader', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel,report_member_share,report_kpi,report_days}'),
 			('admin', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel,report_member_share,report_kpi}'),
 			('app', '{guest_order,guest_order_refund}'),
-			('reader', '{report_points,report_points_usage,report_expiry,report_liability,report_breakage,report_tier,report_tier_move,report_liability_schedule,report_revenue,revenue_allocated,revenue_recognised,balance_at,liability_at}'),
-			('admin', '{report_points,report_points_usage,report_expiry,report_liability,report_breakage,report_tier,report_tier_move,report_liability_schedule,report_revenue,revenue_allocated,revenue_recognised,balance_at,liability_at}')
+			('admin', '{period_close}'),
+			('reader', '{report_points,report_points_usage,report_expiry,report_liability,report_breakage,report_tier,report_tier_move,report_liability_schedule,report_revenue,revenue_allocated,revenue_recognised,balance_at,liability_at,report_period}'),
+			('admin', '{report_points,report_points_usage,report_expiry,report_liability,report_breakage,report_tier,report_tier_move,report_liability_schedule,report_revenue,revenue_allocated,revenue_recognised,balance_at,liability_at,report_period}')
 		) g (role, names) ON f.proname = ANY (g.names) OR g.names IS NULL
 		ORDER BY f.signature::text, g.role
 	LOOP

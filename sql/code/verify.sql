@@ -604,6 +604,10 @@ BEGIN ATOMIC
 	WHERE h.tier_before IS DISTINCT FROM h.held
 	OR (h.action IN ('prolonged', 'warned', 'grace') AND h.tier_before IS DISTINCT FROM h.tier_after)
 	UNION ALL
+	SELECT 'period_differs', NULL::bigint, format('until=%s figure=%s part=%s published=%s ledger=%s', d.until, d.figure, d.part, d.published, d.ledger)
+	FROM loyalty.report_period_differs((SELECT s.program_id FROM scope s)) d
+	WHERE verify.program IS NULL OR d.program_id = (SELECT s.program_id FROM scope s)
+	UNION ALL
 	SELECT 'tier_history_without_journal', h.member_id, format('journal_id=%s', h.journal_id)
 	FROM tier_past h
 	WHERE NOT EXISTS (

@@ -76,6 +76,8 @@ INSERT INTO loyalty.table_kind (table_name, kind, column_name, builtin) VALUES
 	('report_product_month', 'lookup', 'program_id', true),
 	('report_tier_day', 'lookup',  'program_id', true),
 	('report_rfm_day', 'lookup',   'program_id', true),
+	('report_close',  'lookup',    'program_id', true),
+	('report_period', 'lookup',    'program_id', true),
 	('report_member_day', 'member', NULL,   true),
 	('rule_group',    'reference', NULL,    true),
 	('rule',          'reference', NULL,    true),

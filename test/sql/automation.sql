@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(182);
+SELECT plan(184);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 SELECT loyalty.program_create('Other', 'CNY', 'Asia/Shanghai') AS other \gset
@@ -411,6 +411,16 @@ SELECT pg_temp.auto('{"name": "crowd", "trigger_kind": "announcement"}', '{"kind
 INSERT INTO loyalty.automation_run (member_id, run_id, program_id, automation_id, occurrence, triggered_at, due_at)
 SELECT a.member_id, loyalty.next_id(), :shop, :crowd, n, loyalty.now(), loyalty.now() FROM loyalty.account a, generate_series(1, 20) n WHERE a.program_id = :shop AND a.status = 'active';
 SELECT count(*) AS crowd FROM loyalty.automation_run WHERE automation_id = :crowd \gset
+SELECT pg_temp.auto('{"name": "again", "trigger_kind": "event", "trigger_name": "wish", "delay": "2 days", "restarts": true}', '{"kind": "tag_add", "tag": "again"}');
+CALL pg_temp.enroll('Shop', 'again');
+SELECT FROM loyalty.record(pg_temp.id('again'), 'wish', ref => 'a1');
+SELECT pg_stat_get_xact_tuples_returned('loyalty.automation_run'::regclass) + pg_stat_get_xact_tuples_returned('loyalty.automation_run_due_at_idx'::regclass)
+	+ pg_stat_get_xact_tuples_returned('loyalty.automation_run_automation_id_idx'::regclass) AS read \gset
+SELECT FROM loyalty.record(pg_temp.id('again'), 'wish', ref => 'a2');
+SELECT cmp_ok(pg_stat_get_xact_tuples_returned('loyalty.automation_run'::regclass) + pg_stat_get_xact_tuples_returned('loyalty.automation_run_due_at_idx'::regclass)
+	+ pg_stat_get_xact_tuples_returned('loyalty.automation_run_automation_id_idx'::regclass) - :read, '<=', 100::bigint, 'who begins anew is found by the member, not among all that wait');
+SELECT is((SELECT count(*) || ' ' || max(r.trigger ->> 'ref') FROM loyalty.automation_run r JOIN loyalty.automation a USING (automation_id) WHERE a.name = 'again'), '1 a2', 'and begins anew');
+CALL pg_temp.stop('again');
 SELECT pg_stat_get_xact_tuples_returned('loyalty.automation_run_due_at_idx'::regclass) AS before \gset
 SELECT is(pg_temp.work(), least(1000, :crowd), 'a crowd is worked off');
 SELECT cmp_ok(pg_stat_get_xact_tuples_returned('loyalty.automation_run_due_at_idx'::regclass) - :before, '<=', 2 * :crowd::bigint, 'and read once');

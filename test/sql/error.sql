@@ -3,7 +3,7 @@
 -- Bad input gets a clear error and nothing is lost: every case is called in
 -- mode 'do', which raises, and, when it is a verb, in mode 'try', which answers;
 -- neither may change a row.
-SELECT plan(1178);
+SELECT plan(1180);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 INSERT INTO loyalty.automation (program_id, name, trigger_kind) VALUES (:shop, 'idle', 'announcement');
@@ -59,6 +59,7 @@ SELECT FROM loyalty.topup(pg_temp.id('ann'), 5, 'unmade', pending => true);
 SELECT FROM loyalty.topup_cancel(pg_temp.id('ann'), 'unmade');
 SELECT FROM loyalty.topup_freeze(pg_temp.id('bob'), 'stored', 'lost');
 SELECT FROM loyalty.visitor_join(pg_temp.id('bob'), 'cookie');
+SELECT loyalty.period_close('Shop', '2026-02-28');
 INSERT INTO loyalty.message_channel (program_id, name) VALUES (:shop, 'sms');
 SELECT FROM loyalty.message_enqueue(pg_temp.id('ann'), 'sms', 'hello');
 -- a coupon for each reason not to apply, with a code of its name; basket: A 60, B 2 x 20
@@ -746,7 +747,7 @@ INSERT INTO refusal VALUES
 	('LY133', 'journal_not_found'),
 	('LY140', 'hold_not_found'), ('LY141', 'capture_exceeds_hold'), ('LY142', 'hold_already_captured'),
 	('LY143', 'hold_already_released'), ('LY144', 'hold_expired'), ('LY145', 'hold_timeout_invalid'), ('LY146', 'hold_of_order'), ('LY246', 'payable_changed'), ('LY247', 'checkout_not_found'), ('LY248', 'checkout_expired'), ('LY249', 'checkout_closed'), ('LY150', 'transfer_to_self'),
-	('LY160', 'reason_required'), ('LY190', 'ledger_immutable'), ('LY402', 'program_inactive'), ('LY403', 'program_not_found'),
+	('LY160', 'reason_required'), ('LY190', 'ledger_immutable'), ('LY191', 'period_not_over'), ('LY192', 'period_closed_already'), ('LY402', 'program_inactive'), ('LY403', 'program_not_found'),
 	('LY420', 'plan_held'), ('LY421', 'plan_not_held'), ('LY422', 'plan_not_higher'), ('LY430', 'unknown_activity'), ('LY431', 'visitor_joined'), ('LY440', 'unknown_channel'), ('LY441', 'message_not_found'), ('LY442', 'message_not_taken'),
 	('LY450', 'unknown_automation'), ('LY451', 'run_not_found'), ('LY452', 'automation_not_ready'), ('LY453', 'broadcast_not_found'), ('LY454', 'guest_order_differs'), ('LY455', 'guest_order_not_found'),
 	('LY501', 'member_not_found'), ('LY502', 'member_closed'), ('LY503', 'member_frozen'),
@@ -778,6 +779,8 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('ledger: delete',         'DELETE FROM loyalty.entry', 'LY190'),
 ('ledger: truncate',       'TRUNCATE loyalty.journal', 'LY190'),
 ('tier history: update',   'UPDATE loyalty.tier_history SET action = ''joined''', 'LY190'),
+('period: not over',       $$SELECT (NULL::loyalty.receipt).* FROM loyalty.period_close('Shop', '2026-03-15')$$, 'LY191'),
+('period: closed before',  $$SELECT (NULL::loyalty.receipt).* FROM loyalty.period_close('Shop', '2026-02-27')$$, 'LY192'),
 ('rule: half a point',     'INSERT INTO loyalty.rule (program_id, event, unit_id, kind, award) '
                            'SELECT program_id, ''share'', unit_id, ''fixed'', 0.5 FROM loyalty.unit WHERE code = ''points''', 'LY801'),
 ('programme: time zone',   'UPDATE loyalty.program SET time_zone = ''Asia/Tokyo'' WHERE name = ''Shop''', 'LY808'),

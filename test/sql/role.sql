@@ -114,7 +114,7 @@ INSERT INTO call (name, roles) VALUES
 	('report_cohort', 'admin auditor pii reader'), ('report_rfm', 'admin auditor pii reader'), ('report_rfm_name', 'admin auditor pii reader'), ('report_rfm_segment', 'admin auditor pii reader'),
 	('report_rfm_member', 'admin auditor pii reader'), ('report_product', 'admin auditor pii reader'), ('report_headline', 'admin auditor pii reader'),
 	('report_points', 'admin auditor pii reader'), ('report_points_usage', 'admin auditor pii reader'), ('report_expiry', 'admin auditor pii reader'), ('report_liability', 'admin auditor pii reader'), ('report_breakage', 'admin auditor pii reader'), ('report_tier', 'admin auditor pii reader'), ('report_tier_move', 'admin auditor pii reader'),
-	('report_liability_schedule', 'admin auditor pii reader'), ('report_revenue', 'admin auditor pii reader'), ('revenue_allocated', 'admin auditor pii reader'), ('revenue_recognised', 'admin auditor pii reader'), ('balance_at', 'admin auditor pii reader'), ('liability_at', 'admin auditor pii reader'),
+	('report_liability_schedule', 'admin auditor pii reader'), ('report_revenue', 'admin auditor pii reader'), ('revenue_allocated', 'admin auditor pii reader'), ('revenue_recognised', 'admin auditor pii reader'), ('balance_at', 'admin auditor pii reader'), ('liability_at', 'admin auditor pii reader'), ('report_period', 'admin auditor pii reader'), ('period_close', 'admin'),
 	('activity_expire', 'admin worker'), ('report_path', 'admin auditor pii reader');
 INSERT INTO call (name, roles) VALUES
 	('report_coupon_funnel', 'admin auditor pii reader'), ('report_campaign_cost', 'admin auditor pii reader'), ('report_automation_cost', 'admin auditor pii reader'),
@@ -149,7 +149,7 @@ SELECT set_eq(
 	  WHERE c.relnamespace = 'loyalty'::regnamespace AND c.relkind IN ('r', 'v') AND pg_temp.may('loyalty_test_' || x.role, c.oid) <> ''$$,
 	$$SELECT relation, role, may FROM (VALUES
 		('table_kind', 'owner', 'r'), ('table_kind', 'auditor', 'r'),
-		('program', 'owner', 'ra'), ('program', 'admin', 'raw'), ('program', 'worker', 'r'), ('program', 'readers', 'r'),
+		('program', 'owner', 'raw'), ('program', 'admin', 'raw'), ('program', 'worker', 'r'), ('program', 'readers', 'r'),
 		('program_event', 'owner', 'ra'), ('program_event', 'admin', 'rawd'), ('program_event', 'readers', 'r'),
 		('unit', 'owner', 'ra'), ('unit', 'admin', 'raw'), ('unit', 'readers', 'r'),
 		('unit_anchor', 'owner', 'ra'), ('unit_anchor', 'admin', 'rawd'), ('unit_anchor', 'readers', 'r'),
@@ -219,6 +219,7 @@ SELECT set_eq(
 		('report_member_day', 'owner', 'rawd'), ('report_member_day', 'readers', 'r'), ('report_return_day', 'owner', 'rawd'), ('report_return_day', 'readers', 'r'), ('report_second', 'owner', 'rawd'), ('report_second', 'readers', 'r'),
 		('report_cohort_month', 'owner', 'rawd'), ('report_cohort_month', 'readers', 'r'), ('report_product_day', 'owner', 'rawd'), ('report_product_day', 'readers', 'r'), ('report_product_month', 'owner', 'rawd'), ('report_product_month', 'readers', 'r'),
 		('report_tier_day', 'owner', 'rawd'), ('report_tier_day', 'readers', 'r'), ('report_rfm_day', 'owner', 'rawd'), ('report_rfm_day', 'readers', 'r'),
+		('report_close', 'owner', 'raw'), ('report_close', 'admin', 'r'), ('report_close', 'readers', 'r'), ('report_period', 'owner', 'ra'), ('report_period', 'admin', 'r'), ('report_period', 'readers', 'r'),
 		('report_event', 'readers', 'r'), ('report_daily', 'readers', 'r')) x (relation, whom, may)
 	  CROSS JOIN LATERAL unnest(CASE whom WHEN 'readers' THEN '{reader,pii,auditor}'::text[] ELSE ARRAY[whom] END) role$$,
 	'tables and views: who may do what');

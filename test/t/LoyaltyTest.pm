@@ -345,6 +345,10 @@ SELECT count(loyalty.guest_order('shop', n * 12.50, 'guest-' || n, data => '{"st
 SELECT loyalty.guest_order_refund('shop', 'guest-2', 5, 'guest-back');
 INSERT INTO loyalty.kpi_target (program_id, kpi, starts_on, months, target)
     SELECT program_id, k.kpi, '2026-01-01', 3, k.target FROM loyalty.program, (VALUES ('conversion', 0.25), ('net', 1000)) k (kpi, target) WHERE name = 'shop';
+-- a period that is closed, and one that is closing
+SELECT loyalty.period_close('shop', '2024-12-31');
+SELECT loyalty.period_close('shop', '2024-12-31');
+SELECT loyalty.period_close('shop', '2025-01-31');
 -- what periodic work has noted
 SELECT loyalty.maintenance_note('account', loyalty.now(), loyalty.now(), 5, 1, '40P01: deadlock detected'), loyalty.maintenance_fail(m(2), 'account', 'XX000', 'broken');
 -- orders that are reserved: one paid, one given up, two that wait
@@ -469,6 +473,7 @@ sub shop_writes
         q{loyalty.next_id()},
         q{loyalty.guest_order('shop', 5, 'guest-new')},
         q{loyalty.guest_order_refund('shop', 'guest-1')},
+        q{loyalty.period_close('shop', '2025-02-28')},
         q{loyalty.program_create('other', 'EUR', 'UTC')},
         q{loyalty.setup_roles('other')},
         q{loyalty.tag_add(m(1), 'new')},

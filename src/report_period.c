@@ -1,0 +1,290 @@
+/*
+ * report_period.c
+ *
+ * Closes a period, and publishes its figures.
+ *
+ * Closing moves the programme's closed_until, after which nothing may be dated
+ * into the period.  That binds whoever begins after it was committed.  A
+ * transaction that began before goes on with the configuration of its first
+ * call, and may still write into the period, perhaps with a transaction id
+ * that it takes only then.  So the figures wait: a later call, which sees that
+ * the closing was committed, notes who is running, and when all of those are
+ * over, the period cannot change any more.
+ */
+#include "report.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/datum.h"
+#include "utils/xid8.h"
+
+#include "rule_program.h"
+#include "statement.h"
+
+PG_FUNCTION_INFO_V1(loyalty_report_period_close);
+
+enum close_arg
+{
+	CLOSE_PROGRAM,
+	CLOSE_UNTIL
+};
+
+static Statement lock_program = {
+	"SELECT p.program_id, (loyalty.now() AT TIME ZONE p.time_zone)::date,"
+	" ($2 + 1)::timestamp AT TIME ZONE p.time_zone"
+	" FROM loyalty.program p WHERE p.name = $1 FOR NO KEY UPDATE",
+	2, {TEXTOID, DATEOID}
+};
+
+static Statement select_last = {
+	"SELECT until, closed_at IS NOT NULL FROM loyalty.report_close"
+	" WHERE program_id = $1 ORDER BY until DESC LIMIT 1",
+	1, {INT4OID}
+};
+
+/* The first period is the month of its last day. */
+static Statement insert_close = {
+	"INSERT INTO loyalty.report_close (program_id, since, until, called_at,"
+	" asked_by)"
+	" SELECT $1, coalesce((SELECT max(c.until) + 1 FROM loyalty.report_close c"
+	" WHERE c.program_id = $1), date_trunc('month', $2)::date), $2,"
+	" clock_timestamp(), pg_current_xact_id()",
+	2, {INT4OID, DATEOID}
+};
+
+static Statement move_closed_until = {
+	"UPDATE loyalty.program SET closed_until = $2"
+	" WHERE program_id = $1 AND coalesce(closed_until < $2, true)",
+	2, {INT4OID, TIMESTAMPTZOID}
+};
+
+static Statement select_closing = {
+	"SELECT program_id, until, xid, others,"
+	" asked_by = pg_current_xact_id_if_assigned()"
+	" FROM loyalty.report_close WHERE closed_at IS NULL"
+	" AND (program_id = $1 OR $1 IS NULL)"
+	" ORDER BY program_id, until FOR UPDATE SKIP LOCKED",
+	1, {INT4OID}
+};
+
+static Statement note_others = {
+	"UPDATE loyalty.report_close SET xid = $3, others = $4"
+	" WHERE program_id = $1 AND until = $2",
+	4, {INT4OID, DATEOID, XID8OID, TEXTARRAYOID}
+};
+
+/* In the order of their ids, as all calls lock members. */
+static Statement settle_due = {
+	"SELECT loyalty.account_settle(d.member_id) FROM ("
+	" SELECT DISTINCT u.member_id FROM loyalty.report_unposted($1,"
+	" loyalty.report_end($1, $2)) u ORDER BY u.member_id OFFSET 0) d",
+	2, {INT4OID, DATEOID}
+};
+
+static Statement publish = {
+	"INSERT INTO loyalty.report_period"
+	" (program_id, until, figure, part, since, value)"
+	" SELECT c.program_id, c.until, f.figure, f.part, c.since, f.value"
+	" FROM loyalty.report_close c"
+	" JOIN loyalty.program p ON p.program_id = c.program_id"
+	" CROSS JOIN LATERAL"
+	" loyalty.report_period_figure(p.name, c.since, c.until) f"
+	" WHERE c.program_id = $1 AND c.until = $2",
+	2, {INT4OID, DATEOID}
+};
+
+static Statement finish_close = {
+	"UPDATE loyalty.report_close SET closed_at = clock_timestamp()"
+	" WHERE program_id = $1 AND until = $2",
+	2, {INT4OID, DATEOID}
+};
+
+typedef struct Closing
+{
+	NullableDatum args[4];		/* program_id, until, xid, others */
+	bool		noted;			/* who was running */
+	bool		is_own;			/* asked for by this transaction */
+} Closing;
+
+/* Other transactions of this database; vacuum writes no journal. */
+static ArrayType *
+running_others(void)
+{
+	int			n;
+	VirtualTransactionId *ids =
+		GetCurrentVirtualXIDs(InvalidTransactionId, false, false,
+							  PROC_IS_AUTOVACUUM | PROC_IN_VACUUM, &n);
+	Datum	   *texts = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		texts[i] = CStringGetTextDatum(
+#if PG_VERSION_NUM >= 170000
+									   psprintf("%d/%u", ids[i].procNumber,
+#else
+									   psprintf("%d/%u", ids[i].backendId,
+#endif
+												ids[i].localTransactionId));
+	return construct_array(texts, n, TEXTOID, -1, false, TYPALIGN_INT);
+}
+
+/* Are those who were running when it was noted over? */
+static bool
+others_are_over(const NullableDatum *noted)
+{
+	Datum	   *before;
+	Datum	   *now;
+	int			nbefore = array_elements(DatumGetArrayTypeP(noted->value),
+										 TEXTOID, &before);
+	int			nnow = array_elements(running_others(), TEXTOID, &now);
+
+	for (int i = 0; i < nbefore; i++)
+		for (int k = 0; k < nnow; k++)
+			if (strcmp(TextDatumGetCString(before[i]),
+					   TextDatumGetCString(now[k])) == 0)
+				return false;
+	return true;
+}
+
+/* Publishes the figures, if nothing can come any more; false: it still can. */
+static bool
+finish(Closing *closing)
+{
+	if (closing->is_own)
+		return false;
+	/* what was noted in another cluster, and restored here, says nothing */
+	if (!closing->noted ||
+		FullTransactionIdFollows(DatumGetFullTransactionId(closing->args[2].value),
+								 ReadNextFullTransactionId()))
+	{
+		closing->args[2] =
+			ARG(FullTransactionIdGetDatum(ReadNextFullTransactionId()));
+		closing->args[3] = ARG(PointerGetDatum(running_others()));
+		statement_run(&note_others, closing->args, false);
+	}
+	if (!others_are_over(&closing->args[3]) ||
+		!report_all_over(DatumGetFullTransactionId(closing->args[2].value)))
+		return false;
+	statement_run(&settle_due, closing->args, false);
+	statement_run(&publish, closing->args, false);
+	statement_run(&finish_close, closing->args, false);
+	return true;
+}
+
+/*
+ * Goes on with the closings of a programme, or of all: locks them, and passes
+ * over what another session goes on with.  How many are left.
+ */
+static int
+finish_all(NullableDatum program)
+{
+	int			n = statement_run(&select_closing, &program, false);
+	Closing    *closings = palloc(sizeof(Closing) * Max(n, 1));
+	int			left = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		Closing    *closing = &closings[i];
+		bool		no_xid;
+		bool		no_others;
+		Datum		xid = statement_value(i, 3, &no_xid);
+		Datum		others = statement_value(i, 4, &no_others);
+
+		closing->args[0] = ARG(statement_notnull(i, 1));
+		closing->args[1] = ARG(statement_notnull(i, 2));
+		closing->noted = !no_xid && !no_others;
+		closing->args[2] = ARG_OR_NULL(closing->noted ? datumCopy(xid, FLOAT8PASSBYVAL, 8) : 0,
+									   closing->noted);
+		closing->args[3] = ARG_OR_NULL(closing->noted ?
+									   PointerGetDatum(DatumGetArrayTypePCopy(others)) : 0,
+									   closing->noted);
+		closing->is_own = DatumGetBool(statement_value(i, 5, &no_xid)) &&
+			!no_xid;
+	}
+	for (int i = 0; i < n; i++)
+		if (!finish(&closings[i]))
+			left++;
+	return left;
+}
+
+/* For maintenance; with an old snapshot it is left to the next turn. */
+void
+report_periods_finish(void)
+{
+	if (!IsolationUsesXactSnapshot())
+		finish_all(NULL_ARG);
+}
+
+/* A period that is over and was not closed before; else raises. */
+static void
+begin_close(NullableDatum program, NullableDatum until, NullableDatum end)
+{
+	NullableDatum args[] = {program, until};
+	NullableDatum move[] = {program, end};
+
+	statement_run(&insert_close, args, false);
+	statement_run(&move_closed_until, move, false);
+}
+
+/* period_close(program, until): 'closing' or 'closed'. */
+Datum
+loyalty_report_period_close(PG_FUNCTION_ARGS)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	NullableDatum program;
+	NullableDatum end;
+	DateADT		until;
+	DateADT		today;
+	bool		goes_on = false;
+	int			left;
+
+	require_argument(fcinfo, CLOSE_PROGRAM, "program");
+	require_argument(fcinfo, CLOSE_UNTIL, "until");
+	until = PG_GETARG_DATEADT(CLOSE_UNTIL);
+	if (DATE_NOT_FINITE(until))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("until must be finite")));
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a period can only be closed at READ COMMITTED")));
+	SPI_connect();
+	MemoryContextSwitchTo(caller);
+	loyalty_check_version();
+	if (statement_run(&lock_program, fcinfo->args, false) == 0)
+		refusal_raise(REFUSAL_PROGRAM_NOT_FOUND,
+					  psprintf("program=%s",
+							   clipped(text_to_cstring(PG_GETARG_TEXT_PP(CLOSE_PROGRAM)))));
+	program = ARG(statement_notnull(0, 1));
+	today = DatumGetDateADT(statement_notnull(0, 2));
+	end = ARG(statement_notnull(0, 3));
+	if (until >= today)
+		refusal_raise(REFUSAL_PERIOD_NOT_OVER,
+					  psprintf("until=%s today=%s",
+							   DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(until))),
+							   DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(today)))));
+	if (statement_run(&select_last, &program, false) > 0)
+	{
+		DateADT		last = DatumGetDateADT(statement_notnull(0, 1));
+		bool		is_closed = DatumGetBool(statement_notnull(0, 2));
+
+		goes_on = !is_closed && last == until;
+		/* one after the other: the next begins where it ends */
+		if (until <= last && !goes_on)
+			refusal_raise(REFUSAL_PERIOD_CLOSED_ALREADY,
+						  psprintf("closed_until=%s",
+								   DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(last)))));
+	}
+	if (!goes_on)
+		begin_close(program, fcinfo->args[CLOSE_UNTIL], end);
+	left = finish_all(program);
+	SPI_finish();
+	PG_RETURN_TEXT_P(cstring_to_text(left > 0 ? "closing" : "closed"));
+}
