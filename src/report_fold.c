@@ -17,6 +17,7 @@
  */
 #include "report.h"
 
+#include "access/subtrans.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
@@ -169,11 +170,12 @@ report_all_over(FullTransactionId before)
 			!may_be_ignored(snapshot->xip[i]))
 			return false;
 	}
-	/* the snapshot counts the rest as running; in a test they are our own */
+	/* the snapshot counts the rest as running, subtransactions among them */
 	for (xid = full_xid(snapshot->xmax, next);
 		 FullTransactionIdPrecedes(xid, before);
 		 FullTransactionIdAdvance(&xid))
-		if (!may_be_ignored(XidFromFullTransactionId(xid)))
+		if (!may_be_ignored(XidFromFullTransactionId(xid)) &&
+			!is_elsewhere(SubTransGetTopmostTransaction(XidFromFullTransactionId(xid))))
 			return false;
 	return true;
 }
