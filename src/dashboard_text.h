@@ -151,6 +151,7 @@
 	  "按到期月份的积分余额") \
 	X(EXPIRES, "Expires", "到期") \
 	X(NEVER, "Never", "永不") \
+	X(MEMBER_DEBT, "Owed by members", "会员欠额") \
 	X(LATER, "Later", "更晚") \
 	X(NOTHING_OUTSTANDING, "Members have no points now.", \
 	  "会员目前没有积分。") \

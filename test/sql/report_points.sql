@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(46);
+SELECT plan(47);
 
 -- Two programmes to which the same happens: of one all that is due is posted every day, of
 -- the other nothing that no call posts. A hundred days, with late orders, holds and refunds.
@@ -79,7 +79,7 @@ BEGIN
 			INSERT INTO figure
 			SELECT x.name, d.day, concat_ws('; ',
 				(SELECT string_agg(f::text, ', ' ORDER BY f.period) FROM loyalty.report_points(x.name, d.day - 3, d.day, grain => 'day') f),
-				(SELECT string_agg(f::text, ', ' ORDER BY f.month) FROM loyalty.report_expiry(x.name) f),
+				(SELECT string_agg(f::text, ', ' ORDER BY f.state, f.month) FROM loyalty.report_expiry(x.name) f),
 				(SELECT string_agg(f::text, ', ') FROM loyalty.report_liability(x.name) f),
 				(SELECT string_agg(f::text, ', ' ORDER BY f.cohort) FROM loyalty.report_breakage(x.name) f),
 				(SELECT string_agg(f::text, ', ' ORDER BY f.month) FROM loyalty.report_liability_schedule(x.name) f),
@@ -129,6 +129,10 @@ SELECT is((SELECT sum(expected + breakage) FROM loyalty.report_liability_schedul
 SELECT is((SELECT sum(expected + breakage) FROM loyalty.report_liability_schedule('Left', breakage => 0.1234)), (SELECT outstanding FROM loyalty.report_liability('Left')),
 	'report_liability_schedule: also with a given rate');
 SELECT is((SELECT sum(amount) FROM loyalty.report_expiry('Left')), (SELECT outstanding FROM loyalty.report_liability('Left')), 'report_expiry: adds up, too');
+SELECT results_eq($$SELECT state, sum(amount) FROM loyalty.report_expiry('Left') WHERE state IN ('held', 'debt') GROUP BY state ORDER BY state$$,
+	$$SELECT x.state, sum(x.amount) FROM loyalty.member m, loyalty.balance(m.member_id, 'points') b, LATERAL (VALUES ('debt', - b.debt), ('held', b.held)) x (state, amount)
+		WHERE m.program_id = (SELECT program_id FROM loyalty.program WHERE name = 'Left') GROUP BY x.state HAVING sum(x.amount) <> 0 ORDER BY x.state$$,
+	'report_expiry: what is held and what is owed stand apart');
 SELECT is((SELECT sum(worth) FROM loyalty.report_expiry('Left')), (SELECT worth FROM loyalty.report_liability('Left')), 'report_expiry: and so does its worth');
 SELECT is((SELECT sum(issued - used - expired) FROM loyalty.report_breakage('Left')), (SELECT sum(outstanding) FROM loyalty.report_breakage('Left')), 'report_breakage: adds up');
 SELECT is_empty($$SELECT t.tier FROM loyalty.report_tier('Left') t
