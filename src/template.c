@@ -70,7 +70,7 @@ static Statement insert_events = {
 	" WHERE b.program_id = $1 AND b.name = " name ")"
 #define PROGRAM_NAME \
 	"(SELECT p.name FROM loyalty.program p WHERE p.program_id = $1)"
-/* in the smallest part of the currency, or of a unit */
+/* the decimals of the currency */
 #define CURRENCY_SCALE "(SELECT p.currency_scale FROM loyalty.program p" \
 	" WHERE p.program_id = $1)"
 
@@ -78,6 +78,7 @@ static Statement insert_events = {
  * What the rows of each part become, in an order in which what is referred to
  * is there: $1 the programme, $2 the template, $3 vest_days.
  */
+/* clang-format off */
 static Statement parts[] = {
 	{
 		"INSERT INTO loyalty.unit (program_id, code, kind, scale, vest_days,"
@@ -85,7 +86,7 @@ static Statement parts[] = {
 		" SELECT $1, r.code, r.kind,"
 		" CASE WHEN r.in_currency THEN " CURRENCY_SCALE " ELSE 0 END,"
 		" CASE WHEN r.kind <> 'points' THEN 0"
-		" WHEN $3 > 0 THEN $3 ELSE coalesce(r.vest_days, 0) END,"
+		" WHEN $3 <> 0 THEN $3 ELSE coalesce(r.vest_days, 0) END,"
 		" coalesce(r.expiry, 'never'), r.expiry_count, r.window_months,"
 		" coalesce(r.refund, 'proportional'), r.period"
 		PART("unit") "(code text, kind text, in_currency boolean,"
@@ -260,6 +261,7 @@ static Statement parts[] = {
 		PART("automation") "(template text, settings jsonb)",
 	},
 };
+/* clang-format on */
 
 static Statement select_size = {
 	"SELECT coalesce(sum(jsonb_array_length(value)), 0)::int8"

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(36);
+SELECT plan(38);
 
 SELECT is(pg_temp.signature('program_create'),
 	'(name text, currency text, time_zone text, template text DEFAULT ''basic''::text, vest_days integer DEFAULT 0) -> integer',
@@ -111,6 +111,8 @@ SELECT throws_ok($$SELECT loyalty.program_create('X', NULL, 'Europe/Paris')$$, '
 SELECT throws_ok($$SELECT loyalty.program_create('X', 'EUR', NULL)$$, '22004', NULL, 'no time zone');
 SELECT throws_ok($$SELECT loyalty.program_create('X', 'EUR', 'Europe/Paris', NULL)$$, '22004', NULL, 'no template');
 SELECT throws_ok($$SELECT loyalty.program_create('X', 'EUR', 'Europe/Paris', vest_days => NULL)$$, '22004', NULL, 'no vest_days');
+SELECT throws_ok($$SELECT loyalty.program_create('X', 'EUR', 'Europe/Paris', vest_days => -1)$$, '23514', NULL, 'vest_days below zero');
+SELECT throws_ok($$SELECT loyalty.program_create('X', 'EUR', 'Europe/Paris', 'retail', 337)$$, '23514', NULL, 'points would lapse before they vest');
 SELECT is_empty($$SELECT * FROM loyalty.program WHERE name = 'X'$$, 'a refused programme leaves nothing behind');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(39);
+SELECT plan(40);
 
 -- A year of a shop, with what template retail has put there and nothing else. All
 -- figures are worked out by hand from doc/program.md.
@@ -105,6 +105,11 @@ CALL pg_temp.go('2026-10-05 12:00+08');
 SELECT is((SELECT pg_temp.moved(r) FROM loyalty.checkout(pg_temp.id('ann'), pg_temp.goods(200), 'o8', expect => 153, best => true) r),
 	'1 orders, 458 points, 153 spend', 'won back');
 SELECT is(pg_temp.balance('ann'), '4438 available', '3,695 + 15 + 200 + 50 + 20 + 458');
+
+-- issued 100 + 70 + 5 + 160 + 1,600 + 120 + 240 + 2,400 + 216 + 15 + 200 + 50 + 20 + 458, less 216 that were
+-- taken back; spent 1,000 and 3,600, of which 3,600 came back
+SELECT results_eq($$SELECT opening, issued, spent, expired, closing FROM loyalty.report_points('shop', '2026-01-01', '2026-12-31')$$,
+	'VALUES (0::numeric, 5438::numeric, 1000::numeric, 0::numeric, 4438::numeric)', 'the points of the year');
 
 -- Of those of February 935 were left: 335 + 1,600 - 1,000. They are good until 28 February.
 CALL pg_temp.go('2027-01-29 10:30+08');
