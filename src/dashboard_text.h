@@ -73,6 +73,7 @@
 	X(TARGET, "Target", "目标") \
 	X(ACTUAL, "Actual", "实际") \
 	X(MET, "met", "已达成") \
+	X(MET_SO_FAR, "met so far", "目前达成") \
 	X(NOT_MET, "not met yet", "未达成") \
 	X(NO_TARGETS, "No targets are set for this time.", "该时段未设目标。") \
 	/* members */ \

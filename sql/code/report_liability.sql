@@ -162,7 +162,7 @@ BEGIN ATOMIC
 
 	WITH found AS MATERIALIZED (
 		SELECT p.program_id, p.currency, p.currency_scale, u.unit_id, u.scale,
-			coalesce(report_expiry.at, (loyalty.now() AT TIME ZONE p.time_zone)::date) AS day
+			least(report_expiry.at, (loyalty.now() AT TIME ZONE p.time_zone)::date) AS day
 		FROM loyalty.program p
 		JOIN loyalty.unit u ON u.program_id = p.program_id
 		WHERE p.name = report_expiry.program AND u.code = report_expiry.unit
@@ -247,7 +247,8 @@ BEGIN ATOMIC
 	SELECT o.unit, o.outstanding, o.worth, o.breakage_rate, o.expected, o.liability, o.currency
 	FROM loyalty.program p
 	CROSS JOIN LATERAL loyalty.report_owed(p.program_id, loyalty.report_end(p.program_id,
-		coalesce(report_liability.at, (loyalty.now() AT TIME ZONE p.time_zone)::date)), NULL, report_liability.breakage) o
+		-- a day to come is as today: what will have lapsed by then is not known
+		least(report_liability.at, (loyalty.now() AT TIME ZONE p.time_zone)::date)), NULL, report_liability.breakage) o
 	WHERE p.name = report_liability.program;
 END;
 COMMENT ON FUNCTION loyalty.report_liability(text, date, numeric) IS
@@ -311,7 +312,7 @@ BEGIN ATOMIC
 		FROM loyalty.program p
 		JOIN loyalty.unit u ON u.program_id = p.program_id
 		CROSS JOIN LATERAL (
-			SELECT coalesce(report_liability_schedule.at, (loyalty.now() AT TIME ZONE p.time_zone)::date) AS day) d
+			SELECT least(report_liability_schedule.at, (loyalty.now() AT TIME ZONE p.time_zone)::date) AS day) d
 		WHERE p.name = report_liability_schedule.program AND u.code = report_liability_schedule.unit
 	), curve AS MATERIALIZED (
 		SELECT c.months_left, c.spent
