@@ -82,14 +82,21 @@ CREATE OR REPLACE FUNCTION loyalty.report_worth(unit_id int, amount numeric, at 
 RETURNS numeric LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-	SELECT floor(report_worth.amount * v.money / v.units)
-	FROM loyalty.unit_anchor v
-	WHERE v.unit_id = report_worth.unit_id AND v.valid_from <= report_worth.at
-	ORDER BY v.valid_from DESC
-	LIMIT 1;
+	SELECT floor(CASE WHEN v.units IS NOT NULL THEN report_worth.amount * v.money / v.units
+		-- stored value pays one for one
+		WHEN u.kind = 'money' THEN report_worth.amount * 10::numeric ^ (p.currency_scale - u.scale) END)
+	FROM loyalty.unit u
+	JOIN loyalty.program p ON p.program_id = u.program_id
+	LEFT JOIN LATERAL (
+		SELECT x.units, x.money
+		FROM loyalty.unit_anchor x
+		WHERE x.unit_id = u.unit_id AND x.valid_from <= report_worth.at
+		ORDER BY x.valid_from DESC
+		LIMIT 1) v ON true
+	WHERE u.unit_id = report_worth.unit_id;
 END;
 COMMENT ON FUNCTION loyalty.report_worth(int, numeric, date) IS
-'For reports: what an amount in minor units is worth by the anchor of a day, in whole minor units of the currency; NULL without anchor';
+'For reports: what an amount in minor units is worth by the anchor of a day, in whole minor units of the currency; without anchor stored value is worth itself, all else NULL';
 
 CREATE OR REPLACE FUNCTION loyalty.report_lot_cohort(program_id int, unit_id int, at date)
 RETURNS TABLE (cohort date, issued bigint, expired bigint, outstanding bigint, is_over boolean)
