@@ -1459,6 +1459,21 @@ BEGIN ATOMIC
 		GROUP BY j.member_id, j.reverses) u
 	WHERE u.n > 1 OR NOT u.known
 
+	-- The sums of the reports: what is folded, as the ledger says it.
+	UNION ALL
+	SELECT 'report_sum_differs', d.member_id, concat('program_id=', d.program_id, ' ', d.detail)
+	FROM loyalty.report_sum_differs((SELECT s.program_id FROM scope s)) d
+	UNION ALL
+	SELECT 'report_rfm_differs', NULL, format('program_id=%s day=%s members=%s buyers=%s orders=%s bought=%s',
+		d.program_id, d.day, d.members, d.buyers, d.orders, d.bought)
+	FROM loyalty.report_rfm_differs((SELECT s.program_id FROM scope s)) d
+	UNION ALL
+	SELECT 'report_folded_twice', NULL, format('first_id=%s last_id=%s next=%s', f.first_id, f.last_id, f.next)
+	FROM (
+		SELECT x.first_id, x.last_id, lead(x.first_id) OVER (ORDER BY x.first_id) AS next
+		FROM loyalty.report_folded x) f
+	WHERE f.last_id < f.first_id OR f.next <= f.last_id
+
 	-- The installation: ids that would come twice, rights that a restore lost.
 	UNION ALL
 	SELECT 'sequence_behind', NULL, format('sequence=%s next=%s used=%s', i.sequence, i.next, i.highest)

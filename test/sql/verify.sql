@@ -476,6 +476,8 @@ SELECT set_eq(
 	  UNION SELECT unnest('{checkout_without_journal,journal_without_checkout,checkout_state,checkout_holds,checkout_coupons,refund_payable,refund_coupon}'::text[])
 	  -- and those of closed periods by report_period.sql
 	  UNION SELECT 'period_differs'
+	  -- and those of the sums of reports by report_verify.sql
+	  UNION SELECT unnest('{report_sum_differs,report_rfm_differs,report_folded_twice}'::text[])
 	  -- and those of messages by message_verify.sql
 	  UNION SELECT unnest('{message_state,message_dedupe,message_fallback,message_run,message_consent,message_feedback,message_quota,message_unknown,consent_unknown}'::text[])$$,
 	'every check of verify() can fail');
