@@ -347,16 +347,20 @@ loyalty_member_require(PG_FUNCTION_ARGS)
 
 /*
  * unit_require(program_id int, unit text): the unit's id; LY105 if the
- * programme has none of this code.
+ * programme has none of this code, 22004 if none is asked for.
  */
 Datum
 loyalty_unit_require(PG_FUNCTION_ARGS)
 {
-	char	   *code = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	char	   *code;
 	const Program *program;
 	const Unit *unit;
 	int32		unit_id;
 
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	require_argument(fcinfo, 1, "unit");
+	code = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	SPI_connect();
 	loyalty_check_version();
 	program = program_get(PG_GETARG_INT32(0));

@@ -375,7 +375,7 @@ put_lot(ReturnSetInfo *result, int32 unit_id, DateADT expires_on, bool held,
 
 /*
  * balance_lot_at(member_id, at, known_at): the same by last day of use, in
- * minor units; held value has none.
+ * minor units; held value has none, and debt is at the other end of time.
  */
 Datum
 loyalty_balance_lot_at(PG_FUNCTION_ARGS)
@@ -389,7 +389,9 @@ loyalty_balance_lot_at(PG_FUNCTION_ARGS)
 	{
 		const Lot  *lot = &account.wallet.lots[i];
 
-		put_lot(result, lot->unit_id, lot->expires_on, false, lot->amount);
+		put_lot(result, lot->unit_id,
+				lot->origin == ORIGIN_DEBT ? DATEVAL_NOBEGIN : lot->expires_on,
+				false, lot->amount);
 	}
 	for (int i = 0; i < decision.nholds; i++)
 		if (decision.holds[i].status == HOLD_HELD)

@@ -208,7 +208,7 @@ static const Column benefit_columns[] = {
 static Statement select_history = {
 	"SELECT to_char(j.effective_at AT TIME ZONE p.time_zone,"
 	"  'YYYY-MM-DD HH24:MI'), CASE WHEN j.kind = 'event' THEN j.event"
-	"  ELSE j.kind END, j.ref,"
+	"  ELSE j.kind END, coalesce(j.ref, j.reverses),"
 	" (SELECT string_agg(CASE WHEN s.amount > 0"
 	"   THEN '+' ELSE '' END || s.amount || ' ' || s.code, ', '"
 	"   ORDER BY s.unit_id)"

@@ -108,7 +108,7 @@ static const Column headline_columns[] = {
 
 static Statement select_kpi = {
 	"SELECT k.kpi, k.target, k.actual, k.since, k.until, k.met::text,"
-	" k.measured_in"
+	" k.measured_in, k.complete::text"
 	" FROM loyalty.report_kpi($1, $3) k LIMIT 12",
 	DASHBOARD_ARGS
 };
@@ -121,7 +121,8 @@ enum kpi_column
 	KPI_SINCE,
 	KPI_UNTIL,
 	KPI_MET,
-	KPI_MEASURED_IN
+	KPI_MEASURED_IN,
+	KPI_COMPLETE
 };
 
 static const Column kpi_columns[] = {
@@ -131,7 +132,8 @@ static const Column kpi_columns[] = {
 	[KPI_SINCE] = {LABEL_FROM, CELL_DATE},
 	[KPI_UNTIL] = {LABEL_ENDS, CELL_DATE},
 	[KPI_MET] = {LABEL_MET, CELL_WORD},
-	[KPI_MEASURED_IN] = {LABEL_UNIT, CELL_TEXT}
+	[KPI_MEASURED_IN] = {LABEL_UNIT, CELL_TEXT},
+	[KPI_COMPLETE] = {LABEL_HIDDEN, CELL_WORD}
 };
 
 static Statement select_guests = {
@@ -362,7 +364,10 @@ section_headline(Dashboard *dashboard)
 	page_markup(page, "</div>\n</section>\n");
 }
 
-/* What was aimed at: a bar each, full when it is met. */
+/*
+ * What was aimed at: a bar each, full when it is met.  What was measured for a
+ * shorter time than it is meant for may still change.
+ */
 static void
 emit_targets(Dashboard *dashboard)
 {
@@ -380,6 +385,8 @@ emit_targets(Dashboard *dashboard)
 		double		actual = table_value(table, row, KPI_ACTUAL);
 		const char *met = table_text(table, row, KPI_MET);
 		bool		is_met = met != NULL && strcmp(met, "true") == 0;
+		const char *complete = table_text(table, row, KPI_COMPLETE);
+		bool		is_over = complete != NULL && strcmp(complete, "true") == 0;
 		const char *measured_in = table_text(table, row, KPI_MEASURED_IN);
 		CellKind	kind = measured_in != NULL &&
 			strcmp(measured_in, "share") == 0 ? CELL_SHARE : CELL_NUMBER;
@@ -393,7 +400,8 @@ emit_targets(Dashboard *dashboard)
 		page_markup(page, "</b></div>");
 		bar_emit(page, 0, target > 0 ? actual / target : 0, is_met ? 3 : 1);
 		page_markup(page, "<small>");
-		page_label(page, is_met ? LABEL_MET : LABEL_NOT_MET);
+		page_label(page, !is_met ? LABEL_NOT_MET :
+				   is_over ? LABEL_MET : LABEL_MET_SO_FAR);
 		page_words(page, " · ");
 		cell_emit(page, CELL_DATE, table_text(table, row, KPI_SINCE));
 		page_words(page, " – ");

@@ -77,12 +77,12 @@ static const Column liability_columns[] = {
 };
 
 static Statement select_expiry = {
-	"SELECT CASE WHEN e.month IS NULL THEN 'never'"
+	"SELECT CASE WHEN e.month IS NULL THEN e.state"
 	"  WHEN e.month >= date_trunc('month', $3::timestamp)"
 	"   + interval '12 months' THEN 'later'"
 	"  ELSE e.month::text END, sum(e.amount), sum(e.worth)"
 	" FROM loyalty.report_expiry($1, $5, $3) e"
-	" GROUP BY 1 ORDER BY min(e.month) NULLS LAST",
+	" GROUP BY 1 ORDER BY min(e.month), min(e.state) DESC",
 	DASHBOARD_ARGS
 };
 
@@ -350,6 +350,10 @@ emit_expiry(HtmlPage *page, const Table *table)
 		page_markup(page, "<tr><th scope=\"row\" class=\"l\">");
 		if (strcmp(month, "never") == 0)
 			page_label(page, LABEL_NEVER);
+		else if (strcmp(month, "held") == 0)
+			page_label(page, LABEL_HELD);
+		else if (strcmp(month, "debt") == 0)
+			page_label(page, LABEL_MEMBER_DEBT);
 		else if (strcmp(month, "later") == 0)
 			page_label(page, LABEL_LATER);
 		else

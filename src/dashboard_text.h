@@ -73,6 +73,7 @@
 	X(TARGET, "Target", "目标") \
 	X(ACTUAL, "Actual", "实际") \
 	X(MET, "met", "已达成") \
+	X(MET_SO_FAR, "met so far", "目前达成") \
 	X(NOT_MET, "not met yet", "未达成") \
 	X(NO_TARGETS, "No targets are set for this time.", "该时段未设目标。") \
 	/* members */ \
@@ -151,6 +152,7 @@
 	  "按到期月份的积分余额") \
 	X(EXPIRES, "Expires", "到期") \
 	X(NEVER, "Never", "永不") \
+	X(MEMBER_DEBT, "Owed by members", "会员欠额") \
 	X(LATER, "Later", "更晚") \
 	X(NOTHING_OUTSTANDING, "Members have no points now.", \
 	  "会员目前没有积分。") \

@@ -60,7 +60,12 @@ require_range(DateADT since, DateADT until)
 	if (until < since)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("until must not be before since")));
+				 errmsg("until must not be before since"),
+				 errdetail("since=%s until=%s",
+						   DatumGetCString(DirectFunctionCall1(date_out,
+															   DateADTGetDatum(since))),
+						   DatumGetCString(DirectFunctionCall1(date_out,
+															   DateADTGetDatum(until))))));
 	if (until - since >= MAX_REPORT_DAYS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -83,8 +88,9 @@ loyalty_report_require(PG_FUNCTION_ARGS)
 	int32		program_id;
 
 	require_argument(fcinfo, REQUIRE_PROGRAM, "program");
-	require_argument(fcinfo, REQUIRE_SINCE, "since");
+	/* reports of one day give it twice, and call it until */
 	require_argument(fcinfo, REQUIRE_UNTIL, "until");
+	require_argument(fcinfo, REQUIRE_SINCE, "since");
 	require_range(PG_GETARG_DATEADT(REQUIRE_SINCE),
 				  PG_GETARG_DATEADT(REQUIRE_UNTIL));
 	require_one_of(fcinfo, REQUIRE_BY, "by", dimensions,

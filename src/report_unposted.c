@@ -69,7 +69,9 @@ put(ReturnSetInfo *result, const Decision *decision, const JournalRow *row,
 	if (lot != NULL)
 	{
 		PUT(UNPOSTED_UNIT_ID, Int32GetDatum(lot->unit_id));
-		PUT(UNPOSTED_EXPIRES_ON, DateADTGetDatum(lot->expires_on));
+		PUT(UNPOSTED_EXPIRES_ON, DateADTGetDatum(lot->origin == ORIGIN_DEBT ?
+												 DATEVAL_NOBEGIN :
+												 lot->expires_on));
 		PUT(UNPOSTED_AMOUNT, Int64GetDatum(lot->amount));
 	}
 	if (change != NULL)

@@ -9,7 +9,7 @@ COMMENT ON FUNCTION loyalty.member_require(bigint) IS
 'The programme of a member; LY501 if there is no such member';
 
 CREATE OR REPLACE FUNCTION loyalty.unit_require(program_id int, unit text)
-RETURNS int LANGUAGE C STABLE STRICT SECURITY DEFINER
+RETURNS int LANGUAGE C STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_unit_require';
 COMMENT ON FUNCTION loyalty.unit_require(int, text) IS

@@ -19,7 +19,7 @@ LANGUAGE C STABLE SECURITY DEFINER ROWS 5
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_balance_lot_at';
 COMMENT ON FUNCTION loyalty.balance_lot_at(bigint, timestamptz, timestamptz) IS
-'For liability_at: what balance_at() tells by last day of use (infinity: none), in minor units';
+'For liability_at: what balance_at() tells by last day of use (infinity: none, -infinity: debt), in minor units';
 
 CREATE OR REPLACE FUNCTION loyalty.account_settle(member_id bigint)
 RETURNS int LANGUAGE C VOLATILE SECURITY DEFINER

@@ -160,7 +160,10 @@ SELECT b.member_id, p.name AS program, u.code AS unit, u.kind AS unit_kind,
 	loyalty.unit_amount(b.held, u.scale) AS held,
 	loyalty.unit_amount(b.debt, u.scale) AS debt,
 	-- whole minor units of the currency, as a till would count them
-	div(b.available::numeric * v.money, v.units) * loyalty.unit_amount(1, p.currency_scale) AS worth,
+	CASE WHEN v.units IS NOT NULL THEN div(b.available::numeric * v.money, v.units)
+		-- stored value pays one for one
+		WHEN u.kind = 'money' THEN div(b.available::numeric * 10::numeric ^ p.currency_scale, 10::numeric ^ u.scale) END
+		* loyalty.unit_amount(1, p.currency_scale) AS worth,
 	p.currency
 FROM balance b
 JOIN loyalty.program p ON p.program_id = b.program_id

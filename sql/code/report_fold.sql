@@ -134,12 +134,13 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET jit = off
 BEGIN ATOMIC
-	SELECT j.program_id, e.unit_id, coalesce(e.expires_on, 'infinity'), date_trunc('month', j.day::timestamp)::date, j.kind,
+	SELECT j.program_id, e.unit_id, d.expires_on, date_trunc('month', j.day::timestamp)::date, j.kind,
 		coalesce(sum(e.amount) FILTER (WHERE e.amount > 0), 0)::bigint,
 		coalesce(sum(e.amount) FILTER (WHERE e.amount < 0), 0)::bigint
 	FROM loyalty.report_journal(report_lot_of.of_program, report_lot_of.first_id, report_lot_of.last_id) j
 	JOIN loyalty.entry e ON e.member_id = j.member_id AND e.journal_id = j.journal_id
-	GROUP BY j.program_id, e.unit_id, coalesce(e.expires_on, 'infinity'), date_trunc('month', j.day::timestamp), j.kind;
+	CROSS JOIN LATERAL (SELECT CASE WHEN e.origin = 'd' THEN '-infinity' ELSE coalesce(e.expires_on, 'infinity') END AS expires_on) d
+	GROUP BY j.program_id, e.unit_id, d.expires_on, date_trunc('month', j.day::timestamp), j.kind;
 END;
 COMMENT ON FUNCTION loyalty.report_lot_of(int, bigint, bigint) IS
 'For reports: what a range of ids adds to report_lot_month';
@@ -618,7 +619,7 @@ BEGIN ATOMIC
 	WHERE t.unit_id = report_lot_sum.unit_id;
 END;
 COMMENT ON FUNCTION loyalty.report_lot_sum(int, int) IS
-'For reports: what came and went of a unit by last day of use (infinity: none), month and kind, in minor units; rows are to be added up';
+'For reports: what came and went of a unit by last day of use (infinity: none, -infinity: debt), month and kind, in minor units; rows are to be added up';
 
 CREATE OR REPLACE FUNCTION loyalty.report_sale_sum(program_id int, since date, until date, dimension text)
 RETURNS TABLE (day date, value text, orders bigint, amount bigint, refunds bigint, refunded bigint)

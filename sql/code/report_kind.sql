@@ -35,7 +35,7 @@ LANGUAGE C STABLE SECURITY DEFINER ROWS 100
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_report_unposted';
 COMMENT ON FUNCTION loyalty.report_unposted(int, timestamptz) IS
-'For reports: what has fallen due up to a moment, and up to now, and is not in the ledger yet: by lot what vests, lapses or returns, and changes of tier; tier_id: the tier it finds';
+'For reports: what has fallen due up to a moment, and up to now, and is not in the ledger yet: by lot (expires_on -infinity: debt) what vests, lapses or returns, and changes of tier; tier_id: the tier it finds';
 
 CREATE OR REPLACE FUNCTION loyalty.report_end(program_id int, until date)
 RETURNS timestamptz LANGUAGE sql STABLE SECURITY DEFINER

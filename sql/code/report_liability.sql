@@ -11,7 +11,7 @@ SET jit = off
 BEGIN ATOMIC
 	SELECT x.unit_id, coalesce(x.expires_on, 'infinity'), x.kind, sum(x.amount)::bigint
 	FROM (
-		SELECT e.unit_id, e.expires_on, j.kind, e.amount
+		SELECT e.unit_id, CASE WHEN e.origin = 'd' THEN '-infinity' ELSE e.expires_on END AS expires_on, j.kind, e.amount
 		FROM loyalty.journal j
 		JOIN loyalty.entry e ON e.member_id = j.member_id AND e.journal_id = j.journal_id
 		WHERE j.program_id = report_lot_ledger.program_id
@@ -76,20 +76,27 @@ BEGIN ATOMIC
 	HAVING sum(m.amount) <> 0;
 END;
 COMMENT ON FUNCTION loyalty.report_lot_at(int, timestamptz) IS
-'For reports: what is outstanding at a moment by unit and last day of use (infinity: none), and what is held of it, whether or not what is due was posted; debt counts against what never lapses';
+'For reports: what is outstanding at a moment by unit and last day of use (infinity: none), and what is held of it, whether or not what is due was posted; -infinity: debt, which is below zero';
 
 CREATE OR REPLACE FUNCTION loyalty.report_worth(unit_id int, amount numeric, at date)
 RETURNS numeric LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-	SELECT floor(report_worth.amount * v.money / v.units)
-	FROM loyalty.unit_anchor v
-	WHERE v.unit_id = report_worth.unit_id AND v.valid_from <= report_worth.at
-	ORDER BY v.valid_from DESC
-	LIMIT 1;
+	SELECT floor(CASE WHEN v.units IS NOT NULL THEN report_worth.amount * v.money / v.units
+		-- stored value pays one for one
+		WHEN u.kind = 'money' THEN report_worth.amount * 10::numeric ^ (p.currency_scale - u.scale) END)
+	FROM loyalty.unit u
+	JOIN loyalty.program p ON p.program_id = u.program_id
+	LEFT JOIN LATERAL (
+		SELECT x.units, x.money
+		FROM loyalty.unit_anchor x
+		WHERE x.unit_id = u.unit_id AND x.valid_from <= report_worth.at
+		ORDER BY x.valid_from DESC
+		LIMIT 1) v ON true
+	WHERE u.unit_id = report_worth.unit_id;
 END;
 COMMENT ON FUNCTION loyalty.report_worth(int, numeric, date) IS
-'For reports: what an amount in minor units is worth by the anchor of a day, in whole minor units of the currency; NULL without anchor';
+'For reports: what an amount in minor units is worth by the anchor of a day, in whole minor units of the currency; without anchor stored value is worth itself, all else NULL';
 
 CREATE OR REPLACE FUNCTION loyalty.report_lot_cohort(program_id int, unit_id int, at date)
 RETURNS TABLE (cohort date, issued bigint, expired bigint, outstanding bigint, is_over boolean)
@@ -112,7 +119,8 @@ BEGIN ATOMIC
 			WHEN m.class = 'refund' THEN m.debited END), 0)::bigint,
 		coalesce(- sum(m.credited + m.debited) FILTER (WHERE m.class = 'expired'), 0)::bigint,
 		sum(m.credited + m.debited)::bigint,
-		date_trunc('month', max(m.expires_on)) + interval '1 month' <= report_lot_cohort.at::timestamp
+		-- debt is with what never lapses
+		isfinite(max(m.expires_on)) AND date_trunc('month', max(m.expires_on)) + interval '1 month' <= report_lot_cohort.at::timestamp
 	FROM moved m
 	GROUP BY 1;
 END;
@@ -151,7 +159,7 @@ COMMENT ON FUNCTION loyalty.report_breakage(text, text) IS
 'Of what lapses in each month how much was issued, used and lapsed; the rate where the month is over';
 
 CREATE OR REPLACE FUNCTION loyalty.report_expiry(program text, unit text DEFAULT 'points', at date DEFAULT NULL)
-RETURNS TABLE (month date, amount numeric, worth numeric, currency text)
+RETURNS TABLE (month date, state text, amount numeric, worth numeric, currency text)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 24
 SET search_path = pg_catalog, pg_temp
 SET jit = off
@@ -161,32 +169,33 @@ BEGIN ATOMIC
 
 	WITH found AS MATERIALIZED (
 		SELECT p.program_id, p.currency, p.currency_scale, u.unit_id, u.scale,
-			coalesce(report_expiry.at, (loyalty.now() AT TIME ZONE p.time_zone)::date) AS day
+			least(report_expiry.at, (loyalty.now() AT TIME ZONE p.time_zone)::date) AS day
 		FROM loyalty.program p
 		JOIN loyalty.unit u ON u.program_id = p.program_id
 		WHERE p.name = report_expiry.program AND u.code = report_expiry.unit
 	), lapsing AS (
 		SELECT CASE WHEN isfinite(l.expires_on) THEN date_trunc('month', l.expires_on)::date END AS month,
+			CASE WHEN l.held THEN 3 WHEN l.expires_on = 'infinity' THEN 2 WHEN l.expires_on = '-infinity' THEN 4 ELSE 1 END AS state,
 			sum(l.amount) AS amount
 		FROM found f
 		CROSS JOIN LATERAL loyalty.report_lot_at(f.program_id, loyalty.report_end(f.program_id, f.day)) l
 		WHERE l.unit_id = f.unit_id
-		GROUP BY 1
+		GROUP BY 1, 2
 		HAVING sum(l.amount) <> 0
 	), added AS (
-		SELECT l.month, l.amount, sum(l.amount) OVER (ORDER BY l.month) AS up_to
+		SELECT l.month, l.state, l.amount, sum(l.amount) OVER (ORDER BY l.state, l.month) AS up_to
 		FROM lapsing l
 	)
-	SELECT a.month, loyalty.unit_amount(a.amount::bigint, f.scale),
-		-- rounded so that the months add up to the worth of all
+	SELECT a.month, ('{lapses,never,held,debt}'::text[])[a.state], loyalty.unit_amount(a.amount::bigint, f.scale),
+		-- rounded so that the rows add up to the worth of all
 		loyalty.unit_amount((loyalty.report_worth(f.unit_id, a.up_to, f.day)
 			- loyalty.report_worth(f.unit_id, a.up_to - a.amount, f.day))::bigint, f.currency_scale), f.currency
 	FROM found f
 	CROSS JOIN added a
-	ORDER BY a.month;
+	ORDER BY a.state, a.month;
 END;
 COMMENT ON FUNCTION loyalty.report_expiry(text, text, date) IS
-'What is outstanding at the end of a local day, today by default, by the month in which it lapses; month NULL: never, or held';
+'What is outstanding at the end of a local day, today by default, by the month in which it lapses; month NULL: what never lapses, what is held, and, below zero, what members owe, as state says';
 
 CREATE OR REPLACE FUNCTION loyalty.report_owed(program_id int, at timestamptz, known_at timestamptz, breakage numeric)
 RETURNS TABLE (unit text, outstanding numeric, worth numeric, breakage_rate numeric, expected numeric, liability numeric,
@@ -245,7 +254,8 @@ BEGIN ATOMIC
 	SELECT o.unit, o.outstanding, o.worth, o.breakage_rate, o.expected, o.liability, o.currency
 	FROM loyalty.program p
 	CROSS JOIN LATERAL loyalty.report_owed(p.program_id, loyalty.report_end(p.program_id,
-		coalesce(report_liability.at, (loyalty.now() AT TIME ZONE p.time_zone)::date)), NULL, report_liability.breakage) o
+		-- a day to come is as today: what will have lapsed by then is not known
+		least(report_liability.at, (loyalty.now() AT TIME ZONE p.time_zone)::date)), NULL, report_liability.breakage) o
 	WHERE p.name = report_liability.program;
 END;
 COMMENT ON FUNCTION loyalty.report_liability(text, date, numeric) IS
@@ -309,7 +319,7 @@ BEGIN ATOMIC
 		FROM loyalty.program p
 		JOIN loyalty.unit u ON u.program_id = p.program_id
 		CROSS JOIN LATERAL (
-			SELECT coalesce(report_liability_schedule.at, (loyalty.now() AT TIME ZONE p.time_zone)::date) AS day) d
+			SELECT least(report_liability_schedule.at, (loyalty.now() AT TIME ZONE p.time_zone)::date) AS day) d
 		WHERE p.name = report_liability_schedule.program AND u.code = report_liability_schedule.unit
 	), curve AS MATERIALIZED (
 		SELECT c.months_left, c.spent

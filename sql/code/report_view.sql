@@ -152,7 +152,7 @@ COMMENT ON COLUMN loyalty.report_balance.available IS 'What can be spent now';
 COMMENT ON COLUMN loyalty.report_balance.pending IS 'What can be spent later, from its day on';
 COMMENT ON COLUMN loyalty.report_balance.held IS 'What is set aside by holds';
 COMMENT ON COLUMN loyalty.report_balance.debt IS 'What is owed, because it was spent before it was taken back';
-COMMENT ON COLUMN loyalty.report_balance.worth IS 'What the available part is worth by the unit''s anchor of today, in the currency; NULL: no anchor';
+COMMENT ON COLUMN loyalty.report_balance.worth IS 'What the available part is worth by the unit''s anchor of today, in the currency; stored value without an anchor is worth itself; NULL: points without one';
 COMMENT ON COLUMN loyalty.report_balance.currency IS 'Currency of worth';
 COMMENT ON COLUMN loyalty.report_ledger.member_id IS 'Id of the member; nothing personal';
 COMMENT ON COLUMN loyalty.report_ledger.journal_id IS 'Row of the journal; with member_id the key';

@@ -40,7 +40,7 @@ CREATE TABLE loyalty.report_value_day (
 CREATE TABLE loyalty.report_lot_month (
 	program_id int    NOT NULL,
 	unit_id    int    NOT NULL,
-	-- infinity: never
+	-- infinity: never; -infinity: what members owe
 	expires_on date   NOT NULL,
 	-- its first day
 	month      date   NOT NULL,

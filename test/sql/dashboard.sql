@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(44);
+SELECT plan(48);
 
 SELECT is(pg_temp.signature('dashboard'),
 	'(program text, since date DEFAULT NULL::date, until date DEFAULT NULL::date, language text DEFAULT ''en''::text) -> text',
@@ -87,6 +87,22 @@ SELECT ok(loyalty.dashboard('<b>Tom & "Jerry''s"</b>') = page AND loyalty.member
 RESET DateStyle;
 RESET extra_float_digits;
 
+-- what is aimed at over a year, and measured for a day
+SELECT loyalty.program_create('aim', 'CNY', 'Asia/Shanghai') AS aim \gset
+CALL pg_temp.enroll('aim', 'bob');
+SELECT FROM loyalty.purchase(pg_temp.id('bob'), 100, 'bob-1');
+SELECT FROM loyalty.purchase(pg_temp.id('bob'), 100, 'bob-2');
+SELECT FROM loyalty.refund(pg_temp.id('bob'), 'bob-1');
+INSERT INTO loyalty.kpi_target (program_id, kpi, starts_on, months, target)
+SELECT :aim, 'repurchase_rate', (loyalty.now() AT TIME ZONE 'Asia/Shanghai')::date, 12, 0.5;
+SELECT ok(loyalty.dashboard('aim') LIKE '%<small>met so far · %', 'a target that is met before its time is met so far');
+UPDATE loyalty.kpi_target SET months = 1, starts_on = (loyalty.now() AT TIME ZONE 'Asia/Shanghai')::date - 60;
+SELECT ok(loyalty.dashboard('aim') LIKE '%<small>met · %', 'and after it met');
+SELECT is((SELECT count(*) FROM regexp_matches(loyalty.member_card(pg_temp.id('bob')), '<bdi>bob-1</bdi>', 'g')), 2::bigint, 'and the order that a refund takes back');
+SELECT FROM loyalty.redeem(pg_temp.id('bob'), 60, ref => 'bob-3');
+SELECT FROM loyalty.refund(pg_temp.id('bob'), 'bob-2');
+SELECT ok(loyalty.dashboard('aim') LIKE '%>Owed by members</th>%−60<%', 'what members owe has a line of its own');
+
 -- nothing there
 SELECT is(pg_temp.found(loyalty.dashboard('empty'), '//article/p[@class="nothing"]') <> '', true, 'an empty programme says so');
 SELECT lives_ok($$SELECT pg_temp.xml_of(loyalty.dashboard('empty', '2030-01-01', '2030-01-01', 'zh'))$$, 'a day in the future');
@@ -95,7 +111,7 @@ SELECT lives_ok($$SELECT pg_temp.xml_of(loyalty.dashboard('empty', '1990-01-01',
 -- refused
 SELECT is(pg_temp.raised($$SELECT loyalty.dashboard('nobody')$$), 'LY403 program=nobody', 'an unknown programme');
 SELECT is(pg_temp.raised($$SELECT loyalty.dashboard(NULL)$$), '22004', 'no programme');
-SELECT is(pg_temp.raised($$SELECT loyalty.dashboard('empty', '2026-01-02', '2026-01-01')$$), '22023', 'days in the wrong order');
+SELECT is(pg_temp.raised($$SELECT loyalty.dashboard('empty', '2026-01-02', '2026-01-01')$$), '22023 since=2026-01-02 until=2026-01-01', 'days in the wrong order');
 SELECT is(pg_temp.raised($$SELECT loyalty.dashboard('empty', until => 'infinity')$$), '22008', 'no last day');
 SELECT is(pg_temp.raised($$SELECT loyalty.dashboard('empty', language => 'de')$$), '22023', 'a language that it does not speak');
 SELECT is(pg_temp.raised($$SELECT loyalty.member_card(1, 'fr')$$), '22023', 'nor the card');

@@ -71,9 +71,9 @@ CREATE VIEW pg_temp.expected AS
 	WHERE e.kind <> 'capture'
 	GROUP BY e.program_id, e.dimension, e.day, e.value, coalesce(x.unit_id, 0), e.kind, coalesce(e.event, '')
 	UNION ALL
-	SELECT concat_ws('|', 'lot', x.unit_id, coalesce(x.expires_on, 'infinity'), to_char(e.day, 'YYYY-MM'), e.kind),
+	SELECT concat_ws('|', 'lot', x.unit_id, CASE x.origin WHEN 'd' THEN '-infinity' ELSE coalesce(x.expires_on, 'infinity') END, to_char(e.day, 'YYYY-MM'), e.kind),
 		ARRAY[coalesce(sum(x.amount) FILTER (WHERE x.amount > 0), 0), coalesce(sum(x.amount) FILTER (WHERE x.amount < 0), 0)]
-	FROM pg_temp.slow e JOIN loyalty.entry x USING (member_id, journal_id) GROUP BY x.unit_id, coalesce(x.expires_on, 'infinity'), to_char(e.day, 'YYYY-MM'), e.kind
+	FROM pg_temp.slow e JOIN loyalty.entry x USING (member_id, journal_id) GROUP BY x.unit_id, CASE x.origin WHEN 'd' THEN '-infinity' ELSE coalesce(x.expires_on, 'infinity') END, to_char(e.day, 'YYYY-MM'), e.kind
 	UNION ALL
 	SELECT concat_ws('|', 'sale', e.program_id, e.dimension, e.day, e.value), ARRAY[count(*) FILTER (WHERE event = 'purchase'),
 		coalesce(sum(amount) FILTER (WHERE event = 'purchase'), 0), count(*) FILTER (WHERE kind = 'refund'), coalesce(sum(amount) FILTER (WHERE kind = 'refund'), 0)]

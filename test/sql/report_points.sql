@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(46);
+SELECT plan(54);
 
 -- Two programmes to which the same happens: of one all that is due is posted every day, of
 -- the other nothing that no call posts. A hundred days, with late orders, holds and refunds.
@@ -79,7 +79,7 @@ BEGIN
 			INSERT INTO figure
 			SELECT x.name, d.day, concat_ws('; ',
 				(SELECT string_agg(f::text, ', ' ORDER BY f.period) FROM loyalty.report_points(x.name, d.day - 3, d.day, grain => 'day') f),
-				(SELECT string_agg(f::text, ', ' ORDER BY f.month) FROM loyalty.report_expiry(x.name) f),
+				(SELECT string_agg(f::text, ', ' ORDER BY f.state, f.month) FROM loyalty.report_expiry(x.name) f),
 				(SELECT string_agg(f::text, ', ') FROM loyalty.report_liability(x.name) f),
 				(SELECT string_agg(f::text, ', ' ORDER BY f.cohort) FROM loyalty.report_breakage(x.name) f),
 				(SELECT string_agg(f::text, ', ' ORDER BY f.month) FROM loyalty.report_liability_schedule(x.name) f),
@@ -129,6 +129,10 @@ SELECT is((SELECT sum(expected + breakage) FROM loyalty.report_liability_schedul
 SELECT is((SELECT sum(expected + breakage) FROM loyalty.report_liability_schedule('Left', breakage => 0.1234)), (SELECT outstanding FROM loyalty.report_liability('Left')),
 	'report_liability_schedule: also with a given rate');
 SELECT is((SELECT sum(amount) FROM loyalty.report_expiry('Left')), (SELECT outstanding FROM loyalty.report_liability('Left')), 'report_expiry: adds up, too');
+SELECT results_eq($$SELECT state, sum(amount) FROM loyalty.report_expiry('Left') WHERE state IN ('held', 'debt') GROUP BY state ORDER BY state$$,
+	$$SELECT x.state, sum(x.amount) FROM loyalty.member m, loyalty.balance(m.member_id, 'points') b, LATERAL (VALUES ('debt', - b.debt), ('held', b.held)) x (state, amount)
+		WHERE m.program_id = (SELECT program_id FROM loyalty.program WHERE name = 'Left') GROUP BY x.state HAVING sum(x.amount) <> 0 ORDER BY x.state$$,
+	'report_expiry: what is held and what is owed stand apart');
 SELECT is((SELECT sum(worth) FROM loyalty.report_expiry('Left')), (SELECT worth FROM loyalty.report_liability('Left')), 'report_expiry: and so does its worth');
 SELECT is((SELECT sum(issued - used - expired) FROM loyalty.report_breakage('Left')), (SELECT sum(outstanding) FROM loyalty.report_breakage('Left')), 'report_breakage: adds up');
 SELECT is_empty($$SELECT t.tier FROM loyalty.report_tier('Left') t
@@ -169,9 +173,31 @@ SELECT results_eq($$SELECT period, redeemed, redeemed_to_date, expected, recogni
 	'report_revenue: from the ledger');
 SELECT is(pg_temp.raised($$SELECT * FROM loyalty.report_points('Shop on the moon', '2026-01-01', '2026-01-31')$$), 'LY403 program=Shop on the moon', 'no such programme');
 SELECT is(pg_temp.raised($$SELECT * FROM loyalty.report_expiry('Empty', 'gold')$$), 'LY105 unit=gold', 'no such unit');
+SELECT is(left(pg_temp.raised($$SELECT * FROM loyalty.report_expiry('Empty', NULL)$$), 5), '22004', 'report_expiry: of no unit');
+SELECT is(left(pg_temp.raised($$SELECT * FROM loyalty.report_points('Empty', '2026-01-01', '2026-01-31', NULL)$$), 5), '22004', 'report_points: of no unit');
 SELECT is(left(pg_temp.raised($$SELECT * FROM loyalty.report_liability('Empty', breakage => 1.01)$$), 5), '22023', 'no such share');
 SELECT is(left(pg_temp.raised($$SELECT * FROM loyalty.balance_at(0, now())$$), 5), 'LY501', 'balance_at: no such member');
 SELECT is(left(pg_temp.raised(format($$SELECT * FROM loyalty.balance_at(%s, 'infinity')$$, pg_temp.id('kei'))), 5), 'LY107', 'balance_at: no such time');
+
+-- By hand: of 1,000 points 700 are spent, and the order comes back, so 700 are owed; of 500 more 120 are held
+SELECT loyalty.program_create('Owing', 'CNY', 'Asia/Shanghai') AS owing \gset
+UPDATE loyalty.unit SET expiry = 'end_of_month', expiry_count = 12, debt_policy = 'debt' WHERE program_id = :owing AND code = 'points';
+CALL pg_temp.enroll('Owing', 'one');
+CALL pg_temp.enroll('Owing', 'two');
+SELECT FROM loyalty.purchase(pg_temp.id('one'), 1000, 'o1');
+SELECT FROM loyalty.redeem(pg_temp.id('one'), 700, ref => 'r1');
+SELECT FROM loyalty.refund(pg_temp.id('one'), 'o1', refund_ref => 'b1');
+SELECT FROM loyalty.purchase(pg_temp.id('two'), 500, 'o2');
+SELECT FROM loyalty.hold(pg_temp.id('two'), 120, ref => 'h1', ttl => '30 days');
+CREATE TEMP TABLE aged (n int, month date, state text, amount numeric, worth numeric);
+INSERT INTO aged VALUES (1, '2028-06-01', 'lapses', 380, 3.80), (2, NULL, 'held', 120, 1.20), (3, NULL, 'debt', -700, -7.00);
+SELECT results_eq($$SELECT month, state, amount, worth FROM loyalty.report_expiry('Owing')$$, 'SELECT month, state, amount, worth FROM aged ORDER BY n', 'report_expiry: from the tail');
+SELECT FROM loyalty.report_fold(10000);
+SELECT results_eq($$SELECT month, state, amount, worth FROM loyalty.report_expiry('Owing')$$, 'SELECT month, state, amount, worth FROM aged ORDER BY n', 'report_expiry: from the sums');
+SELECT results_eq($$SELECT cohort, issued, used, outstanding, is_over FROM loyalty.report_breakage('Owing')$$,
+	$$VALUES (date '2028-06-01', 1200::numeric, 820::numeric, 380::numeric, false), (NULL, -700, 0, -700, false)$$, 'report_breakage: what is owed is never over');
+SELECT results_eq($$SELECT month, state, amount, worth FROM loyalty.report_expiry('Owing', at => '2030-01-01')$$, 'SELECT month, state, amount, worth FROM aged ORDER BY n', 'report_expiry: a day to come is as today');
+SELECT results_eq($$SELECT outstanding, breakage_rate FROM loyalty.report_liability('Owing', '2030-01-01')$$, 'VALUES (-200::numeric, NULL::numeric)', 'report_liability: and so it is here');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(109);
+SELECT plan(110);
 
 -- Folds all there is; how many rows are left. Waits for nobody, but for the server's
 -- own short transactions.
@@ -317,6 +317,7 @@ SELECT is_empty('SELECT * FROM loyalty.report_rfm_day WHERE members = 7', 'which
 SELECT is((SELECT net FROM loyalty.report_rfm('Shop', '2026-03-14') WHERE monetary = 4), 1050.00, 'report_rfm: and says the same');
 SELECT ok(loyalty.report_rfm_keep(:empty), 'report_rfm_keep: a programme without members');
 SELECT is_empty($$SELECT * FROM loyalty.report_rfm('Empty', '2026-03-14')$$, 'report_rfm: of whom nobody is kept');
+SELECT throws_ok($$SELECT * FROM loyalty.report_rfm('Empty', NULL)$$, '22004', 'until must not be null', 'report_rfm: names the argument that is missing');
 SELECT ok(NOT loyalty.report_rfm_keep(999), 'report_rfm_keep: no programme');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'and the books are right');

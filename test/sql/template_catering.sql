@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(30);
+SELECT plan(32);
 
 -- A guest of a restaurant, with what template catering has put there and nothing else.
 -- All figures are worked out by hand from doc/program.md.
@@ -69,6 +69,9 @@ SELECT is((SELECT pg_temp.moved(r) FROM loyalty.purchase(pg_temp.id('ann'), 50, 
 -- 1,000 brings 120, 300 points and a delivery
 SELECT is((SELECT pg_temp.moved(r) FROM loyalty.topup(pg_temp.id('ann'), 1000, 'pay-2') r), '1120 card, 300 points', '1,000 brings 120');
 SELECT is((SELECT vouchers FROM loyalty.benefits(pg_temp.id('ann')) WHERE name = 'free_delivery'), 1, 'and a free delivery');
+-- 550 - 75 + 1,120
+SELECT is((SELECT worth || ' ' || liability FROM loyalty.report_liability('bistro') WHERE unit = 'card'), '1595.00 1595.00', 'what is on cards is owed, one for one');
+SELECT is((SELECT sum(worth) FROM loyalty.report_balance WHERE unit = 'card'), 1595.00, 'and worth that');
 SELECT is((SELECT pg_temp.moved(r) FROM loyalty.topup_refund(pg_temp.id('ann'), 'pay-2', refund_ref => 'back-2') r), '-1120 card, -300 points', 'paid back, with what it brought');
 SELECT is((SELECT pg_temp.moved(r) FROM loyalty.record(pg_temp.id('ann'), 'review', key => 'r1') r), '20 points', 'a review');
 SELECT is((SELECT pg_temp.moved(r) FROM loyalty.record(pg_temp.id('ann'), 'review', key => 'r2') r), 'nothing', 'one a day');
