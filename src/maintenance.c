@@ -48,7 +48,8 @@ static Job jobs[] = {
 	JOB("run", "automation_run_due"),
 	JOB("message", "message_expire"),
 	JOB("activity", "activity_maintain"),
-	JOB("report", "report_fold")
+	JOB("report", "report_fold"),
+	JOB("period", "period_publish")
 };
 
 /* What a job has come to in this call, as far as it is not noted. */

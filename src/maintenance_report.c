@@ -1,8 +1,9 @@
 /*
  * maintenance_report.c
  *
- * The job that folds the journal into the sums of the reports, and publishes
- * the figures of periods that are being closed.
+ * The job that folds the journal into the sums of the reports, and the one
+ * that publishes the figures of periods that are being closed.  Two of them,
+ * so that a period that cannot be published does not hold the sums up.
  */
 #include "maintenance.h"
 
@@ -10,6 +11,7 @@
 #include "statement.h"
 
 PG_FUNCTION_INFO_V1(loyalty_maintenance_report);
+PG_FUNCTION_INFO_V1(loyalty_maintenance_period);
 
 /* report_fold(batch) */
 Datum
@@ -24,7 +26,22 @@ loyalty_maintenance_report(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(caller);
 	loyalty_check_version();
 	done = report_fold(batch, &left_over);
-	report_periods_finish();
 	SPI_finish();
 	return maintenance_outcome(fcinfo, (int) done, left_over);
+}
+
+/* period_publish(batch): those that still have to wait are left to later. */
+Datum
+loyalty_maintenance_period(PG_FUNCTION_ARGS)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	int			done;
+
+	(void) maintenance_batch_arg(fcinfo, 0);
+	SPI_connect();
+	MemoryContextSwitchTo(caller);
+	loyalty_check_version();
+	done = report_periods_finish();
+	SPI_finish();
+	return maintenance_outcome(fcinfo, done, false);
 }

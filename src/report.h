@@ -17,7 +17,7 @@ extern int64 report_fold(int batch, bool *left_over);
 extern bool report_all_over(FullTransactionId before);
 
 /* report_period.c */
-extern void report_periods_finish(void);
+extern int	report_periods_finish(void);
 
 #pragma GCC visibility pop
 

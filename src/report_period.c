@@ -179,14 +179,15 @@ finish(Closing *closing)
 
 /*
  * Goes on with the closings of a programme, or of all: locks them, and passes
- * over what another session goes on with.  How many are left.
+ * over what another session goes on with.  How many were published, and how
+ * many are left.
  */
 static int
-finish_all(NullableDatum program)
+finish_all(NullableDatum program, int *left)
 {
 	int			n = statement_run(&select_closing, &program, false);
 	Closing    *closings = palloc(sizeof(Closing) * Max(n, 1));
-	int			left = 0;
+	int			published = 0;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -208,17 +209,22 @@ finish_all(NullableDatum program)
 			!no_xid;
 	}
 	for (int i = 0; i < n; i++)
-		if (!finish(&closings[i]))
-			left++;
-	return left;
+		if (finish(&closings[i]))
+			published++;
+	*left = n - published;
+	return published;
 }
 
-/* For maintenance; with an old snapshot it is left to the next turn. */
-void
+/*
+ * For maintenance: how many were published; with an old snapshot it is left
+ * to the next turn.
+ */
+int
 report_periods_finish(void)
 {
-	if (!IsolationUsesXactSnapshot())
-		finish_all(NULL_ARG);
+	int			left;
+
+	return IsolationUsesXactSnapshot() ? 0 : finish_all(NULL_ARG, &left);
 }
 
 /* A period that is over and was not closed before; else raises. */
@@ -251,6 +257,11 @@ loyalty_report_period_close(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				 errmsg("until must be finite")));
+	/* nothing is dated before, and the period after it would be endless */
+	if (until < UNIX_EPOCH_JDATE - POSTGRES_EPOCH_JDATE)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("until must not be before 1970")));
 	if (IsolationUsesXactSnapshot())
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -284,7 +295,7 @@ loyalty_report_period_close(PG_FUNCTION_ARGS)
 	}
 	if (!goes_on)
 		begin_close(program, fcinfo->args[CLOSE_UNTIL], end);
-	left = finish_all(program);
+	finish_all(program, &left);
 	SPI_finish();
 	PG_RETURN_TEXT_P(cstring_to_text(left > 0 ? "closing" : "closed"));
 }

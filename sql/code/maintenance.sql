@@ -150,7 +150,10 @@ BEGIN ATOMIC
 	UNION ALL
 	-- ids, not rows: those would have to be read. A node of which nothing is folded is not counted
 	SELECT 'report', greatest(coalesce(pg_sequence_last_value('loyalty.id_seq'), 0) - f.done_until, 0), NULL
-	FROM (SELECT coalesce(min(x.last_id - x.first_id), 0) AS done_until FROM loyalty.report_folded x) f;
+	FROM (SELECT coalesce(min(x.last_id - x.first_id), 0) AS done_until FROM loyalty.report_folded x) f
+	UNION ALL
+	SELECT 'period', count(*), min(c.called_at)
+	FROM loyalty.report_close c WHERE c.closed_at IS NULL;
 END;
 COMMENT ON FUNCTION loyalty.maintenance_backlog() IS
 'How much of each job is due and not done, and since when the oldest of it; NULL: not known';

@@ -14,6 +14,13 @@ AS 'MODULE_PATHNAME', 'loyalty_report_period_close';
 COMMENT ON FUNCTION loyalty.period_close(text, date) IS
 'Closes the time of a programme up to the end of a local day: closing while calls that began before are still running, then closed, with its figures published; LY191 if it is not over, LY192 if it was closed before';
 
+CREATE OR REPLACE FUNCTION loyalty.period_publish(batch int DEFAULT 500, OUT done int, OUT left_over boolean)
+RETURNS record LANGUAGE C VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_maintenance_period';
+COMMENT ON FUNCTION loyalty.period_publish(int) IS
+'Job period: publishes the figures of periods that are being closed, once nobody who began before is running';
+
 CREATE OR REPLACE FUNCTION loyalty.report_period_figure(program text, since date, until date)
 RETURNS TABLE (figure text, part text, value numeric)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 50

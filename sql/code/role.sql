@@ -226,7 +226,7 @@ BEGIN
 			('reader', '{report_ranges}'),
 			('admin', '{report_ranges}'),
 			('admin', '{report_fold,report_rebuild}'),
-			('worker', '{report_fold}'),
+			('worker', '{report_fold,period_publish}'),
 			('reader', '{dashboard}'),
 			('admin', '{dashboard}'),
 			('app', '{member_card}'),
@@ -235,7 +235,7 @@ BEGIN
 			('reader', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel,report_member_share,report_kpi,report_days}'),
 			('admin', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel,report_member_share,report_kpi}'),
 			('app', '{guest_order,guest_order_refund}'),
-			('admin', '{period_close}'),
+			('admin', '{period_close,period_publish}'),
 			('reader', '{report_points,report_points_usage,report_expiry,report_liability,report_breakage,report_tier,report_tier_move,report_liability_schedule,report_revenue,revenue_allocated,revenue_recognised,balance_at,liability_at,report_period}'),
 			('admin', '{report_points,report_points_usage,report_expiry,report_liability,report_breakage,report_tier,report_tier_move,report_liability_schedule,report_revenue,revenue_allocated,revenue_recognised,balance_at,liability_at,report_period}')
 		) g (role, names) ON f.proname = ANY (g.names) OR g.names IS NULL

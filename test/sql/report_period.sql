@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(14);
+SELECT plan(19);
 
 SET loyalty.now = '2026-01-05 04:00+00';
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
@@ -15,6 +15,7 @@ SET loyalty.now = '2026-01-31 16:30+00';
 
 SELECT is(pg_temp.signature('period_close'), '(program text, until date) -> text', 'period_close(): arguments');
 SELECT is(pg_temp.raised($$SELECT loyalty.period_close('Shop', '2026-02-01')$$), 'LY191 until=2026-02-01 today=2026-02-01', 'period_close: a day that is not over');
+SELECT throws_ok(format('SELECT loyalty.period_close(''Shop'', %L)', day), '22008', NULL, 'period_close: ' || day) FROM unnest('{infinity,1969-12-31}'::date[]) day;
 SELECT is(loyalty.period_close('Shop', '2026-01-31'), 'closing', 'period_close: of the day before');
 SELECT is(loyalty.period_close('Shop', '2026-01-31'), 'closing', 'period_close: waits for the transaction that asked for it');
 SELECT results_eq($$SELECT since, until, state, figure FROM loyalty.report_period('Shop')$$,
@@ -30,6 +31,11 @@ SELECT set_eq($$SELECT figure, value FROM loyalty.report_period('Shop') WHERE pa
 	$$VALUES ('orders', 2::numeric), ('amount', 150), ('refunds', 0), ('refunded', 0), ('net', 150), ('joined', 2), ('closed', 0), ('reopened', 0), ('members', 2), ('tier_members', 2)$$,
 	'report_period: of sales and members');
 SELECT is(pg_temp.raised($$SELECT loyalty.period_close('Shop', '2026-01-15')$$), 'LY192 closed_until=2026-01-31', 'period_close: closed before');
+SELECT is(loyalty.period_close('Shop', '2026-02-01'), 'closing', 'period_close: the next') FROM set_config('loyalty.now', '2026-02-02 04:00+00', true);
+UPDATE loyalty.report_close SET asked_by = '3', xid = '3', others = '{}' WHERE closed_at IS NULL;
+SELECT results_eq($$SELECT done, left_over FROM loyalty.period_publish()$$, 'VALUES (1, false)', 'period_publish: what is closing is closed');
+SELECT throws_ok(format('SELECT loyalty.period_publish(%s)', argument), code, NULL, format('period_publish(%s): refused', argument))
+FROM (VALUES ('NULL', '22004')) a (argument, code);
 SELECT is(left(pg_temp.raised('DELETE FROM loyalty.report_period'), 5), 'LY190', 'report_period is append-only');
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 
@@ -47,7 +53,7 @@ EXCEPTION WHEN SQLSTATE 'UNDO1' THEN
 	RETURN told;
 END
 $$;
-SELECT is(pg_temp.told($$UPDATE loyalty.report_period SET value = 29 WHERE figure = 'spent'$$),
+SELECT is(pg_temp.told($$UPDATE loyalty.report_period SET value = 29 WHERE figure = 'spent' AND until = '2026-01-31'$$),
 	'period_differs until=2026-01-31 figure=spent part=points published=29 ledger=30', 'verify: a published figure that was changed');
 SELECT is(pg_temp.told($$UPDATE loyalty.journal SET effective_at = '2026-01-31 17:00+00' WHERE kind = 'redeem'$$) ~ 'period_differs .*figure=spent part=points published=30 ledger=0', true,
 	'verify: what is dated out of the period');

@@ -108,7 +108,7 @@ INSERT INTO call (name, roles) VALUES
 	('message_enqueue', 'admin app'), ('message_cancel', 'admin app'), ('message_feedback', 'admin app worker'), ('message_channels', 'admin'),
 	('message_requeue', 'admin'), ('message_expire', 'admin worker'), ('message_take', 'worker'), ('message_done', 'worker'), ('message_retry', 'worker'),
 	('consent_give', 'admin app'), ('consent_withdraw', 'admin app'), ('consent_current', 'admin app pii'), ('has_consent', 'admin app auditor pii reader'),
-	('report_ranges', 'admin auditor pii reader'), ('report_fold', 'admin worker'), ('report_rebuild', 'admin'),
+	('report_ranges', 'admin auditor pii reader'), ('report_fold', 'admin worker'), ('period_publish', 'admin worker'), ('report_rebuild', 'admin'),
 	('dashboard', 'admin auditor pii reader'), ('member_card', 'admin app pii'),
 	('report_sale', 'admin auditor pii reader'), ('report_growth', 'admin auditor pii reader'), ('report_active', 'admin auditor pii reader'), ('report_buyer', 'admin auditor pii reader'),
 	('report_cohort', 'admin auditor pii reader'), ('report_rfm', 'admin auditor pii reader'), ('report_rfm_name', 'admin auditor pii reader'), ('report_rfm_segment', 'admin auditor pii reader'),
