@@ -262,7 +262,8 @@ loyalty_now(PG_FUNCTION_ARGS)
  *
  * Whoever has an id has a transaction id, and had it before: nextval itself
  * assigns one only when it writes to the log, each 32nd time.  By it
- * report_fold() knows when all are over that could still use an id.
+ * report_fold() knows when all are over that could still use an id.  Where
+ * nothing may be written we refuse as nextval would.
  */
 int64
 loyalty_new_id(void)
@@ -270,6 +271,7 @@ loyalty_new_id(void)
 	Oid			namespace_oid = get_namespace_oid("loyalty", false);
 	Oid			sequence = get_relname_relid("id_seq", namespace_oid);
 
+	PreventCommandIfReadOnly("nextval()");
 	(void) GetTopTransactionId();
 	return ((int64) node_id << SEQUENCE_BITS) |
 		DatumGetInt64(DirectFunctionCall1(nextval_oid,

@@ -10,17 +10,20 @@
  * order: whoever has an id up to the mark had a transaction id before it, see
  * loyalty_new_id().  Once all transactions before the mark are over, every
  * row up to it can be seen, or never will be.  Prepared transactions are
- * not over.
+ * not over; those of other databases do not matter.
  *
  * The snapshot's xmax would not do as a mark: it is one more than the last
  * transaction that is over, and some that are running come after that.
  */
 #include "report.h"
 
+#include "access/subtrans.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "miscadmin.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -130,8 +133,28 @@ full_xid(TransactionId xid, FullTransactionId next)
 }
 
 /*
- * Are all transactions before an id over, but for this one?  Judged by
- * the snapshot that the statements after it have, or an older one.
+ * Is it the transaction of a session of another database, where nobody has an
+ * id of ours?  Prepared transactions have no session, and count as ours.
+ */
+static bool
+is_elsewhere(TransactionId xid)
+{
+	int			pid = BackendXidGetPid(xid);
+	PGPROC	   *proc = pid == 0 ? NULL : BackendPidGetProc(pid);
+
+	return proc != NULL && OidIsValid(proc->databaseId) &&
+		proc->databaseId != MyDatabaseId;
+}
+
+static bool
+may_be_ignored(TransactionId xid)
+{
+	return TransactionIdIsCurrentTransactionId(xid) || is_elsewhere(xid);
+}
+
+/*
+ * Are all transactions of this database before an id over, but for this one?
+ * Judged by the snapshot that the statements after it have, or an older one.
  */
 bool
 report_all_over(FullTransactionId before)
@@ -144,14 +167,15 @@ report_all_over(FullTransactionId before)
 	{
 		xid = full_xid(snapshot->xip[i], next);
 		if (FullTransactionIdPrecedes(xid, before) &&
-			!TransactionIdIsCurrentTransactionId(snapshot->xip[i]))
+			!may_be_ignored(snapshot->xip[i]))
 			return false;
 	}
-	/* the snapshot counts the rest as running; in a test they are our own */
+	/* the snapshot counts the rest as running, subtransactions among them */
 	for (xid = full_xid(snapshot->xmax, next);
 		 FullTransactionIdPrecedes(xid, before);
 		 FullTransactionIdAdvance(&xid))
-		if (!TransactionIdIsCurrentTransactionId(XidFromFullTransactionId(xid)))
+		if (!may_be_ignored(XidFromFullTransactionId(xid)) &&
+			!is_elsewhere(SubTransGetTopmostTransaction(XidFromFullTransactionId(xid))))
 			return false;
 	return true;
 }

@@ -218,7 +218,10 @@ COMMENT ON FUNCTION loyalty.report_tier_of(int, bigint, bigint) IS
 
 -- The lines of orders, each with what it cost: its net, or where lines have none its
 -- price less its share of what the order cost less than all of them, as rules and
--- refunds see it: by largest remainder, of equal ones the first line.
+-- refunds see it: by largest remainder, of equal ones the first line. What a shop names or
+-- counts has no bounds, but those of an index and of a bigint it must not break, or nothing
+-- could be folded any more: names count by their first 200 characters, and of a line at
+-- most a thousand million pieces.
 CREATE OR REPLACE FUNCTION loyalty.report_product_of(of_program int, first_id bigint, last_id bigint)
 RETURNS TABLE (program_id int, day date, kind text, name text, tier_id int, orders bigint, quantity bigint, amount bigint,
 	returned_quantity bigint, returned_amount bigint)
@@ -231,7 +234,7 @@ BEGIN ATOMIC
 	WITH line AS (
 		SELECT j.program_id, j.journal_id, j.day, coalesce(j.part_tier, 0) AS tier_id, j.amount, i.line,
 			i.item ->> 'sku' AS sku, i.item ->> 'category' AS category, i.item ->> 'brand' AS brand,
-			round(coalesce((i.item ->> 'qty')::numeric, 1) * 1000)::bigint AS quantity,
+			least(round(coalesce((i.item ->> 'qty')::numeric, 1) * 1000), 1000000000000)::bigint AS quantity,
 			round(coalesce((i.item ->> 'net')::numeric,
 				coalesce((i.item ->> 'qty')::numeric, 1) * (i.item ->> 'price')::numeric) * 10::numeric ^ p.currency_scale) AS worth
 		FROM loyalty.report_journal(report_product_of.of_program, report_product_of.first_id, report_product_of.last_id) j
@@ -256,7 +259,7 @@ BEGIN ATOMIC
 		CROSS JOIN LATERAL (VALUES ('sku', n.sku), ('category', n.category), ('brand', n.brand)) k (kind, name)
 		UNION ALL
 		SELECT j.program_id, j.journal_id, j.day, k.kind, k.name, coalesce(j.part_tier, 0),
-			0, 0, 0, (l.line ->> 'qty')::bigint, (l.line ->> 'net')::bigint
+			0, 0, 0, least((l.line ->> 'qty')::bigint, 1000000000000), (l.line ->> 'net')::bigint
 		FROM loyalty.report_journal(report_product_of.of_program, report_product_of.first_id, report_product_of.last_id) j
 		JOIN loyalty.event_data d ON d.member_id = j.member_id AND d.journal_id = j.journal_id
 		JOIN loyalty.event_data o ON o.member_id = j.member_id AND o.journal_id = j.order_id
@@ -266,11 +269,11 @@ BEGIN ATOMIC
 		-- 0: what the order has beyond its lines
 		WHERE j.order_id IS NOT NULL AND (l.line ->> 'line')::int > 0
 	)
-	SELECT m.program_id, m.day, m.kind, m.name, m.tier_id, count(DISTINCT m.journal_id) FILTER (WHERE m.orders > 0),
+	SELECT m.program_id, m.day, m.kind, left(m.name, 200), m.tier_id, count(DISTINCT m.journal_id) FILTER (WHERE m.orders > 0),
 		sum(m.quantity)::bigint, sum(m.amount)::bigint, sum(m.returned_quantity)::bigint, sum(m.returned_amount)::bigint
 	FROM moved m
 	WHERE m.name IS NOT NULL
-	GROUP BY m.program_id, m.day, m.kind, m.name, m.tier_id;
+	GROUP BY m.program_id, m.day, m.kind, left(m.name, 200), m.tier_id;
 END;
 COMMENT ON FUNCTION loyalty.report_product_of(int, bigint, bigint) IS
 'For reports: what a range of ids adds to report_product_day and report_product_month';

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(46);
+SELECT plan(49);
 -- compiling what compares all sums would take longer than comparing
 SET jit = off;
 
@@ -304,6 +304,23 @@ SELECT FROM pg_temp.fold();
 SELECT is_empty(format('SELECT name FROM loyalty.report_product_sum(%s, ''2000-01-01'', ''2100-01-01'', ''sku'') GROUP BY name HAVING sum(amount) <> sum(returned_amount) OR sum(quantity) <> sum(returned_quantity)', p),
 	'products: returned as a whole, from the sums') FROM unnest(ARRAY[:shanghai, :tokyo]) p;
 SELECT is_empty('SELECT * FROM pg_temp.differences()', 'refunds of everything');
+
+-- No name that a shop gives, and no quantity, stands in the way of folding: names are cut, of a line at most 10^9 pieces count.
+SELECT string_agg(md5(g::text), '' ORDER BY g) AS long FROM generate_series(1, 200) g \gset
+SELECT FROM loyalty.purchase(pg_temp.id('ann'), 10, 'huge', jsonb_build_array(jsonb_build_object('sku', :'long', 'brand', :'long' || 'x', 'price', 10)))
+UNION ALL SELECT FROM loyalty.purchase(pg_temp.id('ann'), 10, 'many', (SELECT jsonb_agg(jsonb_build_object('sku', 'DUST', 'qty', 9007199254740, 'price', 0)) FROM generate_series(1, 1100)))
+UNION ALL SELECT FROM loyalty.refund(pg_temp.id('ann'), 'many', key => 'many back');
+CREATE FUNCTION pg_temp.extreme(program_id int) RETURNS SETOF text LANGUAGE sql STABLE AS $$
+	SELECT format('%s: %s of %s, %s back', k, quantity, name, returned_quantity)
+	FROM unnest('{sku,brand}'::text[]) k, loyalty.report_product_sum(program_id, '2000-01-01', '2100-01-01', k)
+	WHERE name = 'DUST' OR length(name) > 100
+$$;
+CREATE TEMP TABLE extreme AS SELECT * FROM pg_temp.extreme(:shanghai) x;
+SELECT set_eq('SELECT * FROM extreme', ARRAY['sku: 1000 of ' || left(:'long', 200) || ', 0 back', 'brand: 1000 of ' || left(:'long', 200) || ', 0 back',
+	'sku: 1100000000000000 of DUST, 1100000000000000 back'], 'products without measure: from the tail');
+SELECT FROM pg_temp.fold();
+SELECT set_eq(format('SELECT * FROM pg_temp.extreme(%s)', :shanghai), 'SELECT * FROM extreme', 'and from the sums');
+SELECT is_empty(format('SELECT FROM loyalty.report_tail(%s)', :shanghai), 'which have all');
 
 -- Damaged sums are made anew.
 CREATE FUNCTION pg_temp.sums() RETURNS text LANGUAGE plpgsql STABLE AS $$

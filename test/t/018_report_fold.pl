@@ -54,10 +54,18 @@ $node->safe_psql('postgres', q{SELECT count(*) FROM loyalty.report_fold()});
 is(orders(), '3|3|3', 'and it is done again');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM loyalty.verify()'), '0', 'the books agree');
 
+# Whoever writes in another database has no id of ours
+$node->safe_psql('postgres', 'CREATE DATABASE elsewhere');
+my $other = $node->background_psql('elsewhere');
+$other->query_safe('BEGIN; CREATE TABLE t (a int)');
+$node->safe_psql('postgres', q{SELECT count(*) FROM loyalty.purchase(m(3), 40, 'o4')});
+is(fold(), '1', 'a transaction in another database does not hold the fold back');
+$other->quit;
+
 # The mark of another cluster, whose transactions were many more
-$node->safe_psql('postgres', q{UPDATE loyalty.report_mark SET xid = '123456789012'; SELECT count(*) FROM loyalty.purchase(m(3), 40, 'o4')});
+$node->safe_psql('postgres', q{UPDATE loyalty.report_mark SET xid = '123456789012'; SELECT count(*) FROM loyalty.purchase(m(3), 40, 'o5')});
 is(fold(), '1', 'a mark that is beyond this cluster is replaced');
-is(orders(), '4|4|4', 'and all is folded');
+is(orders(), '5|5|5', 'and all is folded');
 
 $node->stop;
 done_testing();
