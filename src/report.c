@@ -56,7 +56,7 @@ require_range(DateADT since, DateADT until)
 	if (DATE_NOT_FINITE(since) || DATE_NOT_FINITE(until))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("since and until must be finite")));
+				 errmsg("days of a report must be finite")));
 	if (until < since)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(24);
+SELECT plan(25);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 SELECT loyalty.program_create('Empty', 'JPY', 'Asia/Tokyo') AS empty \gset
@@ -80,7 +80,7 @@ SELECT throws_ok($$SELECT * FROM loyalty.report_kpi(NULL)$$, '22004', NULL, 'no 
 SELECT throws_ok($$SELECT * FROM loyalty.report_kpi('Shop', 'infinity')$$, '22008', NULL, 'no day');
 SELECT throws_ok(format('INSERT INTO loyalty.kpi_target (program_id, kpi, starts_on, months, target) VALUES (%s)', v), code, NULL, v)
 FROM (VALUES ('23514', :shop || $$, 'happiness', '2026-01-01', 3, 1$$), ('23514', :shop || $$, 'net', '2026-02-01', 0, 1$$), ('23514', :shop || $$, 'net', '2026-02-01', 121, 1$$),
-	('23514', :shop || $$, 'net', '2026-02-01', 3, 0$$), ('23514', :shop || $$, 'net', 'infinity', 3, 1$$), ('23505', :shop || $$, 'net', '2026-01-01', 3, 1$$),
+	('23514', :shop || $$, 'conversion', '2026-02-01', 3, 25$$), ('23514', :shop || $$, 'net', '2026-02-01', 3, 0$$), ('23514', :shop || $$, 'net', 'infinity', 3, 1$$), ('23505', :shop || $$, 'net', '2026-01-01', 3, 1$$),
 	('23502', :shop || $$, 'net', '2026-02-01', 3, NULL$$), ('23503', $$999, 'net', '2026-01-01', 3, 1$$)) bad (code, v);
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
