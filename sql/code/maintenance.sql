@@ -149,8 +149,9 @@ BEGIN ATOMIC
 	SELECT 'activity', NULL, NULL
 	UNION ALL
 	-- ids, not rows: those would have to be read. A node of which nothing is folded is not counted
-	SELECT 'report', greatest(coalesce(pg_sequence_last_value('loyalty.id_seq'), 0) - f.done_until, 0), NULL
-	FROM (SELECT coalesce(min(x.last_id - x.first_id), 0) AS done_until FROM loyalty.report_folded x) f
+	-- rows, and not ids: on a standby the sequence is ahead of what was given away
+	SELECT 'report', coalesce(sum(loyalty.report_rows(g.first_id, g.last_id, 100000)), 0)::bigint, NULL
+	FROM loyalty.report_gap() g
 	UNION ALL
 	SELECT 'period', count(*), min(c.called_at)
 	FROM loyalty.report_close c WHERE c.closed_at IS NULL;
