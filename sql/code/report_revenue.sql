@@ -14,7 +14,7 @@ CREATE OR REPLACE FUNCTION loyalty.revenue_recognised(deferred numeric, redeemed
 RETURNS numeric LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-	SELECT CASE WHEN redeemed >= expected THEN deferred ELSE deferred * redeemed / expected END;
+	SELECT CASE WHEN redeemed >= expected THEN deferred ELSE deferred * redeemed / nullif(expected, 0) END;
 END;
 COMMENT ON FUNCTION loyalty.revenue_recognised(numeric, numeric, numeric) IS
 'What has been recognised in all of what was put off, when so much was redeemed of what is expected to be redeemed in the end; not rounded';
