@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(36);
+SELECT plan(28);
 SET jit = off;
 
 -- Two programmes; two campaigns in one, and rules and coupons that go from one to the other.
@@ -53,7 +53,7 @@ CREATE VIEW pg_temp.touched AS
 	WHERE u.status IN ('used', 'returned') AND x.campaign_id IS NOT NULL;
 
 CREATE TEMP TABLE range (since date, until date);
-INSERT INTO range VALUES ('2026-01-01', '2026-12-31'), ('2026-03-10', '2026-03-20'), ('2026-03-16', '2026-03-16'), ('2026-03-25', '2026-04-18'), ('2026-04-18', '2026-05-10');
+INSERT INTO range VALUES ('2026-01-01', '2026-12-31'), ('2026-03-10', '2026-03-20'), ('2026-03-25', '2026-04-18');
 CREATE VIEW pg_temp.expected AS
 	SELECT r.since, c.program_id, c.name AS campaign,
 		(SELECT count(*) FROM pg_temp.touched t WHERE t.campaign_id = c.campaign_id AND t.day BETWEEN r.since AND r.until) AS events,
@@ -175,7 +175,7 @@ BEGIN
 		IF random() < chance THEN
 			PERFORM loyalty.report_fold(batch);
 		END IF;
-		CONTINUE WHEN n % 5 > 0;
+		CONTINUE WHEN n % 10 > 0;
 		INSERT INTO moment SELECT n, (SELECT count(*) FROM loyalty.program p, loyalty.report_tail(p.program_id)), (SELECT array_agg(d) FROM pg_temp.differences() d);
 	END LOOP;
 END
@@ -185,7 +185,7 @@ CALL pg_temp.live(91, 140, 1, 0.5);
 SELECT is(wrong, NULL::text[], format('call %s: sums and tail are the truth', n)) FROM moment ORDER BY n;
 SELECT cmp_ok((SELECT count(*) FROM moment WHERE tail = 0), '>', 1::bigint, 'some moments had no tail');
 SELECT cmp_ok((SELECT count(*) FROM moment WHERE tail > 0), '>', 1::bigint, 'others had one');
-CALL pg_temp.acts(141, 350);
+CALL pg_temp.acts(141, 300);
 SELECT is_empty('SELECT * FROM pg_temp.differences()', 'a long tail');
 SELECT FROM loyalty.report_fold(3);
 SELECT is_empty('SELECT * FROM pg_temp.differences()', 'a part of it folded');
