@@ -29,6 +29,20 @@ AS 'MODULE_PATHNAME', 'loyalty_report_require';
 COMMENT ON FUNCTION loyalty.report_require(text, date, date, text, text) IS
 'For reports: the id of a programme; LY403 if there is none, 22023 if the other arguments make no report';
 
+CREATE OR REPLACE FUNCTION loyalty.report_moment_require(at timestamptz)
+RETURNS timestamptz LANGUAGE C STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_report_moment_require';
+COMMENT ON FUNCTION loyalty.report_moment_require(timestamptz) IS
+'For reports: an argument "at"; 22004 if it is NULL, 22008 if it is not finite';
+
+CREATE OR REPLACE FUNCTION loyalty.report_estimate_require(deferred numeric, expected numeric[])
+RETURNS int LANGUAGE C STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_report_estimate_require';
+COMMENT ON FUNCTION loyalty.report_estimate_require(numeric, numeric[]) IS
+'For report_revenue: how many estimates there are; 22004 or 22023 for arguments by which nothing can be recognised';
+
 CREATE OR REPLACE FUNCTION loyalty.report_ranges(since date, until date)
 RETURNS TABLE (range text, first_day date, last_day date)
 LANGUAGE sql IMMUTABLE STRICT ROWS 3
