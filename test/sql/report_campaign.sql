@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(28);
+SELECT plan(36);
 SET jit = off;
 
 -- Two programmes; two campaigns in one, and rules and coupons that go from one to the other.
@@ -212,5 +212,35 @@ SELECT is_empty('SELECT * FROM pg_temp.differences()', 'after that as before');
 SELECT is(loyalty.report_id_no((5::bigint << 43) | 77), 77::bigint, 'the number of an id');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
+-- and verify() finds what is wrong; that of the sums of coupons is tested elsewhere
+SELECT pg_temp.fold();
+CREATE FUNCTION pg_temp.found(change text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+	codes text;
+BEGIN
+	SET LOCAL session_replication_role = replica;
+	EXECUTE change;
+	SELECT coalesce(string_agg(DISTINCT concat_ws(' ', v.invariant, substring(v.detail from 'sum=(\w+)')), ', '), 'nothing')
+	INTO codes FROM loyalty.verify() v WHERE v.detail !~ '^.*sum=report_coupon';
+	RAISE EXCEPTION USING ERRCODE = 'UNDO1';
+EXCEPTION WHEN SQLSTATE 'UNDO1' THEN
+	RETURN codes;
+END
+$$;
+SELECT is(pg_temp.found(sql), codes, what)
+FROM (VALUES
+	('report_sum_differs report_campaign_day', 'more was awarded', 'UPDATE loyalty.report_campaign_day SET amount = amount + 1 WHERE unit_id > 0'),
+	('report_sum_differs report_campaign_day', 'more was sold', 'UPDATE loyalty.report_campaign_day SET amount = amount + 1 WHERE unit_id = 0'),
+	('report_sum_differs report_campaign_day', 'fewer events', 'UPDATE loyalty.report_campaign_day SET events = events - 1 WHERE unit_id = 0'),
+	('report_sum_differs report_campaign_day', 'a day is gone', 'DELETE FROM loyalty.report_campaign_day WHERE day = (SELECT min(day) FROM loyalty.report_campaign_day)'),
+	('report_sum_differs report_campaign_return_day', 'members of another gap', 'UPDATE loyalty.report_campaign_return_day SET gap = gap + 1000 WHERE gap > 0'),
+	('report_sum_differs report_campaign_return_day', 'more members', 'UPDATE loyalty.report_campaign_return_day SET members = members + 1'),
+	('report_sum_differs report_campaign_member_day, report_sum_differs report_campaign_return_day', 'a day of a member is gone',
+		'DELETE FROM loyalty.report_campaign_member_day WHERE day = (SELECT min(day) FROM loyalty.report_campaign_member_day)'),
+	('report_sum_differs report_campaign_day, report_sum_differs report_campaign_member_day', 'folded, and then a use of another campaign',
+		'UPDATE loyalty.coupon_use u SET campaign_id = (SELECT campaign_id FROM loyalty.campaign WHERE name = ''never'')
+			FROM loyalty.journal j WHERE j.member_id = u.member_id AND j.ref = u.ref AND j.event = ''purchase'' AND u.status = ''used'' AND u.campaign_id IS NOT NULL')) v (codes, what, sql);
+
 SELECT * FROM finish();
 ROLLBACK;
