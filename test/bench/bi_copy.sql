@@ -90,6 +90,8 @@ UPDATE loyalty.report_return_day SET members = members * :copies;
 UPDATE loyalty.report_second SET members = members * :copies;
 UPDATE loyalty.report_cohort_month SET members = members * :copies, orders = orders * :copies, amount = amount * :copies, refunded = refunded * :copies;
 UPDATE loyalty.report_tier_day SET times = times * :copies;
+UPDATE loyalty.report_message_day SET queued = queued * :copies, sent = sent * :copies, delivered = delivered * :copies, opened = opened * :copies, clicked = clicked * :copies, bounced = bounced * :copies, unsubscribed = unsubscribed * :copies, suppressed = suppressed * :copies, expired = expired * :copies, dead = dead * :copies, cancelled = cancelled * :copies;
+UPDATE loyalty.report_message_change SET queued = queued * :copies, sent = sent * :copies, delivered = delivered * :copies, opened = opened * :copies, clicked = clicked * :copies, bounced = bounced * :copies, unsubscribed = unsubscribed * :copies, suppressed = suppressed * :copies, expired = expired * :copies, dead = dead * :copies, cancelled = cancelled * :copies;
 DELETE FROM loyalty.report_rfm_day;
 CREATE TABLE bench.colour AS
 SELECT '-' || chr(97 + r % 10) AS colour, count(*) AS copies FROM bench.copy GROUP BY r % 10;
