@@ -224,7 +224,13 @@ static Statement count_rows = {
 };
 
 static Statement fold_range = {
-	"SELECT loyalty.report_fold_range($1, $2, $3)",
+	"SELECT loyalty.report_fold_range($1, $2, $3),"
+	" loyalty.report_fold_campaign($1, $2, $3)",
+	3, {INT4OID, INT8OID, INT8OID}
+};
+
+static Statement fold_coupon = {
+	"SELECT loyalty.report_fold_coupon($1, $2, $3)",
 	3, {INT4OID, INT8OID, INT8OID}
 };
 
@@ -273,6 +279,7 @@ fold(NullableDatum program, int64 first_id, int64 last_id)
 		ARG(Int64GetDatum(last_id))
 	};
 
+	statement_run(&fold_coupon, args, false);
 	statement_run(&fold_range, args, false);
 	return DatumGetInt64(statement_notnull(0, 1));
 }
