@@ -95,6 +95,8 @@ UPDATE loyalty.rule_version SET replaced_id = replaced_id * :copies;
 UPDATE loyalty.report_tier_day SET times = times * :copies;
 UPDATE loyalty.report_coupon_day SET issued = issued * :copies, claimed = claimed * :copies, spent = spent * :copies, void = void * :copies,
 	open = open * :copies, used = used * :copies, codes = codes * :copies, returned = returned * :copies, discount = discount * :copies, sales = sales * :copies;
+UPDATE loyalty.report_message_day SET queued = queued * :copies, sent = sent * :copies, delivered = delivered * :copies, opened = opened * :copies, clicked = clicked * :copies, bounced = bounced * :copies, unsubscribed = unsubscribed * :copies, suppressed = suppressed * :copies, expired = expired * :copies, dead = dead * :copies, cancelled = cancelled * :copies;
+UPDATE loyalty.report_message_change SET queued = queued * :copies, sent = sent * :copies, delivered = delivered * :copies, opened = opened * :copies, clicked = clicked * :copies, bounced = bounced * :copies, unsubscribed = unsubscribed * :copies, suppressed = suppressed * :copies, expired = expired * :copies, dead = dead * :copies, cancelled = cancelled * :copies;
 DELETE FROM loyalty.report_rfm_day;
 CREATE TABLE bench.colour AS
 SELECT '-' || chr(97 + r % 10) AS colour, count(*) AS copies FROM bench.copy GROUP BY r % 10;
