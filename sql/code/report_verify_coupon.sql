@@ -44,9 +44,10 @@ BEGIN ATOMIC
 		FROM noted s
 		LEFT JOIN loyalty.journal j ON j.member_id = s.member_id AND j.journal_id = s.journal_id
 		CROSS JOIN LATERAL (VALUES (s.day, 1), (s.lapses_on, 0)) x (day, counts)
+		LEFT JOIN loyalty.coupon_use u ON u.member_id = s.member_id AND u.use_id = s.item_id
 		CROSS JOIN LATERAL (VALUES ('all', ''), ('channel', j.channel), ('store', j.store), ('staff', j.staff),
-			('tier', j.tier_before::text)) d (dimension, value)
-		WHERE x.day IS NOT NULL
+			('tier', j.tier_before::text), ('campaign', u.campaign_id::text)) d (dimension, value)
+		WHERE x.day IS NOT NULL AND (d.dimension <> 'campaign' OR d.value IS NOT NULL)
 		GROUP BY s.program_id, x.day, d.dimension, coalesce(d.value, ''), s.coupon_id
 	)
 	SELECT f.program_id, NULL::bigint, format('sum=report_coupon_day day=%s coupon=%s dimension=%s value=%s kept=%s noted=%s', f.day, f.coupon_id, f.dimension,
