@@ -184,7 +184,7 @@ loyalty_report_estimate_require(PG_FUNCTION_ARGS)
 		if (nulls[i])
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("an estimate of expected must not be NULL")));
+					 errmsg("an estimate of expected must not be null")));
 		require_not_negative("expected", values[i]);
 	}
 	PG_RETURN_INT32(n);

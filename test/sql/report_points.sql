@@ -173,8 +173,8 @@ SELECT results_eq($$SELECT period, redeemed, redeemed_to_date, expected, recogni
 	'report_revenue: from the ledger');
 SELECT is(left(pg_temp.raised(format($$SELECT * FROM loyalty.report_revenue('Empty', '2026-01-01', '2027-12-31', %s)$$, arguments)), 5), code, 'report_revenue: ' || arguments)
 FROM (VALUES ('NULL, ''{1}''', '22004'), ('1, NULL', '22004'), ('1, ''{1,NULL}''', '22004'), ('1, ''{}''', '22023'), ('-1, ''{1}''', '22023'), ('''NaN'', ''{1}''', '22023'), ('''infinity'', ''{1}''', '22023'), ('1, ''{1,-1}''', '22023')) a (arguments, code);
-SELECT throws_ok($$SELECT * FROM loyalty.liability_at('Empty', NULL)$$, '22004', 'at must not be NULL', 'liability_at: of no moment');
-SELECT throws_ok($$SELECT * FROM loyalty.liability_at(NULL, loyalty.now())$$, '22004', 'program must not be NULL', 'liability_at: of no programme');
+SELECT throws_ok($$SELECT * FROM loyalty.liability_at('Empty', NULL)$$, '22004', 'at must not be null', 'liability_at: of no moment');
+SELECT throws_ok($$SELECT * FROM loyalty.liability_at(NULL, loyalty.now())$$, '22004', 'program must not be null', 'liability_at: of no programme');
 SELECT is(left(pg_temp.raised($$SELECT * FROM loyalty.liability_at('Empty', 'infinity')$$), 5), '22008', 'liability_at: of no time');
 SELECT is(left(pg_temp.raised($$SELECT * FROM loyalty.liability_at('Moon', loyalty.now())$$), 5), 'LY403', 'liability_at: no such programme');
 SELECT results_eq($$SELECT * FROM loyalty.liability_at('Kept', '2099-01-01')$$, $$SELECT * FROM loyalty.report_liability('Kept', '2099-01-01')$$, 'liability_at: a moment to come is as the end of today');
