@@ -98,14 +98,20 @@ BEGIN ATOMIC
 		SELECT x.channel, x.store, x.staff, x.tier_before FROM loyalty.journal x
 		WHERE x.member_id = i.member_id AND x.journal_id = i.journal_id) j
 		ON report_coupon_part.of_dimension IS DISTINCT FROM 'all'
+	LEFT JOIN LATERAL (
+		SELECT x.campaign_id FROM loyalty.coupon_use x
+		WHERE x.member_id = i.member_id AND x.use_id = i.item_id) u
+		ON coalesce(report_coupon_part.of_dimension, 'campaign') = 'campaign'
 	CROSS JOIN LATERAL (VALUES ('all', ''), ('channel', j.channel), ('store', j.store), ('staff', j.staff),
-		('tier', j.tier_before::text)) d (dimension, value)
+		('tier', j.tier_before::text), ('campaign', u.campaign_id::text)) d (dimension, value)
 	CROSS JOIN LATERAL (VALUES
 		(i.day, i.issued::bigint, i.claimed::bigint, i.spent::bigint, i.void::bigint, 0::bigint, i.used::bigint, i.codes::bigint,
 			i.returned::bigint, i.discount, i.sales),
 		(i.lapses_on, 0, 0, 0, 0, i.open, 0, 0, 0, 0, 0))
 		c (day, issued, claimed, spent, void, open, used, codes, returned, discount, sales)
 	WHERE (report_coupon_part.of_dimension IS NULL OR d.dimension = report_coupon_part.of_dimension) AND c.day IS NOT NULL
+	-- uses only, and not those of coupons without one
+	AND (d.dimension <> 'campaign' OR d.value IS NOT NULL)
 	GROUP BY i.program_id, c.day, d.dimension, coalesce(d.value, ''), i.coupon_id;
 END;
 COMMENT ON FUNCTION loyalty.report_coupon_part(loyalty.report_coupon_seen[], int, text) IS

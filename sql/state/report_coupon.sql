@@ -7,7 +7,7 @@ CREATE TABLE loyalty.report_coupon_day (
 	program_id int    NOT NULL,
 	day        date   NOT NULL,
 	-- as in report_value_day; of a coupon those of the call that issued it, of a use
-	-- those of the call that made it
+	-- those of the call that made it; campaign: of a use that of coupon_use
 	dimension  text   NOT NULL,
 	value      text   NOT NULL,
 	coupon_id  int    NOT NULL,
