@@ -147,6 +147,9 @@ typedef struct MemberScan
 	TimestampTz now;
 	int			batch;
 	MemoryContext scratch;		/* for one member */
+	/* who is looked at */
+	int			nids;
+	const Datum *ids;
 	/* whose account has to be looked at earlier */
 	int			n;
 	Datum	   *members;
@@ -186,20 +189,12 @@ scan_member(MemberScan *scan, StoreBatch *batch, TimedBatch *timed, Datum member
 	MemoryContextReset(scan->scratch);
 }
 
+/* Makes those due earlier of whom it was found. */
 static void
-scan_members(MemberScan *scan, Datum *ids, int n)
+make_due(const MemberScan *scan)
 {
-	StoreBatch *batch = store_batch_begin(scan->program, ids, n);
-	TimedBatch *timed = store_timed_begin(scan->program, ids, n, scan->now,
-										  false);
 	NullableDatum args[2];
 
-	scan->n = 0;
-	scan->members = palloc(sizeof(Datum) * n);
-	scan->dates = palloc(sizeof(Datum) * n);
-	for (int i = 0; i < n; i++)
-		scan_member(scan, batch, timed, ids[i]);
-	store_timed_end(timed);
 	if (scan->n == 0)
 		return;
 	args[0] = ARG(PointerGetDatum(construct_array(scan->members, scan->n,
@@ -210,6 +205,65 @@ scan_members(MemberScan *scan, Datum *ids, int n)
 												  DATEOID, sizeof(DateADT),
 												  true, TYPALIGN_INT)));
 	statement_run(&lower_due_on, args, false);
+}
+
+static bool
+try_members(void *argument)
+{
+	MemberScan *scan = argument;
+	StoreBatch *batch = store_batch_begin(scan->program, scan->ids, scan->nids);
+	TimedBatch *timed = store_timed_begin(scan->program, scan->ids, scan->nids,
+										  scan->now, false);
+
+	scan->n = 0;
+	for (int i = 0; i < scan->nids; i++)
+		scan_member(scan, batch, timed, scan->ids[i]);
+	store_timed_end(timed);
+	make_due(scan);
+	return true;
+}
+
+/* Returns the error if it is somebody's fault; others are raised on. */
+static ErrorData *
+attempt_members(MemberScan *scan)
+{
+	bool		stayed;
+	ErrorData  *error = statement_catch(try_members, scan, &stayed);
+
+	if (error == NULL)
+		return NULL;
+	MemoryContextReset(scan->scratch);
+	if (statement_is_transient(error))
+		ReThrowError(error);
+	return error;
+}
+
+/*
+ * Looks at members at once or, if that fails, one by one.  Whoever fails is
+ * due today: so job "account" looks at him, which notes him, leaves him alone
+ * for a while and sees him wholly when his turn succeeds.
+ */
+static void
+scan_members(MemberScan *scan, const Datum *ids, int n)
+{
+	scan->members = palloc(sizeof(Datum) * n);
+	scan->dates = palloc(sizeof(Datum) * n);
+	scan->ids = ids;
+	scan->nids = n;
+	if (attempt_members(scan) == NULL)
+		return;
+	scan->nids = 1;
+	for (int i = 0; i < n; i++)
+	{
+		scan->ids = &ids[i];
+		if (attempt_members(scan) == NULL)
+			continue;
+		scan->n = 1;
+		scan->members[0] = ids[i];
+		scan->dates[0] = DateADTGetDatum(program_date(scan->program,
+													  scan->now));
+		make_due(scan);
+	}
 }
 
 /* Is the programme to be scanned, as far as is known without a lock? */
@@ -226,11 +280,12 @@ needs_scan(const MemberScan *scan, const NullableDatum *args)
 }
 
 /*
- * Looks at the next members of a programme; returns how many, and whether
- * there are more.  None if there is nothing to do, or another session does it.
+ * Looks at the next members of a programme, and tells how many, and whether
+ * there are more.  None and false if there is nothing to do, or another
+ * session does it.
  */
-static int
-scan_program(MemberScan *scan, bool *left_over)
+static bool
+scan_program(MemberScan *scan, int *done, bool *left_over)
 {
 	const bytea *definition = scan->program->automations.definition;
 	NullableDatum args[] = {
@@ -244,10 +299,10 @@ scan_program(MemberScan *scan, bool *left_over)
 
 	if (!needs_scan(scan, args) ||
 		statement_run(&lock_scan, args, false) == 0)
-		return 0;
+		return false;
 	args[1].value = statement_value(0, 1, &isnull);
 	if (isnull)
-		return 0;
+		return false;
 	if (scan->program->automations.ndated > 0)
 		n = statement_run(&select_members, args, false);
 	ids = palloc(sizeof(Datum) * Max(n, 1));
@@ -259,7 +314,8 @@ scan_program(MemberScan *scan, bool *left_over)
 	args[1] = ARG(PointerGetDatum(definition));
 	args[2] = *left_over ? ARG(ids[n - 1]) : NULL_ARG;
 	statement_run(&update_scan, args, false);
-	return n;
+	*done += n;
+	return true;
 }
 
 static IdList
@@ -272,35 +328,73 @@ read_ids(uint64 n)
 	return list;
 }
 
-/* automation_scan(batch): how many members it looked at; are there more? */
+/* A programme in a subtransaction, so that one that fails holds up no other. */
+typedef struct ProgramScan
+{
+	MemberScan	members;
+	int32		program_id;
+	int			done;
+	bool		left_over;
+} ProgramScan;
+
+static bool
+try_program(void *argument)
+{
+	ProgramScan *scan = argument;
+	const Program *program = program_get(scan->program_id);
+
+	if (program != NULL)
+		program = program_newest(program);
+	scan->members.program = program;
+	return program != NULL &&
+		scan_program(&scan->members, &scan->done, &scan->left_over);
+}
+
+/*
+ * automation_scan(batch): how many members it looked at; are there more?  If a
+ * programme fails the others are done first; when they are, it is raised.
+ */
 Datum
 loyalty_automation_scan(PG_FUNCTION_ARGS)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	int			batch = maintenance_batch_arg(fcinfo, 0);
-	MemberScan		scan = {.now = loyalty_clock()};
+	ProgramScan scan = {.members = {.now = loyalty_clock()}};
+	ErrorData  *fault = NULL;
+	bool		any = false;
 	IdList		programs;
 	int			done = 0;
-	bool		left_over = false;
 
 	SPI_connect();
 	MemoryContextSwitchTo(caller);
 	loyalty_check_version();
 	programs = read_ids(statement_run(&select_programs, NULL, false));
-	scan.scratch = AllocSetContextCreate(caller, "loyalty member",
-										 ALLOCSET_DEFAULT_SIZES);
-	for (int i = 0; i < programs.n && done < batch && !left_over; i++)
+	scan.members.scratch = AllocSetContextCreate(caller, "loyalty member",
+												 ALLOCSET_DEFAULT_SIZES);
+	for (int i = 0; i < programs.n && done < batch && !scan.left_over; i++)
 	{
-		scan.program = program_get((int32) programs.ids[i]);
-		if (scan.program != NULL)
-			scan.program = program_newest(scan.program);
-		if (scan.program == NULL)
+		bool		stayed;
+		ErrorData  *error;
+
+		scan.program_id = (int32) programs.ids[i];
+		scan.members.batch = batch - done;
+		scan.done = 0;
+		error = statement_catch(try_program, &scan, &stayed);
+		if (error == NULL)
+		{
+			any |= stayed;
+			done += scan.done;
 			continue;
-		scan.batch = batch - done;
-		done += scan_program(&scan, &left_over);
+		}
+		scan.left_over = false;
+		if (statement_is_transient(error))
+			ReThrowError(error);
+		fault = fault == NULL ? error : fault;
 	}
+	if (fault != NULL && !any)
+		ReThrowError(fault);
 	SPI_finish();
-	return maintenance_outcome(fcinfo, done, left_over);
+	return maintenance_outcome(fcinfo, done, scan.left_over || fault != NULL);
 }
 
 /*

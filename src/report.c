@@ -5,6 +5,8 @@
  */
 #include "loyalty.h"
 
+#include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/numeric.h"
@@ -13,6 +15,8 @@
 
 PG_FUNCTION_INFO_V1(loyalty_report_require);
 PG_FUNCTION_INFO_V1(loyalty_report_share_require);
+PG_FUNCTION_INFO_V1(loyalty_report_moment_require);
+PG_FUNCTION_INFO_V1(loyalty_report_estimate_require);
 
 /* A hundred years: who asks for more has mistyped a year. */
 #define MAX_REPORT_DAYS 36525
@@ -127,4 +131,61 @@ loyalty_report_share_require(PG_FUNCTION_ARGS)
 				 errmsg("%s must be from 0 to 1",
 						text_to_cstring(PG_GETARG_TEXT_PP(0)))));
 	PG_RETURN_DATUM(value);
+}
+
+/* report_moment_require(at): the moment; 22004 or 22008 if it is none. */
+Datum
+loyalty_report_moment_require(PG_FUNCTION_ARGS)
+{
+	require_argument(fcinfo, 0, "at");
+	if (TIMESTAMP_NOT_FINITE(PG_GETARG_TIMESTAMPTZ(0)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("at must be finite")));
+	PG_RETURN_DATUM(fcinfo->args[0].value);
+}
+
+/* 22023, unless it is a number of zero or more. */
+static void
+require_not_negative(const char *name, Datum value)
+{
+	Datum		zero = DirectFunctionCall1(int4_numeric, Int32GetDatum(0));
+
+	if (numeric_is_nan(DatumGetNumeric(value)) ||
+		numeric_is_inf(DatumGetNumeric(value)) ||
+		DatumGetBool(DirectFunctionCall2(numeric_lt, value, zero)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be zero or more", name)));
+}
+
+/*
+ * report_estimate_require(deferred, expected): how many estimates there are;
+ * 22004 or 22023 for what nothing can be recognised by.
+ */
+Datum
+loyalty_report_estimate_require(PG_FUNCTION_ARGS)
+{
+	Datum	   *values;
+	bool	   *nulls;
+	int			n;
+
+	require_argument(fcinfo, 0, "deferred");
+	require_argument(fcinfo, 1, "expected");
+	require_not_negative("deferred", PG_GETARG_DATUM(0));
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), NUMERICOID, -1, false,
+					  TYPALIGN_INT, &values, &nulls, &n);
+	if (n == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("expected must have an estimate")));
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("an estimate of expected must not be null")));
+		require_not_negative("expected", values[i]);
+	}
+	PG_RETURN_INT32(n);
 }

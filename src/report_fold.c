@@ -224,7 +224,8 @@ static Statement count_rows = {
 };
 
 static Statement fold_range = {
-	"SELECT loyalty.report_fold_range($1, $2, $3)",
+	"SELECT loyalty.report_fold_range($1, $2, $3),"
+	" loyalty.report_fold_campaign($1, $2, $3)",
 	3, {INT4OID, INT8OID, INT8OID}
 };
 

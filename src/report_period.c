@@ -10,6 +10,10 @@
  * that it takes only then.  So the figures wait: a later call, which sees that
  * the closing was committed, notes who is running, and when all of those are
  * over, the period cannot change any more.
+ *
+ * Of many programmes one that fails holds up no other.  A member who cannot be
+ * settled is noted as a fault of maintenance, and the period of his programme waits
+ * until his next turn.
  */
 #include "report.h"
 
@@ -80,12 +84,45 @@ static Statement note_others = {
 	4, {INT4OID, DATEOID, XID8OID, TEXTARRAYOID}
 };
 
-/* In the order of their ids, as all calls lock members. */
-static Statement settle_due = {
-	"SELECT loyalty.account_settle(d.member_id) FROM ("
-	" SELECT DISTINCT u.member_id FROM loyalty.report_unposted($1,"
-	" loyalty.report_end($1, $2)) u ORDER BY u.member_id OFFSET 0) d",
+/*
+ * Whoever something may be due for that is dated into the period, as
+ * report_unposted() finds them; in the order of their ids, as all calls lock
+ * members.
+ */
+static Statement select_due = {
+	"SELECT d.member_id FROM ("
+	" SELECT a.member_id FROM loyalty.account a"
+	" WHERE a.program_id = $1 AND a.due_on <= $2"
+	" UNION SELECT h.member_id FROM loyalty.hold h"
+	" WHERE h.status = 'held' AND h.program_id = $1"
+	" AND h.expires_at <= loyalty.report_end($1, $2)) d ORDER BY d.member_id",
 	2, {INT4OID, DATEOID}
+};
+
+static Statement settle_one = {
+	"SELECT loyalty.account_settle($1)",
+	1, {INT8OID}
+};
+
+/* Of a programme: who is to be left alone now. */
+static Statement select_faulty = {
+	"SELECT FROM loyalty.account WHERE program_id = $1"
+	" AND member_id = ANY (loyalty.maintenance_faulty('period')) LIMIT 1",
+	1, {INT4OID}
+};
+
+static Statement note_fault = {
+	"SELECT loyalty.maintenance_fail($1, 'period', $2, $3)",
+	3, {INT8OID, TEXTOID, TEXTOID}
+};
+
+/* Of all who were noted, but those who have failed now. */
+static Statement forget_faults = {
+	"SELECT loyalty.maintenance_heal('period', array("
+	"SELECT f.member_id FROM loyalty.maintenance_fault f"
+	" WHERE f.program_id = $1 AND f.job = 'period'"
+	" AND f.member_id <> ALL ($2)))",
+	2, {INT4OID, INT8ARRAYOID}
 };
 
 static Statement publish = {
@@ -111,6 +148,9 @@ typedef struct Closing
 	NullableDatum args[4];		/* program_id, until, xid, others */
 	bool		noted;			/* who was running */
 	bool		is_own;			/* asked for by this transaction */
+	bool		by_maintenance; /* who cannot be settled is noted */
+	bool		is_new;			/* it was noted now */
+	bool		is_published;
 } Closing;
 
 /* Other transactions of this database; vacuum writes no journal. */
@@ -152,44 +192,113 @@ others_are_over(const NullableDatum *noted)
 	return true;
 }
 
-/* Publishes the figures, if nothing can come any more; false: it still can. */
 static bool
-finish(Closing *closing)
+settle(void *argument)
 {
-	if (closing->is_own)
-		return false;
-	/* what was noted in another cluster, and restored here, says nothing */
-	if (!closing->noted ||
-		FullTransactionIdFollows(DatumGetFullTransactionId(closing->args[2].value),
-								 ReadNextFullTransactionId()))
-	{
-		closing->args[2] =
-			ARG(FullTransactionIdGetDatum(ReadNextFullTransactionId()));
-		closing->args[3] = ARG(PointerGetDatum(running_others()));
-		statement_run(&note_others, closing->args, false);
-	}
-	if (!others_are_over(&closing->args[3]) ||
-		!report_all_over(DatumGetFullTransactionId(closing->args[2].value)))
-		return false;
-	statement_run(&settle_due, closing->args, false);
-	statement_run(&publish, closing->args, false);
-	statement_run(&finish_close, closing->args, false);
+	statement_run(&settle_one, argument, false);
 	return true;
 }
 
-/*
- * Goes on with the closings of a programme, or of all: locks them, and passes
- * over what another session goes on with.  How many were published, and how
- * many are left.
- */
-static int
-finish_all(NullableDatum program, int *left)
+/* The same; notes if it fails.  False: it has failed. */
+static bool
+settle_or_note(NullableDatum member)
 {
-	int			n = statement_run(&select_closing, &program, false);
-	Closing    *closings = palloc(sizeof(Closing) * Max(n, 1));
-	int			published = 0;
+	bool		stayed;
+	ErrorData  *error = statement_catch(settle, &member, &stayed);
+	NullableDatum fault[3];
+
+	if (error == NULL)
+		return true;
+	if (statement_is_transient(error))
+		ReThrowError(error);
+	fault[0] = member;
+	fault[1] = ARG(CStringGetTextDatum(unpack_sql_state(error->sqlerrcode)));
+	fault[2] = ARG(CStringGetTextDatum(statement_error_text(error)));
+	statement_run(&note_fault, fault, false);
+	return false;
+}
+
+/* Posts what is dated into the period; false: not of everybody. */
+static bool
+settle_due(const Closing *closing)
+{
+	int			n = statement_run(&select_due, closing->args, false);
+	Datum	   *members = palloc(sizeof(Datum) * Max(n, 1));
+	int			failed = 0;
+	NullableDatum forget[2];
 
 	for (int i = 0; i < n; i++)
+		members[i] = statement_notnull(i, 1);
+	for (int i = 0; i < n; i++)
+	{
+		NullableDatum member = ARG(members[i]);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!closing->by_maintenance)
+			settle(&member);
+		else if (!settle_or_note(member))
+			members[failed++] = member.value;
+	}
+	forget[0] = closing->args[0];
+	forget[1] = ARG(PointerGetDatum(construct_array(members, failed, INT8OID,
+													sizeof(int64),
+													FLOAT8PASSBYVAL,
+													TYPALIGN_DOUBLE)));
+	statement_run(&forget_faults, forget, false);
+	return failed == 0;
+}
+
+/* Notes who is running, unless that was done before. */
+static void
+note_running(Closing *closing)
+{
+	/* what was noted in another cluster, and restored here, says nothing */
+	if (closing->noted &&
+		!FullTransactionIdFollows(DatumGetFullTransactionId(closing->args[2].value),
+								  ReadNextFullTransactionId()))
+		return;
+	closing->args[2] =
+		ARG(FullTransactionIdGetDatum(ReadNextFullTransactionId()));
+	closing->args[3] = ARG(PointerGetDatum(running_others()));
+	statement_run(&note_others, closing->args, false);
+	closing->is_new = true;
+}
+
+static bool
+is_left_alone(const Closing *closing)
+{
+	return closing->by_maintenance &&
+		statement_run(&select_faulty, closing->args, false) > 0;
+}
+
+/* Publishes the figures, if nothing can come any more. */
+static bool
+finish(void *argument)
+{
+	Closing    *closing = argument;
+
+	if (closing->is_own)
+		return true;
+	note_running(closing);
+	if (!others_are_over(&closing->args[3]) ||
+		!report_all_over(DatumGetFullTransactionId(closing->args[2].value)) ||
+		is_left_alone(closing) || !settle_due(closing))
+		return true;
+	statement_run(&publish, closing->args, false);
+	statement_run(&finish_close, closing->args, false);
+	closing->is_published = true;
+	return true;
+}
+
+/* Locks what is closing, of a programme or of all, but what others locked. */
+static Closing *
+lock_closings(NullableDatum program, int *n)
+{
+	Closing    *closings;
+
+	*n = statement_run(&select_closing, &program, false);
+	closings = palloc0(sizeof(Closing) * Max(*n, 1));
+	for (int i = 0; i < *n; i++)
 	{
 		Closing    *closing = &closings[i];
 		bool		no_xid;
@@ -208,10 +317,60 @@ finish_all(NullableDatum program, int *left)
 		closing->is_own = DatumGetBool(statement_value(i, 5, &no_xid)) &&
 			!no_xid;
 	}
+	return closings;
+}
+
+/*
+ * Goes on with the closings of a programme: how many are left.  What fails is
+ * raised.
+ */
+static int
+finish_program(NullableDatum program)
+{
+	int			n;
+	Closing    *closings = lock_closings(program, &n);
+	int			left = n;
+
 	for (int i = 0; i < n; i++)
-		if (finish(&closings[i]))
-			published++;
-	*left = n - published;
+	{
+		finish(&closings[i]);
+		left -= closings[i].is_published;
+	}
+	return left;
+}
+
+/*
+ * Goes on with those of all: how many were published.  If one fails the others
+ * are done first; when nothing can be done for them, it is raised.
+ */
+static int
+finish_all(void)
+{
+	int			n;
+	Closing    *closings = lock_closings(NULL_ARG, &n);
+	ErrorData  *fault = NULL;
+	bool		any = false;
+	int			published = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		bool		stayed;
+		ErrorData  *error;
+
+		closings[i].by_maintenance = true;
+		error = statement_catch(finish, &closings[i], &stayed);
+		if (error == NULL)
+		{
+			any |= closings[i].is_new || closings[i].is_published;
+			published += closings[i].is_published;
+			continue;
+		}
+		if (statement_is_transient(error))
+			ReThrowError(error);
+		fault = fault == NULL ? error : fault;
+	}
+	if (fault != NULL && !any)
+		ReThrowError(fault);
 	return published;
 }
 
@@ -222,9 +381,7 @@ finish_all(NullableDatum program, int *left)
 int
 report_periods_finish(void)
 {
-	int			left;
-
-	return IsolationUsesXactSnapshot() ? 0 : finish_all(NULL_ARG, &left);
+	return IsolationUsesXactSnapshot() ? 0 : finish_all();
 }
 
 /* A period that is over and was not closed before; else raises. */
@@ -295,7 +452,7 @@ loyalty_report_period_close(PG_FUNCTION_ARGS)
 	}
 	if (!goes_on)
 		begin_close(program, fcinfo->args[CLOSE_UNTIL], end);
-	finish_all(program, &left);
+	left = finish_program(program);
 	SPI_finish();
 	PG_RETURN_TEXT_P(cstring_to_text(left > 0 ? "closing" : "closed"));
 }

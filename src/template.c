@@ -47,7 +47,8 @@ static Statement insert_program = {
 	" ELSE 2 END, $3, coalesce(r.ref_scope, 'member'),"
 	" coalesce(r.tier_refund, 'at_review')"
 	" FROM jsonb_to_record(coalesce($4->'program'->0, '{}'))"
-	" AS r (ref_scope text, tier_refund text) RETURNING program_id",
+	" AS r (ref_scope text, tier_refund text)"
+	" ON CONFLICT (name) DO NOTHING RETURNING program_id",
 	4, {TEXTOID, TEXTOID, TEXTOID, JSONBOID}
 };
 
@@ -326,7 +327,12 @@ loyalty_program_create(PG_FUNCTION_ARGS)
 	rows = ARG(PointerGetDatum(statement_varlena(0, 1)));
 	memcpy(args, fcinfo->args, 3 * sizeof(NullableDatum));
 	args[3] = rows;
-	statement_run(&insert_program, args, false);
+	if (statement_run(&insert_program, args, false) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("programme \"%s\" exists already",
+						clipped(text_to_cstring(PG_GETARG_TEXT_PP(CREATE_NAME)))),
+				 errhint("Names of programmes are unique; use another one.")));
 	program_id = ARG(statement_notnull(0, 1));
 	statement_run(&insert_events, &program_id, false);
 	fill(program_id, rows, fcinfo->args[CREATE_VEST_DAYS]);

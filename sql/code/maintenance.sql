@@ -163,7 +163,9 @@ CREATE OR REPLACE VIEW loyalty.maintenance_status WITH (security_invoker) AS
 SELECT b.job, j.started_at, j.finished_at, coalesce(j.done, 0) AS done,
 	b.backlog, loyalty.now() - b.since AS lag,
 	coalesce(j.errors, 0) AS errors, j.failed_at, j.error,
-	(SELECT count(*) FROM loyalty.maintenance_fault f WHERE f.job = b.job) AS faults
+	(SELECT count(*) FROM loyalty.maintenance_fault f WHERE f.job = b.job) AS faults,
+	(SELECT array_agg(DISTINCT p.name ORDER BY p.name) FROM loyalty.maintenance_fault f
+		JOIN loyalty.program p ON p.program_id = f.program_id WHERE f.job = b.job) AS programs
 FROM loyalty.maintenance_backlog() WITH ORDINALITY b (job, backlog, since, place)
 LEFT JOIN loyalty.maintenance_job j ON j.job = b.job
 ORDER BY b.place;
@@ -178,3 +180,4 @@ COMMENT ON COLUMN loyalty.maintenance_status.errors IS 'How often the job failed
 COMMENT ON COLUMN loyalty.maintenance_status.failed_at IS 'When it failed last';
 COMMENT ON COLUMN loyalty.maintenance_status.error IS 'SQLSTATE and message of that';
 COMMENT ON COLUMN loyalty.maintenance_status.faults IS 'Members whose turn has failed, and who are left alone for the time being';
+COMMENT ON COLUMN loyalty.maintenance_status.programs IS 'The programmes of these members; NULL: none';

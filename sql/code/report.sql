@@ -9,6 +9,9 @@ COMMENT ON TABLE loyalty.report_lot_month IS 'What came and went by last day of 
 COMMENT ON TABLE loyalty.report_sale_day IS 'Orders and refunds by local day and dimension';
 COMMENT ON TABLE loyalty.report_member_count IS 'Members who joined, were closed and reopened, by local day and dimension';
 COMMENT ON TABLE loyalty.report_member_day IS 'What each member did on each local day';
+COMMENT ON TABLE loyalty.report_campaign_day IS 'What campaigns awarded by local day, and in how many events';
+COMMENT ON TABLE loyalty.report_campaign_member_day IS 'On which local days a member had something of a campaign';
+COMMENT ON TABLE loyalty.report_campaign_return_day IS 'Members of campaigns by local day and how long they had been away from it';
 COMMENT ON TABLE loyalty.report_return_day IS 'Members by local day and how long they had been away';
 COMMENT ON TABLE loyalty.report_second IS 'Members by the days of their first and their second order';
 COMMENT ON TABLE loyalty.report_cohort_month IS 'What members bought by month, by the month of their first order';
@@ -25,6 +28,20 @@ SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_report_require';
 COMMENT ON FUNCTION loyalty.report_require(text, date, date, text, text) IS
 'For reports: the id of a programme; LY403 if there is none, 22023 if the other arguments make no report';
+
+CREATE OR REPLACE FUNCTION loyalty.report_moment_require(at timestamptz)
+RETURNS timestamptz LANGUAGE C STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_report_moment_require';
+COMMENT ON FUNCTION loyalty.report_moment_require(timestamptz) IS
+'For reports: an argument "at"; 22004 if it is NULL, 22008 if it is not finite';
+
+CREATE OR REPLACE FUNCTION loyalty.report_estimate_require(deferred numeric, expected numeric[])
+RETURNS int LANGUAGE C STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_report_estimate_require';
+COMMENT ON FUNCTION loyalty.report_estimate_require(numeric, numeric[]) IS
+'For report_revenue: how many estimates there are; 22004 or 22023 for arguments by which nothing can be recognised';
 
 CREATE OR REPLACE FUNCTION loyalty.report_ranges(since date, until date)
 RETURNS TABLE (range text, first_day date, last_day date)

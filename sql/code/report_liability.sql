@@ -268,12 +268,14 @@ RETURNS TABLE (unit text, outstanding numeric, worth numeric, breakage_rate nume
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 3
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-	SELECT loyalty.report_require(liability_at.program, liability_at.at::date, liability_at.at::date),
+	SELECT loyalty.report_require(liability_at.program, '2000-01-01', '2000-01-01'), loyalty.report_moment_require(liability_at.at),
 		loyalty.report_share_require('breakage', liability_at.breakage);
 
 	SELECT o.unit, o.outstanding, o.worth, o.breakage_rate, o.expected, o.liability, o.currency
 	FROM loyalty.program p
-	CROSS JOIN LATERAL loyalty.report_owed(p.program_id, liability_at.at, liability_at.known_at, liability_at.breakage) o
+	CROSS JOIN LATERAL loyalty.report_owed(p.program_id, least(liability_at.at,
+		-- as report_liability: what will have lapsed by then is not known
+		loyalty.report_end(p.program_id, (loyalty.now() AT TIME ZONE p.time_zone)::date)), liability_at.known_at, liability_at.breakage) o
 	WHERE p.name = liability_at.program;
 END;
 COMMENT ON FUNCTION loyalty.liability_at(text, timestamptz, timestamptz, numeric) IS

@@ -28,7 +28,7 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 BEGIN ATOMIC
 	SELECT loyalty.unit_require(loyalty.report_require(report_revenue.program, report_revenue.since, report_revenue.until, NULL,
-		report_revenue.grain), report_revenue.unit);
+		report_revenue.grain), report_revenue.unit), loyalty.report_estimate_require(report_revenue.deferred, report_revenue.expected);
 
 	WITH rolled AS (
 		SELECT r.period, r.spent, sum(r.spent) OVER (ORDER BY r.period) AS to_date, row_number() OVER (ORDER BY r.period) AS n

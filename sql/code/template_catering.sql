@@ -1,4 +1,4 @@
--- Template catering: restaurants, cafés, tea shops. Who orders is a member; a stamp card, a
+-- Template catering: restaurants, cafes, tea shops. Who orders is a member; a stamp card, a
 -- prepaid card (500 brings 50), double points at the table, lunch on working days.
 CREATE OR REPLACE FUNCTION loyalty.template_catering()
 RETURNS TABLE (place bigint, part text, definition jsonb)

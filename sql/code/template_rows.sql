@@ -19,15 +19,15 @@ RETURNS TABLE (name text, title text, title_zh text, about text, rows bigint)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-	SELECT t.name, t.title, t.title_zh, t.about, (SELECT count(*) FROM loyalty.template_rows(t.name))
+	SELECT t.name, t.title, loyalty.template_title_zh(t.name, t.title), t.about, (SELECT count(*) FROM loyalty.template_rows(t.name))
 	FROM (VALUES
-		(1, 'basic', 'Basic', '基础', 'points, spend and orders with their rules'),
-		(2, 'retail', 'Retail', '零售', 'tiers, member prices, coupons, points for more than buying, members'' day'),
-		(3, 'catering', 'Catering', '餐饮', 'stamp card, prepaid card, double points at the table, lunch offer'),
-		(4, 'knowledge', 'Documents and courses', '知识文档', 'three purchases make a member with 30 % off; membership by the year'),
-		(5, 'b2b', 'Wholesale', '批发', 'wholesale prices and terms by tier, credit for what was bought, discounts by quantity'),
-		(6, 'empty', 'Empty', '空白', 'events only')
-	) AS t (place, name, title, title_zh, about)
+		(1, 'basic', 'Basic', 'points, spend and orders with their rules'),
+		(2, 'retail', 'Retail', 'tiers, member prices, coupons, points for more than buying, members'' day'),
+		(3, 'catering', 'Catering', 'stamp card, prepaid card, double points at the table, lunch offer'),
+		(4, 'knowledge', 'Documents and courses', 'three purchases make a member with 30 % off; membership by the year'),
+		(5, 'b2b', 'Wholesale', 'wholesale prices and terms by tier, credit for what was bought, discounts by quantity'),
+		(6, 'empty', 'Empty', 'events only')
+	) AS t (place, name, title, about)
 	ORDER BY t.place;
 END;
 COMMENT ON FUNCTION loyalty.program_templates() IS

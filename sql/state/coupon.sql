@@ -294,10 +294,14 @@ CREATE TABLE loyalty.coupon_use (
 	journal_id     bigint      NOT NULL,
 	-- of the row that returned or released it
 	ended_by       bigint,
+	-- that the coupon named when it was used or reserved
+	campaign_id    int,
 	PRIMARY KEY (member_id, use_id)
 );
 CREATE INDEX coupon_use_ref_idx ON loyalty.coupon_use (member_id, ref);
 CREATE INDEX coupon_use_coupon_id_idx ON loyalty.coupon_use (member_id, coupon_id);
+CREATE INDEX coupon_use_campaign_idx ON loyalty.coupon_use (campaign_id, used_at)
+	WHERE campaign_id IS NOT NULL;
 CREATE INDEX coupon_use_reserved_idx ON loyalty.coupon_use (coupon_id, reserved_until)
 	WHERE status = 'reserved';
 

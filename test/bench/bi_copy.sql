@@ -89,6 +89,9 @@ UPDATE loyalty.report_member_count SET joined = joined * :copies, closed = close
 UPDATE loyalty.report_return_day SET members = members * :copies;
 UPDATE loyalty.report_second SET members = members * :copies;
 UPDATE loyalty.report_cohort_month SET members = members * :copies, orders = orders * :copies, amount = amount * :copies, refunded = refunded * :copies;
+UPDATE loyalty.report_campaign_day SET events = events * :copies, amount = amount * :copies;
+UPDATE loyalty.report_campaign_return_day SET members = members * :copies;
+UPDATE loyalty.rule_version SET replaced_id = replaced_id * :copies;
 UPDATE loyalty.report_tier_day SET times = times * :copies;
 UPDATE loyalty.report_coupon_day SET issued = issued * :copies, claimed = claimed * :copies, spent = spent * :copies, void = void * :copies,
 	open = open * :copies, used = used * :copies, codes = codes * :copies, returned = returned * :copies, discount = discount * :copies, sales = sales * :copies;

@@ -38,6 +38,10 @@ UPDATE loyalty.campaign SET status = 'live' WHERE program_id = :program;
 INSERT INTO loyalty.coupon (program_id, name, title, kind, amount, valid_days)
 SELECT :program, name, title, 'amount', amount, 45
 FROM (VALUES ('welcome', 'Welcome', 10), ('ten_off', '10 off', 10), ('winback', 'Come back', 20)) v (name, title, amount);
+-- that of new members is a campaign of its own
+INSERT INTO loyalty.campaign (program_id, name, title, status) VALUES (:program, 'welcome', 'Welcome', 'live');
+UPDATE loyalty.coupon SET campaign_id = (SELECT c.campaign_id FROM loyalty.campaign c WHERE c.program_id = :program AND c.name = 'welcome')
+WHERE program_id = :program AND name = 'welcome';
 
 INSERT INTO loyalty.message_channel (program_id, name) VALUES (:program, 'app');
 INSERT INTO loyalty.automation (program_id, name, title, trigger_kind, trigger_name, once, holdout, goal_event, goal_days, purpose)

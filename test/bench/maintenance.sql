@@ -37,7 +37,7 @@ RESET loyalty.now;
 
 CREATE TABLE bench.night AS
 SELECT program_id, count(*) AS due FROM loyalty.account WHERE program_id = :program AND due_on <= date :'today' GROUP BY program_id;
-CREATE TABLE bench.watch (pid int, cpu numeric, wall numeric);
+CREATE TABLE bench.watch (pid int, done int, cpu numeric, wall numeric);
 CREATE TABLE bench.locked (pid int, n bigint);
 CREATE TABLE bench.beside (tps numeric, maintained boolean);
 
@@ -53,4 +53,18 @@ CREATE FUNCTION bench.look() RETURNS void LANGUAGE sql VOLATILE AS $$
 	JOIN pg_locks l ON l.locktype = 'transactionid' AND l.granted AND l.transactionid = a.xmax
 	JOIN pg_stat_activity s ON s.pid = l.pid AND s.application_name = 'maintenance'
 	GROUP BY l.pid
+$$;
+-- The job that works them off, batch by batch, each committed, as maintain() calls it. Not all jobs: one
+-- of them folds the journal for as long as somebody buys.
+CREATE PROCEDURE bench.night(batch int, INOUT done int DEFAULT 0) LANGUAGE plpgsql AS $$
+DECLARE
+	turn record;
+BEGIN
+	LOOP
+		SELECT * INTO turn FROM loyalty.maintain_batch('account', batch);
+		COMMIT;
+		done := done + turn.done;
+		EXIT WHEN NOT turn.left_over;
+	END LOOP;
+END;
 $$;

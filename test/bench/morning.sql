@@ -3,14 +3,13 @@
 INSERT INTO bench.measure (title, value, target, met)
 SELECT r.title, r.value, r.target, r.met
 FROM (
-	SELECT n.due, j.done, j.done / w.cpu AS rate, j.done / w.wall AS clock, b.share, l.most,
+	SELECT n.due, w.done, w.done / w.cpu AS rate, w.done / w.wall AS clock, b.share, l.most,
 		(SELECT count(*) FROM loyalty.journal WHERE program_id = n.program_id AND kind = 'expire') AS posted,
 		(SELECT count(*) FROM loyalty.journal WHERE program_id = n.program_id AND kind = 'tier_review') AS reviewed
-	FROM bench.night n, loyalty.maintenance_job j,
-		(SELECT sum(cpu) AS cpu, max(wall) AS wall FROM bench.watch) w,
+	FROM bench.night n,
+		(SELECT sum(done) AS done, sum(cpu) AS cpu, max(wall) AS wall FROM bench.watch) w,
 		(SELECT avg(tps) FILTER (WHERE maintained) / avg(tps) FILTER (WHERE NOT maintained) AS share FROM bench.beside) b,
-		(SELECT max(n) AS most FROM bench.locked) l
-	WHERE j.job = 'account') x,
+		(SELECT max(n) AS most FROM bench.locked) l) x,
 LATERAL (VALUES
 	(1, format('members worked off in a night on which %s are due, a lot of each lapses and every tenth has a review', due),
 		done::text, due::text, done >= due AND posted = due AND reviewed >= due / 10),

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(54);
+SELECT plan(67);
 
 -- Two programmes to which the same happens: of one all that is due is posted every day, of
 -- the other nothing that no call posts. A hundred days, with late orders, holds and refunds.
@@ -171,6 +171,13 @@ SELECT FROM loyalty.redeem(pg_temp.id('kei'), 4000, key => 'k3');
 SELECT results_eq($$SELECT period, redeemed, redeemed_to_date, expected, recognised, remaining, currency FROM loyalty.report_revenue('Empty', '2026-01-01', '2027-12-31', 9000, '{9700,9900}')$$,
 	$$VALUES (date '2026-01-01', 4500::numeric, 4500::numeric, 9700::numeric, 4175::numeric, 4825::numeric, 'JPY'), ('2027-01-01', 4000, 8500, 9900, 3552, 1273, 'JPY')$$,
 	'report_revenue: from the ledger');
+SELECT is(left(pg_temp.raised(format($$SELECT * FROM loyalty.report_revenue('Empty', '2026-01-01', '2027-12-31', %s)$$, arguments)), 5), code, 'report_revenue: ' || arguments)
+FROM (VALUES ('NULL, ''{1}''', '22004'), ('1, NULL', '22004'), ('1, ''{1,NULL}''', '22004'), ('1, ''{}''', '22023'), ('-1, ''{1}''', '22023'), ('''NaN'', ''{1}''', '22023'), ('''infinity'', ''{1}''', '22023'), ('1, ''{1,-1}''', '22023')) a (arguments, code);
+SELECT throws_ok($$SELECT * FROM loyalty.liability_at('Empty', NULL)$$, '22004', 'at must not be null', 'liability_at: of no moment');
+SELECT throws_ok($$SELECT * FROM loyalty.liability_at(NULL, loyalty.now())$$, '22004', 'program must not be null', 'liability_at: of no programme');
+SELECT is(left(pg_temp.raised($$SELECT * FROM loyalty.liability_at('Empty', 'infinity')$$), 5), '22008', 'liability_at: of no time');
+SELECT is(left(pg_temp.raised($$SELECT * FROM loyalty.liability_at('Moon', loyalty.now())$$), 5), 'LY403', 'liability_at: no such programme');
+SELECT results_eq($$SELECT * FROM loyalty.liability_at('Kept', '2099-01-01')$$, $$SELECT * FROM loyalty.report_liability('Kept', '2099-01-01')$$, 'liability_at: a moment to come is as the end of today');
 SELECT is(pg_temp.raised($$SELECT * FROM loyalty.report_points('Shop on the moon', '2026-01-01', '2026-01-31')$$), 'LY403 program=Shop on the moon', 'no such programme');
 SELECT is(pg_temp.raised($$SELECT * FROM loyalty.report_expiry('Empty', 'gold')$$), 'LY105 unit=gold', 'no such unit');
 SELECT is(left(pg_temp.raised($$SELECT * FROM loyalty.report_expiry('Empty', NULL)$$), 5), '22004', 'report_expiry: of no unit');

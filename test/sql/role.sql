@@ -219,6 +219,8 @@ SELECT set_eq(
 		('report_member_day', 'owner', 'rawd'), ('report_member_day', 'readers', 'r'), ('report_return_day', 'owner', 'rawd'), ('report_return_day', 'readers', 'r'), ('report_second', 'owner', 'rawd'), ('report_second', 'readers', 'r'),
 		('report_cohort_month', 'owner', 'rawd'), ('report_cohort_month', 'readers', 'r'), ('report_product_day', 'owner', 'rawd'), ('report_product_day', 'readers', 'r'), ('report_product_month', 'owner', 'rawd'), ('report_product_month', 'readers', 'r'),
 		('report_tier_day', 'owner', 'rawd'), ('report_tier_day', 'readers', 'r'), ('report_rfm_day', 'owner', 'rawd'), ('report_rfm_day', 'readers', 'r'),
+		('report_campaign_day', 'owner', 'rawd'), ('report_campaign_day', 'readers', 'r'), ('report_campaign_member_day', 'owner', 'rawd'), ('report_campaign_member_day', 'readers', 'r'),
+		('report_campaign_return_day', 'owner', 'rawd'), ('report_campaign_return_day', 'readers', 'r'),
 		('report_coupon_day', 'owner', 'rawd'), ('report_coupon_day', 'readers', 'r'), ('report_coupon_seen', 'owner', 'rawd'), ('report_coupon_seen', 'readers', 'r'),
 		('report_close', 'owner', 'raw'), ('report_close', 'admin', 'r'), ('report_close', 'readers', 'r'), ('report_period', 'owner', 'ra'), ('report_period', 'admin', 'r'), ('report_period', 'readers', 'r'),
 		('report_event', 'readers', 'r'), ('report_daily', 'readers', 'r')) x (relation, whom, may)

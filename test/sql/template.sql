@@ -102,7 +102,7 @@ SELECT is(pg_temp.balance('lin'), '50 pending', 'Later: points are pending');
 SELECT is(pg_temp.balance('ann'), '129 available', 'Shop: nothing changed');
 
 -- Refused
-SELECT throws_ok($$SELECT loyalty.program_create('Shop', 'EUR', 'Europe/Paris')$$, '23505', NULL,
+SELECT throws_ok($$SELECT loyalty.program_create('Shop', 'EUR', 'Europe/Paris')$$, '23505', 'programme "Shop" exists already',
 	'a name is used once');
 SELECT throws_ok($$SELECT loyalty.program_create('X', 'EUR', 'Europe/Nowhere')$$, '22023', NULL, 'unknown time zone');
 SELECT throws_ok($$SELECT loyalty.program_create('X', 'EUR', 'Europe/Paris', 'casino')$$, '22023', NULL, 'unknown template');
