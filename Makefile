@@ -130,10 +130,19 @@ prepare:
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory install DESTDIR="$$(test/cluster stage)" >/dev/null
 
-ready: $(if $(CLUSTER_ACTIVE),,prepare)
+ready: $(if $(CLUSTER_ACTIVE)$(IS_READY),,prepare)
 
+# In two halves of about the same length, side by side, each with a server of its own.
 test: ready ## everything that must pass: pgtap, installcheck, isolation, tap, script
-	@test/cluster run $(MAKE) --no-print-directory -j1 -k pgtap installcheck isolation tap script
+	@$(MAKE) --no-print-directory IS_READY=1 -j2 -k --output-sync=target test-database test-server
+
+test-database:
+	@CLUSTER_NAME=$(or $(CLUSTER_NAME),test)-database \
+	test/cluster run $(MAKE) --no-print-directory -j1 -k pgtap installcheck isolation
+
+test-server:
+	@CLUSTER_NAME=$(or $(CLUSTER_NAME),test)-server \
+	test/cluster run $(MAKE) --no-print-directory -j1 -k script tap
 
 # $(call lane,name,files,command that takes them)
 lane = @files="$(or $(T),$(wildcard $(2)))"; \
@@ -186,4 +195,4 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
 	while IFS='|' read -r target text; do printf '  %-14s%s\n' "$$target" "$$text"; done
 
-.PHONY: all install install-dispatch uninstall-dispatch installcheck clean strays regress-expected expected prepare ready test pgtap isolation tap script demo bench bench-bi sanitize format stop-servers help
+.PHONY: all install install-dispatch uninstall-dispatch installcheck clean strays regress-expected expected prepare ready test test-database test-server pgtap isolation tap script demo bench bench-bi sanitize format stop-servers help

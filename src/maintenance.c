@@ -442,8 +442,8 @@ read_budget(const Interval *budget)
 	const int64 longest = MAX_BUDGET_DAYS * USECS_PER_DAY;
 	int64		span = -1;
 
-	if (Abs((int64) budget->month) <= 12 &&
-		Abs((int64) budget->day) <= MAX_BUDGET_DAYS &&
+	if (budget->month >= -12 && budget->month <= 12 &&
+		budget->day >= -MAX_BUDGET_DAYS && budget->day <= MAX_BUDGET_DAYS &&
 		budget->time >= -longest && budget->time <= longest)
 		span = budget->time + USECS_PER_DAY *
 			((int64) budget->month * DAYS_PER_MONTH + budget->day);

@@ -270,9 +270,9 @@ loyalty_rule_check(PG_FUNCTION_ARGS)
 
 static Statement keep_rules = {
 	"INSERT INTO loyalty.rule_version (rule_id, version, program_id,"
-	" replaced_at, definition)"
-	" SELECT rule_id, version, program_id, $1, pg_catalog.to_jsonb(old_rules)"
-	" FROM old_rules ON CONFLICT DO NOTHING",
+	" replaced_at, definition, replaced_id)"
+	" SELECT rule_id, version, program_id, $1, pg_catalog.to_jsonb(old_rules),"
+	" loyalty.next_id() FROM old_rules ON CONFLICT DO NOTHING",
 	1, {TIMESTAMPTZOID}
 };
 

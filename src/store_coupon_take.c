@@ -94,11 +94,12 @@ static Statement select_generic = {
 static Statement insert_use = {
 	"INSERT INTO loyalty.coupon_use (member_id, use_id, program_id,"
 	" coupon_id, version, coupon_no, code, ref, status, used_at,"
-	" reserved_until, discount, line_discounts, journal_id)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-	14, {INT8OID, INT8OID, INT4OID, INT4OID, INT4OID, INT8OID, TEXTOID,
+	" reserved_until, discount, line_discounts, journal_id, campaign_id)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
+	" $15)",
+	15, {INT8OID, INT8OID, INT4OID, INT4OID, INT4OID, INT8OID, TEXTOID,
 		TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID,
-	INT8ARRAYOID, INT8OID}
+	INT8ARRAYOID, INT8OID, INT4OID}
 };
 
 static Statement rewrite_use = {
@@ -777,6 +778,7 @@ write_taking(Work *work, const text *ref, TimestampTz reserved_until,
 			 const CouponTaking *taking)
 {
 	const Candidate *candidate = taking->candidate;
+	const Campaign *campaign = candidate->coupon->campaign;
 	bool		reserved = reserved_until != DT_NOEND;
 	UseRow		use = {
 		.member_id = work->member_id,
@@ -799,7 +801,9 @@ write_taking(Work *work, const text *ref, TimestampTz reserved_until,
 		taking->nlines == 0 ? NULL_ARG :
 		ARG(PointerGetDatum(int64_array(taking->line_discounts,
 										taking->nlines))),
-		ARG(Int64GetDatum(work->journal_id))
+		ARG(Int64GetDatum(work->journal_id)),
+		campaign == NULL ? NULL_ARG :
+		ARG(Int32GetDatum(campaign->campaign_id))
 	};
 
 	count_use(&use, 1);

@@ -9,6 +9,9 @@ COMMENT ON TABLE loyalty.report_lot_month IS 'What came and went by last day of 
 COMMENT ON TABLE loyalty.report_sale_day IS 'Orders and refunds by local day and dimension';
 COMMENT ON TABLE loyalty.report_member_count IS 'Members who joined, were closed and reopened, by local day and dimension';
 COMMENT ON TABLE loyalty.report_member_day IS 'What each member did on each local day';
+COMMENT ON TABLE loyalty.report_campaign_day IS 'What campaigns awarded by local day, and in how many events';
+COMMENT ON TABLE loyalty.report_campaign_member_day IS 'On which local days a member had something of a campaign';
+COMMENT ON TABLE loyalty.report_campaign_return_day IS 'Members of campaigns by local day and how long they had been away from it';
 COMMENT ON TABLE loyalty.report_return_day IS 'Members by local day and how long they had been away';
 COMMENT ON TABLE loyalty.report_second IS 'Members by the days of their first and their second order';
 COMMENT ON TABLE loyalty.report_cohort_month IS 'What members bought by month, by the month of their first order';
@@ -16,6 +19,8 @@ COMMENT ON TABLE loyalty.report_product_day IS 'What was bought and returned by 
 COMMENT ON TABLE loyalty.report_product_month IS 'What was bought and returned by local month, product, category or brand, and tier';
 COMMENT ON TABLE loyalty.report_tier_day IS 'Changes of tier by local day';
 COMMENT ON TABLE loyalty.report_rfm_day IS 'How members were spread over recency, frequency and money at the end of a day';
+COMMENT ON TABLE loyalty.report_message_day IS 'What became of the messages that were queued on a local day, by channel and template';
+COMMENT ON TABLE loyalty.report_message_change IS 'What calls have changed of report_message_day that is not folded';
 
 -- Checked once for all reports.
 

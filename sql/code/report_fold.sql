@@ -571,6 +571,11 @@ BEGIN ATOMIC
 	DELETE FROM loyalty.report_product_month t WHERE t.program_id = report_forget.program_id;
 	DELETE FROM loyalty.report_tier_day t WHERE t.program_id = report_forget.program_id;
 	DELETE FROM loyalty.report_rfm_day t WHERE t.program_id = report_forget.program_id;
+	DELETE FROM loyalty.report_campaign_day t WHERE t.program_id = report_forget.program_id;
+	DELETE FROM loyalty.report_campaign_member_day t WHERE t.program_id = report_forget.program_id;
+	DELETE FROM loyalty.report_campaign_return_day t WHERE t.program_id = report_forget.program_id;
+	DELETE FROM loyalty.report_coupon_day t WHERE t.program_id = report_forget.program_id;
+	DELETE FROM loyalty.report_coupon_seen t WHERE t.program_id = report_forget.program_id;
 END;
 COMMENT ON FUNCTION loyalty.report_forget(int) IS
 'For report_rebuild(): deletes the sums of a programme';

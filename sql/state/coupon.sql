@@ -294,6 +294,8 @@ CREATE TABLE loyalty.coupon_use (
 	journal_id     bigint      NOT NULL,
 	-- of the row that returned or released it
 	ended_by       bigint,
+	-- that the coupon named when it was used or reserved
+	campaign_id    int,
 	PRIMARY KEY (member_id, use_id)
 );
 CREATE INDEX coupon_use_ref_idx ON loyalty.coupon_use (member_id, ref);

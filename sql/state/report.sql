@@ -173,6 +173,39 @@ CREATE TABLE loyalty.report_tier_day (
 	PRIMARY KEY (program_id, day, action, tier_before, tier_after)
 );
 
+-- What campaigns awarded, net of what refunds took back, and what they were part of.
+CREATE TABLE loyalty.report_campaign_day (
+	program_id  int    NOT NULL,
+	campaign_id int    NOT NULL,
+	day         date   NOT NULL,
+	-- 0: events that its rules awarded something or in which its coupons were used,
+	-- each once, and the amounts of the purchases among them
+	unit_id     int    NOT NULL,
+	events      bigint NOT NULL,
+	amount      bigint NOT NULL,
+	PRIMARY KEY (program_id, campaign_id, day, unit_id)
+);
+
+-- On which days a member had such an event: the days from which the next is made.
+CREATE TABLE loyalty.report_campaign_member_day (
+	member_id   bigint NOT NULL,
+	campaign_id int    NOT NULL,
+	day         date   NOT NULL,
+	program_id  int    NOT NULL,
+	PRIMARY KEY (member_id, campaign_id, day)
+);
+
+-- As report_return_day, for each campaign.
+CREATE TABLE loyalty.report_campaign_return_day (
+	program_id  int    NOT NULL,
+	campaign_id int    NOT NULL,
+	day         date   NOT NULL,
+	-- 0: for the first time
+	gap         int    NOT NULL,
+	members     bigint NOT NULL,
+	PRIMARY KEY (program_id, campaign_id, day, gap)
+);
+
 -- How members were spread over recency, frequency and money at the end of a day.
 -- Deleted when something is folded that is dated up to then; then the report
 -- computes it. A day that was computed has a row of zeros, too.
@@ -186,4 +219,27 @@ CREATE TABLE loyalty.report_rfm_day (
 	orders     bigint   NOT NULL,
 	amount     bigint   NOT NULL,
 	PRIMARY KEY (program_id, day, recency, frequency, monetary)
+);
+
+-- What became of the messages that were queued on a day.
+CREATE TABLE loyalty.report_message_day (
+	program_id   int    NOT NULL,
+	-- of created_at, in the programme's zone
+	day          date   NOT NULL,
+	channel      text   NOT NULL,
+	template     text   NOT NULL,
+	queued       bigint NOT NULL,
+	-- done, or bounced
+	sent         bigint NOT NULL,
+	-- who opened it has got it, and who clicked has opened it
+	delivered    bigint NOT NULL,
+	opened       bigint NOT NULL,
+	clicked      bigint NOT NULL,
+	bounced      bigint NOT NULL,
+	unsubscribed bigint NOT NULL,
+	suppressed   bigint NOT NULL,
+	expired      bigint NOT NULL,
+	dead         bigint NOT NULL,
+	cancelled    bigint NOT NULL,
+	PRIMARY KEY (program_id, day, channel, template)
 );

@@ -108,13 +108,17 @@ CREATE TABLE loyalty.rule (
 );
 CREATE INDEX rule_program_id_idx ON loyalty.rule (program_id);
 
--- What a rule was before it was changed or deleted, for explain().
+-- What a rule was before it was changed or deleted: for explain(), and for reports,
+-- which ask what it was when an award was recorded.
 CREATE TABLE loyalty.rule_version (
 	rule_id     int         NOT NULL,
 	version     int         NOT NULL,
 	program_id  int         NOT NULL,
 	replaced_at timestamptz NOT NULL,
 	definition  jsonb       NOT NULL,
+	-- an id of the journal's sequence: what has a higher one came after the change,
+	-- whatever the clocks say
+	replaced_id bigint      NOT NULL,
 	PRIMARY KEY (rule_id, version)
 );
 

@@ -38,6 +38,10 @@ UPDATE loyalty.campaign SET status = 'live' WHERE program_id = :program;
 INSERT INTO loyalty.coupon (program_id, name, title, kind, amount, valid_days)
 SELECT :program, name, title, 'amount', amount, 45
 FROM (VALUES ('welcome', 'Welcome', 10), ('ten_off', '10 off', 10), ('winback', 'Come back', 20)) v (name, title, amount);
+-- that of new members is a campaign of its own
+INSERT INTO loyalty.campaign (program_id, name, title, status) VALUES (:program, 'welcome', 'Welcome', 'live');
+UPDATE loyalty.coupon SET campaign_id = (SELECT c.campaign_id FROM loyalty.campaign c WHERE c.program_id = :program AND c.name = 'welcome')
+WHERE program_id = :program AND name = 'welcome';
 
 INSERT INTO loyalty.message_channel (program_id, name) VALUES (:program, 'app');
 INSERT INTO loyalty.automation (program_id, name, title, trigger_kind, trigger_name, once, holdout, goal_event, goal_days, purpose)
@@ -183,10 +187,9 @@ BEGIN
 		PERFORM bench.work('run');
 		PERFORM bench.set_clock(today, '22:00');
 		PERFORM count(loyalty.message_done(t.member_id, t.message_id)) FROM loyalty.message_take('app', 1000) t;
-		INSERT INTO loyalty.message_feedback (member_id, message_id, kind, program_id, at)
-		SELECT m.member_id, m.message_id, f.kind, m.program_id, loyalty.now() + f.after
+		PERFORM count(loyalty.message_feedback(m.member_id, m.message_id, f.kind))
 		FROM loyalty.message m,
-			LATERAL (VALUES ('delivered', interval '1 minute', 100), ('opened', '10 minutes', 40), ('clicked', '11 minutes', 8)) f (kind, after, percent)
+			LATERAL (VALUES ('delivered', 100), ('opened', 40), ('clicked', 8)) f (kind, percent)
 		WHERE m.ended_at > loyalty.now() - interval '1 hour' AND m.status = 'done' AND m.message_id % 100 < f.percent;
 		COMMIT;
 		IF d IN (30, 100) THEN
