@@ -1,5 +1,5 @@
 -- What automations cost and bring. Statistics are numeric throughout, so that every
--- server tells the same. Campaigns: report_fold_campaign.sql.
+-- server tells the same. Campaigns: report_outlay.sql.
 
 -- For the reports of automations.
 

@@ -296,6 +296,28 @@ END;
 COMMENT ON FUNCTION loyalty.report_day_of(int, bigint, bigint) IS
 'For reports: what a range of ids adds to report_member_day';
 
+-- So many at a time fit into memory, and only where there are ids: those of nodes are far
+-- apart. An id counts once, even if ranges overlap.
+CREATE OR REPLACE FUNCTION loyalty.report_folded_chunk(of_program int)
+RETURNS TABLE (first_id bigint, last_id bigint)
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 1000
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+BEGIN ATOMIC
+	SELECT greatest(lower(f.ids), c.no << 17), least(upper(f.ids), (c.no + 1) << 17) - 1
+	FROM (
+		SELECT DISTINCT j.journal_id >> 17 AS no
+		FROM loyalty.journal j
+		WHERE (report_folded_chunk.of_program IS NULL OR j.program_id = report_folded_chunk.of_program)
+		AND EXISTS (SELECT FROM loyalty.report_folded)) c
+	JOIN (
+		SELECT unnest(range_agg(int8range(x.first_id, x.last_id, '[]'))) AS ids
+		FROM loyalty.report_folded x
+		WHERE x.first_id <= x.last_id) f ON lower(f.ids) < (c.no + 1) << 17 AND upper(f.ids) > c.no << 17;
+END;
+COMMENT ON FUNCTION loyalty.report_folded_chunk(int) IS
+'For verify(): the ids that are folded, in ranges as small as memory wants them';
+
 -- What the sums that are made of members' days change by, as ranges of ids are added: for
 -- the members concerned, what their days came to before is taken away, and what they come
 -- to after it is added. Whatever is dated earlier than what was folded before comes out

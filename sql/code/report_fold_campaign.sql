@@ -1,5 +1,5 @@
--- What campaigns award, and in what they have a part: the sums of it, folded with the
--- others (report_fold.sql), and the report that is made of them.
+-- Sums of campaigns: what they award, and in what they have a part; folded with the
+-- others (report_fold.sql).
 
 -- The number of an id, without the bits of its node, tells what came first.
 CREATE OR REPLACE FUNCTION loyalty.report_id_no(id bigint)
@@ -97,7 +97,6 @@ BEGIN ATOMIC
 			AND x.status IN ('used', 'returned') AND x.journal_id <= c.journal_id
 			OFFSET 0) u
 		WHERE c.kind = 'event' AND c.event = 'purchase'
-		AND EXISTS (SELECT FROM loyalty.coupon_use x WHERE x.campaign_id IS NOT NULL)
 		UNION
 		SELECT c.program_id, u.campaign_id, c.member_id, o.journal_id, (o.effective_at AT TIME ZONE p.time_zone)::date, o.amount
 		FROM call c
@@ -263,6 +262,26 @@ END;
 COMMENT ON FUNCTION loyalty.report_campaign_return(int, date, date) IS
 'For reports: members of campaigns on a local day, by how many days after the time before (0: the first time); rows are to be added up, some are negative';
 
+-- For the view report_campaign: of all programmes, whatever the day.
+CREATE OR REPLACE FUNCTION loyalty.report_campaign_awarded()
+RETURNS TABLE (campaign_id int, unit_id int, amount bigint)
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 100
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+BEGIN ATOMIC
+	SELECT x.campaign_id, x.unit_id, sum(x.amount)::bigint
+	FROM (
+		SELECT s.campaign_id, s.unit_id, s.amount FROM loyalty.report_campaign_day s
+		UNION ALL
+		SELECT t.campaign_id, t.unit_id, t.amount
+		FROM loyalty.report_gap() g
+		CROSS JOIN LATERAL loyalty.report_campaign_of(NULL, g.first_id, g.last_id) t) x
+	WHERE x.unit_id > 0
+	GROUP BY x.campaign_id, x.unit_id;
+END;
+COMMENT ON FUNCTION loyalty.report_campaign_awarded() IS
+'What the rules of each campaign awarded of each unit, less what refunds took back, in minor units';
+
 -- As report_sum_differs().
 CREATE OR REPLACE FUNCTION loyalty.report_campaign_differs(of_program int)
 RETURNS TABLE (program_id int, member_id bigint, detail text)
@@ -271,16 +290,8 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 BEGIN ATOMIC
 	WITH chunk AS MATERIALIZED (
-		SELECT greatest(lower(f.ids), c.no << 17) AS first_id, least(upper(f.ids), (c.no + 1) << 17) - 1 AS last_id
-		FROM (
-			SELECT DISTINCT j.journal_id >> 17 AS no
-			FROM loyalty.journal j
-			WHERE (report_campaign_differs.of_program IS NULL OR j.program_id = report_campaign_differs.of_program)
-			AND EXISTS (SELECT FROM loyalty.report_folded)) c
-		JOIN (
-			SELECT unnest(range_agg(int8range(x.first_id, x.last_id, '[]'))) AS ids
-			FROM loyalty.report_folded x
-			WHERE x.first_id <= x.last_id) f ON lower(f.ids) < (c.no + 1) << 17 AND upper(f.ids) > c.no << 17
+		SELECT f.first_id, f.last_id
+		FROM loyalty.report_folded_chunk(report_campaign_differs.of_program) f
 	), part AS MATERIALIZED (
 		SELECT t.program_id, t.campaign_id, t.member_id, t.day, t.unit_id, t.events, t.amount
 		FROM chunk c
@@ -324,89 +335,3 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION loyalty.report_campaign_differs(int) IS
 'For verify(): sums of campaigns, of one programme or of all, that are not what the ledger says of what is folded';
-
-CREATE OR REPLACE FUNCTION loyalty.report_campaign_cost(program text, since date, until date)
-RETURNS TABLE (campaign text, title text, status text, starts_at timestamptz, ends_at timestamptz, events bigint,
-	members bigint, unit text, awarded numeric, worth numeric, coupons bigint, discount numeric, cost numeric,
-	budget numeric, used_share numeric, sales numeric, currency text)
-LANGUAGE sql STABLE SECURITY DEFINER ROWS 50
-SET search_path = pg_catalog, pg_temp
-SET jit = off
-BEGIN ATOMIC
-	SELECT loyalty.report_require(report_campaign_cost.program, report_campaign_cost.since, report_campaign_cost.until);
-
-	WITH span AS MATERIALIZED (
-		SELECT p.program_id, p.time_zone, p.currency, p.currency_scale,
-			report_campaign_cost.since::timestamp AT TIME ZONE p.time_zone AS first_at,
-			(report_campaign_cost.until + 1)::timestamp AT TIME ZONE p.time_zone AS end_at
-		FROM loyalty.program p
-		WHERE p.name = report_campaign_cost.program
-	), kept AS MATERIALIZED (
-		SELECT x.campaign_id, x.day, x.unit_id, sum(x.events)::bigint AS events, sum(x.amount)::bigint AS amount
-		FROM span s
-		CROSS JOIN LATERAL loyalty.report_campaign_sum(s.program_id, report_campaign_cost.since, report_campaign_cost.until) x
-		GROUP BY x.campaign_id, x.day, x.unit_id
-	), by_unit AS (
-		SELECT k.campaign_id, k.unit_id, sum(k.amount)::bigint AS awarded, sum(k.amount * a.money / a.units) AS worth
-		FROM kept k
-		LEFT JOIN LATERAL (
-			SELECT x.money::numeric AS money, x.units::numeric AS units FROM loyalty.unit_anchor x
-			WHERE x.unit_id = k.unit_id AND x.valid_from <= k.day
-			ORDER BY x.valid_from DESC LIMIT 1) a ON true
-		WHERE k.unit_id <> 0
-		GROUP BY k.campaign_id, k.unit_id
-	), award AS (
-		SELECT b.campaign_id, sum(b.worth) AS worth,
-			-- of several units the one that is worth most
-			(array_agg(b.unit_id ORDER BY abs(b.worth) DESC NULLS LAST, u.kind = 'metric', u.unit_id))[1] AS unit_id,
-			(array_agg(b.awarded ORDER BY abs(b.worth) DESC NULLS LAST, u.kind = 'metric', u.unit_id))[1] AS awarded
-		FROM by_unit b
-		JOIN loyalty.unit u ON u.unit_id = b.unit_id
-		GROUP BY b.campaign_id
-	), discounts AS (
-		SELECT u.campaign_id, count(*) FILTER (WHERE u.status = 'used') AS coupons, sum(u.discount - u.returned)::bigint AS discount
-		FROM span s
-		JOIN loyalty.campaign c ON c.program_id = s.program_id
-		JOIN loyalty.coupon_use u ON u.campaign_id = c.campaign_id AND u.used_at >= s.first_at AND u.used_at < s.end_at
-		WHERE u.status IN ('used', 'returned')
-		GROUP BY u.campaign_id
-	), events AS (
-		SELECT k.campaign_id, sum(k.events)::bigint AS events, sum(k.amount)::bigint AS sales
-		FROM kept k
-		WHERE k.unit_id = 0
-		GROUP BY k.campaign_id
-	), members AS (
-		SELECT x.campaign_id, sum(x.members)::bigint AS members
-		FROM span s
-		CROSS JOIN LATERAL loyalty.report_campaign_return(s.program_id, report_campaign_cost.since, report_campaign_cost.until) x
-		-- who had nothing of it before within these days
-		WHERE x.gap = 0 OR x.day - x.gap < report_campaign_cost.since
-		GROUP BY x.campaign_id
-	), budgets AS (
-		SELECT b.campaign_id, b.unit_id, b.amount, u.scale,
-			(SELECT sum(x.used) FROM loyalty.budget_slot x WHERE x.budget_id = b.budget_id) AS used
-		FROM loyalty.budget b
-		JOIN loyalty.unit u ON u.unit_id = b.unit_id
-	)
-	SELECT c.name, c.title, c.status, c.starts_at, c.ends_at, coalesce(e.events, 0), coalesce(m.members, 0),
-		u.code, loyalty.unit_amount(a.awarded, u.scale),
-		round(coalesce(a.worth, 0)) * loyalty.unit_amount(1, s.currency_scale),
-		coalesce(d.coupons, 0), loyalty.unit_amount(coalesce(d.discount, 0), s.currency_scale),
-		(round(coalesce(a.worth, 0)) + coalesce(d.discount, 0)) * loyalty.unit_amount(1, s.currency_scale),
-		(SELECT b.amount FROM budgets b WHERE b.campaign_id = c.campaign_id AND b.unit_id = u.unit_id),
-		(SELECT max(round(b.used / nullif(b.amount * 10::numeric ^ b.scale, 0), 4)) FROM budgets b
-		 WHERE b.campaign_id = c.campaign_id),
-		loyalty.unit_amount(coalesce(e.sales, 0), s.currency_scale), s.currency
-	FROM span s
-	JOIN loyalty.campaign c ON c.program_id = s.program_id
-	LEFT JOIN award a ON a.campaign_id = c.campaign_id
-	LEFT JOIN discounts d ON d.campaign_id = c.campaign_id
-	LEFT JOIN events e ON e.campaign_id = c.campaign_id
-	LEFT JOIN members m ON m.campaign_id = c.campaign_id
-	-- who has awarded nothing yet has at most a budget
-	LEFT JOIN loyalty.unit u ON u.unit_id = coalesce(a.unit_id,
-		(SELECT min(b.unit_id) FROM budgets b WHERE b.campaign_id = c.campaign_id))
-	ORDER BY c.name;
-END;
-COMMENT ON FUNCTION loyalty.report_campaign_cost(text, date, date) IS
-'One row per campaign: what its rules awarded and its coupons took off in a range of local days, to whom, in which orders, and how much of its budget is used';

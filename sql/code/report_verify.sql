@@ -9,18 +9,8 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 BEGIN ATOMIC
 	WITH chunk AS MATERIALIZED (
-		-- only where there are ids: those of nodes are far apart
-		SELECT greatest(lower(f.ids), c.no << 17) AS first_id, least(upper(f.ids), (c.no + 1) << 17) - 1 AS last_id
-		FROM (
-			SELECT DISTINCT j.journal_id >> 17 AS no
-			FROM loyalty.journal j
-			WHERE (report_sum_differs.of_program IS NULL OR j.program_id = report_sum_differs.of_program)
-			AND EXISTS (SELECT FROM loyalty.report_folded)) c
-		JOIN (
-			-- an id counts once, even if ranges overlap
-			SELECT unnest(range_agg(int8range(x.first_id, x.last_id, '[]'))) AS ids
-			FROM loyalty.report_folded x
-			WHERE x.first_id <= x.last_id) f ON lower(f.ids) < (c.no + 1) << 17 AND upper(f.ids) > c.no << 17
+		SELECT f.first_id, f.last_id
+		FROM loyalty.report_folded_chunk(report_sum_differs.of_program) f
 	), visit AS MATERIALIZED (
 		-- each day of a member, when he was there last, bought last, and bought first
 		SELECT d.program_id, d.member_id, d.day, d.actions, d.orders, d.amount, d.refunded,

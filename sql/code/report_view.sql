@@ -96,22 +96,24 @@ COMMENT ON VIEW loyalty.report_coupon_use IS
 'One row per use of a coupon, a code or an offer: for which order, and what it took off';
 
 CREATE OR REPLACE VIEW loyalty.report_campaign WITH (security_invoker = true) AS
+WITH award AS MATERIALIZED (
+	SELECT x.campaign_id, x.unit_id, x.amount FROM loyalty.report_campaign_awarded() x
+)
 SELECT p.name AS program, c.name AS campaign, c.title, c.status, c.starts_at, c.ends_at, u.code AS unit,
 	b.amount AS budget, loyalty.unit_amount(s.used, u.scale) AS used,
 	b.amount - loyalty.unit_amount(s.used, u.scale) AS remaining,
 	round(loyalty.unit_amount(s.used, u.scale) / nullif(b.amount, 0), 4) AS used_share,
-	loyalty.unit_amount((
-		SELECT sum(e.amount) FROM loyalty.entry e
-		JOIN loyalty.rule r ON r.rule_id = e.rule_id AND r.campaign_id = c.campaign_id
-		JOIN loyalty.journal j ON j.member_id = e.member_id AND j.journal_id = e.journal_id
-		WHERE e.unit_id = u.unit_id AND j.kind IN ('event', 'refund'))::bigint, u.scale) AS awarded
+	loyalty.unit_amount(a.amount, u.scale) AS awarded
 FROM loyalty.campaign c
 JOIN loyalty.program p ON p.program_id = c.program_id
 LEFT JOIN (
 	SELECT x.campaign_id, x.unit_id FROM loyalty.budget x WHERE x.campaign_id IS NOT NULL
 	UNION
-	SELECT y.campaign_id, y.unit_id FROM loyalty.rule y WHERE y.campaign_id IS NOT NULL) w ON w.campaign_id = c.campaign_id
+	SELECT y.campaign_id, y.unit_id FROM loyalty.rule y WHERE y.campaign_id IS NOT NULL
+	UNION
+	SELECT z.campaign_id, z.unit_id FROM award z) w ON w.campaign_id = c.campaign_id
 LEFT JOIN loyalty.unit u ON u.unit_id = w.unit_id
+LEFT JOIN award a ON a.campaign_id = c.campaign_id AND a.unit_id = w.unit_id
 LEFT JOIN loyalty.budget b ON b.campaign_id = c.campaign_id AND b.unit_id = w.unit_id
 LEFT JOIN LATERAL (
 	SELECT sum(z.used)::bigint AS used FROM loyalty.budget_slot z WHERE z.budget_id = b.budget_id) s ON true;

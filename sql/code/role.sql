@@ -250,6 +250,7 @@ BEGIN
 			('pii', '{member_card}'),
 			('auditor', '{statement,verify}'),
 			('reader', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel,report_member_share,report_kpi,report_days}'),
+			('reader', '{report_campaign_awarded}'),
 			('admin', '{report_coupon_funnel,report_campaign_cost,report_automation_cost,report_uplift,report_message_funnel,report_member_share,report_kpi}'),
 			('app', '{guest_order,guest_order_refund}'),
 			('admin', '{period_close,period_publish}'),

@@ -1471,6 +1471,9 @@ BEGIN ATOMIC
 	SELECT 'report_sum_differs', d.member_id, concat('program_id=', d.program_id, ' ', d.detail)
 	FROM loyalty.report_campaign_differs((SELECT s.program_id FROM scope s)) d
 	UNION ALL
+	SELECT 'report_sum_differs', d.member_id, concat('program_id=', d.program_id, ' ', d.detail)
+	FROM loyalty.report_coupon_differs((SELECT s.program_id FROM scope s)) d
+	UNION ALL
 	SELECT 'report_rfm_differs', NULL, format('program_id=%s day=%s members=%s buyers=%s orders=%s bought=%s',
 		d.program_id, d.day, d.members, d.buyers, d.orders, d.bought)
 	FROM loyalty.report_rfm_differs((SELECT s.program_id FROM scope s)) d

@@ -300,8 +300,6 @@ CREATE TABLE loyalty.coupon_use (
 );
 CREATE INDEX coupon_use_ref_idx ON loyalty.coupon_use (member_id, ref);
 CREATE INDEX coupon_use_coupon_id_idx ON loyalty.coupon_use (member_id, coupon_id);
-CREATE INDEX coupon_use_campaign_idx ON loyalty.coupon_use (campaign_id, used_at)
-	WHERE campaign_id IS NOT NULL;
 CREATE INDEX coupon_use_reserved_idx ON loyalty.coupon_use (coupon_id, reserved_until)
 	WHERE status = 'reserved';
 

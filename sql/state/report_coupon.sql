@@ -7,7 +7,7 @@ CREATE TABLE loyalty.report_coupon_day (
 	program_id int    NOT NULL,
 	day        date   NOT NULL,
 	-- as in report_value_day; of a coupon those of the call that issued it, of a use
-	-- those of the call that made it
+	-- those of the call that made it; campaign: of a use that of coupon_use
 	dimension  text   NOT NULL,
 	value      text   NOT NULL,
 	coupon_id  int    NOT NULL,
@@ -53,4 +53,25 @@ CREATE TABLE loyalty.report_coupon_seen (
 	codes      smallint NOT NULL,
 	returned   smallint NOT NULL,
 	PRIMARY KEY (member_id, item_id)
+);
+
+-- A row of it, as functions hand it on.
+CREATE TYPE loyalty.report_coupon_item AS (
+	member_id  bigint,
+	item_id    bigint,
+	journal_id bigint,
+	discount   bigint,
+	sales      bigint,
+	program_id int,
+	coupon_id  int,
+	day        date,
+	lapses_on  date,
+	issued     smallint,
+	claimed    smallint,
+	spent      smallint,
+	void       smallint,
+	open       smallint,
+	used       smallint,
+	codes      smallint,
+	returned   smallint
 );

@@ -117,6 +117,7 @@ INSERT INTO call (name, roles) VALUES
 	('report_liability_schedule', 'admin auditor pii reader'), ('report_revenue', 'admin auditor pii reader'), ('revenue_allocated', 'admin auditor pii reader'), ('revenue_recognised', 'admin auditor pii reader'), ('balance_at', 'admin auditor pii reader'), ('liability_at', 'admin auditor pii reader'), ('report_period', 'admin auditor pii reader'), ('period_close', 'admin'),
 	('activity_expire', 'admin worker'), ('report_path', 'admin auditor pii reader');
 INSERT INTO call (name, roles) VALUES
+	('report_campaign_awarded', 'auditor pii reader'),
 	('report_coupon_funnel', 'admin auditor pii reader'), ('report_campaign_cost', 'admin auditor pii reader'), ('report_automation_cost', 'admin auditor pii reader'),
 	('report_uplift', 'admin auditor pii reader'), ('report_message_funnel', 'admin auditor pii reader'),
 	('report_member_share', 'admin auditor pii reader'), ('report_kpi', 'admin auditor pii reader'),
