@@ -19,8 +19,9 @@ COMMENT ON FUNCTION loyalty.report_message_deleted() IS
 'Trigger: takes messages that are deleted out of the sums of the reports';
 
 CREATE OR REPLACE TRIGGER message_counted AFTER UPDATE ON loyalty.message
-	REFERENCING OLD TABLE AS old_messages NEW TABLE AS new_messages
-	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.report_message_changed();
+	FOR EACH ROW WHEN (old.status <> new.status AND
+		(old.status NOT IN ('queued', 'taken') OR new.status NOT IN ('queued', 'taken')))
+	EXECUTE FUNCTION loyalty.report_message_changed();
 CREATE OR REPLACE TRIGGER message_discounted AFTER DELETE ON loyalty.message
 	REFERENCING OLD TABLE AS old_messages
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.report_message_deleted();
