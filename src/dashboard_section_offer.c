@@ -1,7 +1,8 @@
 /*
  * dashboard_section_offer.c
  *
- * Sections of the dashboard: coupons and campaigns, products, messages.
+ * Sections of the dashboard: coupons, campaigns and automations, products,
+ * messages.
  */
 #include "dashboard.h"
 
@@ -64,6 +65,28 @@ static const Column campaign_columns[] = {
 	{LABEL_WORTH, CELL_MONEY},
 	{LABEL_BUDGET, CELL_NUMBER},
 	{LABEL_BUDGET_USED, CELL_SHARE}
+};
+
+static Statement select_automations = {
+	"SELECT coalesce(a.title, a.automation), a.status, a.runs, a.treated,"
+	" a.treated_goals, a.treated_share, a.held_out, a.held_out_goals,"
+	" a.held_out_share, a.cost"
+	" FROM loyalty.report_automation_cost($1, $2, $3) a"
+	" WHERE a.runs > 0 ORDER BY a.runs DESC, a.automation LIMIT 15",
+	DASHBOARD_ARGS
+};
+
+static const Column automation_columns[] = {
+	{LABEL_AUTOMATION, CELL_TEXT},
+	{LABEL_STATUS, CELL_WORD},
+	{LABEL_RUNS, CELL_NUMBER},
+	{LABEL_TREATED, CELL_NUMBER},
+	{LABEL_GOALS, CELL_NUMBER},
+	{LABEL_GOAL_SHARE, CELL_SHARE},
+	{LABEL_HELD_OUT, CELL_NUMBER},
+	{LABEL_HELD_OUT_GOALS, CELL_NUMBER},
+	{LABEL_HELD_OUT_SHARE, CELL_SHARE},
+	{LABEL_COST, CELL_MONEY}
 };
 
 #define SELECT_PRODUCTS(kind) \
@@ -141,6 +164,22 @@ emit_funnel(HtmlPage *page, const Table *table)
 	page_markup(page, "</tbody></table>\n");
 }
 
+static void
+emit_automations(Dashboard *dashboard)
+{
+	HtmlPage   *page = &dashboard->page;
+	Table	   *automations = table_load(&select_automations, dashboard->args,
+										 automation_columns,
+										 lengthof(automation_columns));
+
+	card_begin(page, 12, LABEL_AUTOMATIONS, LABEL_AUTOMATIONS_NOTE);
+	if (automations->nrows == 0)
+		card_nothing(page, LABEL_NO_AUTOMATIONS);
+	else
+		table_emit(page, automations, LABEL_AUTOMATIONS);
+	card_end(page);
+}
+
 void
 section_offers(Dashboard *dashboard)
 {
@@ -176,6 +215,7 @@ section_offers(Dashboard *dashboard)
 	else
 		table_emit(page, campaigns, LABEL_CAMPAIGNS);
 	card_end(page);
+	emit_automations(dashboard);
 	group_end(page);
 }
 

@@ -200,6 +200,21 @@
 	X(BUDGET_USED, "Used", "已用") \
 	X(NO_CAMPAIGNS, "No campaigns awarded anything in this range.", \
 	  "该时段没有活动奖励。") \
+	X(AUTOMATIONS, "Automations", "自动化营销") \
+	X(AUTOMATIONS_NOTE, "Runs that started in this range, and how many " \
+	  "members reached the goal; who is held out gets nothing, for comparison", \
+	  "该时段启动的流程及目标达成；对照组不触达，仅作比较") \
+	X(AUTOMATION, "Automation", "自动化") \
+	X(RUNS, "Runs", "启动次数") \
+	X(TREATED, "Treated", "触达") \
+	X(HELD_OUT, "Held out", "对照组") \
+	X(GOALS, "Goals", "达成") \
+	X(GOAL_SHARE, "Goal share", "达成率") \
+	X(HELD_OUT_GOALS, "Goals, held out", "对照组达成") \
+	X(HELD_OUT_SHARE, "Goal share, held out", "对照组达成率") \
+	X(COST, "Cost", "成本") \
+	X(NO_AUTOMATIONS, "No automation started in this range.", \
+	  "该时段没有启动自动化流程。") \
 	/* products */ \
 	X(TOP_PRODUCTS, "Top products", "热销商品") \
 	X(TOP_CATEGORIES, "Top categories", "热销品类") \

@@ -56,13 +56,21 @@ static Statement select_first = {
 };
 
 static Statement insert_message = {
+	"WITH queued AS ("
 	"INSERT INTO loyalty.message (member_id, message_id, created_at, due_at,"
 	" expires_at, program_id, automation_id, run_id, fallback_of, priority,"
 	" channel, template, purpose, dedupe_key, params)"
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
 	" coalesce($15, '{}'))"
 	" ON CONFLICT (member_id, dedupe_key) WHERE dedupe_key IS NOT NULL"
-	" DO NOTHING",
+	" DO NOTHING RETURNING program_id, created_at, channel, template),"
+	/* a trigger would count again what a restore inserts */
+	" counted AS (INSERT INTO loyalty.report_message_change (program_id,"
+	" change_id, day, channel, template, queued) SELECT q.program_id,"
+	" pg_catalog.nextval('loyalty.report_change_id_seq'),"
+	" (q.created_at AT TIME ZONE p.time_zone)::date, q.channel, q.template, 1"
+	" FROM queued q JOIN loyalty.program p ON p.program_id = q.program_id)"
+	" SELECT FROM queued",
 	15, {INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
 	INT4OID, INT4OID, INT8OID, INT8OID, INT2OID, TEXTOID, TEXTOID, TEXTOID,
 	TEXTOID, JSONBOID}

@@ -401,9 +401,34 @@ message_fall_back(int64 member_id, int64 message_id, TimestampTz now)
  */
 
 static Statement insert_feedback = {
-	"INSERT INTO loyalty.message_feedback"
+	"WITH told AS (INSERT INTO loyalty.message_feedback"
 	" (member_id, message_id, kind, program_id, at)"
-	" VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+	" VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING"
+	" RETURNING member_id, message_id, kind),"
+	/* a trigger would count again what a restore inserts */
+	" counted AS (INSERT INTO loyalty.report_message_change (program_id,"
+	" change_id, day, channel, template, sent, delivered, opened, clicked,"
+	" bounced, unsubscribed) SELECT m.program_id,"
+	" pg_catalog.nextval('loyalty.report_change_id_seq'),"
+	" (m.created_at AT TIME ZONE p.time_zone)::date, m.channel, m.template,"
+	" (t.kind = 'bounced' AND m.status <> 'done')::int,"
+	" (t.kind IN ('delivered', 'opened', 'clicked')"
+	" AND NOT had.delivered)::int,"
+	" (t.kind IN ('opened', 'clicked') AND NOT had.opened)::int,"
+	" (t.kind = 'clicked')::int, (t.kind = 'bounced')::int,"
+	" (t.kind = 'unsubscribed')::int FROM told t"
+	" JOIN loyalty.message m ON m.member_id = t.member_id"
+	" AND m.message_id = t.message_id"
+	" JOIN loyalty.program p ON p.program_id = m.program_id"
+	" CROSS JOIN LATERAL (SELECT coalesce(bool_or(f.kind IN"
+	" ('delivered', 'opened', 'clicked')), false) AS delivered,"
+	" coalesce(bool_or(f.kind IN ('opened', 'clicked')), false) AS opened"
+	" FROM loyalty.message_feedback f WHERE f.member_id = t.member_id"
+	" AND f.message_id = t.message_id) had"
+	/* who opened or clicked it had got it */
+	" WHERE NOT (t.kind = 'delivered' AND had.delivered"
+	" OR t.kind = 'opened' AND had.opened))"
+	" SELECT FROM told",
 	5, {INT8OID, INT8OID, TEXTOID, INT4OID, TIMESTAMPTZOID}
 };
 

@@ -355,6 +355,43 @@ static Statement keep_days = {
 };
 
 /*
+ * Changes
+ *
+ * What is no row of the journal, and changes: calls have written down what
+ * they change of its sums.
+ */
+
+/* Most of them end up in the same few sums. */
+#define CHANGES_AT_A_TIME 100000
+
+static Statement fold_messages = {
+	"SELECT loyalty.report_message_fold($1)",
+	1, {INT4OID}
+};
+
+static Statement correct_messages = {
+	"SELECT loyalty.report_message_correct($1)",
+	1, {INT4OID}
+};
+
+/* Adds up to so many changes of a kind to their sums; true: there may be more. */
+static bool
+fold_changes(Statement *kind, int most)
+{
+	NullableDatum args[] = {ARG(Int32GetDatum(most))};
+
+	statement_run(kind, args, false);
+	return DatumGetInt64(statement_notnull(0, 1)) == most;
+}
+
+static void
+fold_all_changes(void)
+{
+	while (fold_changes(&fold_messages, CHANGES_AT_A_TIME))
+		CHECK_FOR_INTERRUPTS();
+}
+
+/*
  * A batch of the job; how many rows of the journal were folded.  Needs SPI.
  */
 int64
@@ -366,6 +403,7 @@ report_fold(int batch, bool *left_over)
 	*left_over = false;
 	if (!take_mark(&mark, false))
 		return 0;
+	fold_all_changes();
 	done = fold_batch(&mark, batch, left_over);
 	if (!*left_over)
 		statement_run(&keep_days, NULL, false);
@@ -448,6 +486,7 @@ loyalty_report_rebuild(PG_FUNCTION_ARGS)
 		done += fold_again(program, node,
 						   DatumGetInt64(statement_notnull(0, 2)));
 	}
+	statement_run(&correct_messages, &program, false);
 	SPI_finish();
 	PG_RETURN_INT64(done);
 }

@@ -19,6 +19,8 @@ COMMENT ON TABLE loyalty.report_product_day IS 'What was bought and returned by 
 COMMENT ON TABLE loyalty.report_product_month IS 'What was bought and returned by local month, product, category or brand, and tier';
 COMMENT ON TABLE loyalty.report_tier_day IS 'Changes of tier by local day';
 COMMENT ON TABLE loyalty.report_rfm_day IS 'How members were spread over recency, frequency and money at the end of a day';
+COMMENT ON TABLE loyalty.report_message_day IS 'What became of the messages that were queued on a local day, by channel and template';
+COMMENT ON TABLE loyalty.report_message_change IS 'What calls have changed of report_message_day that is not folded';
 
 -- Checked once for all reports.
 

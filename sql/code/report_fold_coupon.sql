@@ -6,13 +6,14 @@
 
 COMMENT ON TABLE loyalty.report_coupon_day IS 'What became of coupons by local day and dimension';
 COMMENT ON TABLE loyalty.report_coupon_seen IS 'As what each coupon and each use is counted in report_coupon_day';
+COMMENT ON TYPE loyalty.report_coupon_item IS 'As what a coupon or a use is counted';
 
 -- A use names the order, and so does every row of the journal that changes it, be it as
 -- its own reference or as what it reverses. A coupon names the rows that issued and ended
 -- it; what else becomes of it comes with a use. An order counts with the first of its uses
 -- of a coupon that was not given back, on the day of that and at its part.
 CREATE OR REPLACE FUNCTION loyalty.report_coupon_now(of_program int, first_ids bigint[], last_ids bigint[])
-RETURNS SETOF loyalty.report_coupon_seen
+RETURNS SETOF loyalty.report_coupon_item
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 1000
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
@@ -79,7 +80,7 @@ COMMENT ON FUNCTION loyalty.report_coupon_now(int, bigint[], bigint[]) IS
 'For reports: as what the coupons and uses count now that ranges of ids of the journal concern, of one programme or of all';
 
 -- Of what has not changed nothing is left, as each is there twice.
-CREATE OR REPLACE FUNCTION loyalty.report_coupon_part(items loyalty.report_coupon_seen[], sign int, of_dimension text)
+CREATE OR REPLACE FUNCTION loyalty.report_coupon_part(items loyalty.report_coupon_item[], sign int, of_dimension text)
 RETURNS TABLE (program_id int, day date, dimension text, value text, coupon_id int, issued bigint, claimed bigint, spent bigint,
 	void bigint, open bigint, used bigint, codes bigint, returned bigint, discount bigint, sales bigint)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 1000
@@ -114,7 +115,7 @@ BEGIN ATOMIC
 	AND (d.dimension <> 'campaign' OR d.value IS NOT NULL)
 	GROUP BY i.program_id, c.day, d.dimension, coalesce(d.value, ''), i.coupon_id;
 END;
-COMMENT ON FUNCTION loyalty.report_coupon_part(loyalty.report_coupon_seen[], int, text) IS
+COMMENT ON FUNCTION loyalty.report_coupon_part(loyalty.report_coupon_item[], int, text) IS
 'For reports: coupons and uses by local day and dimension, of one dimension or of all, added up with a sign';
 
 CREATE OR REPLACE FUNCTION loyalty.report_coupon_change(of_program int, first_ids bigint[], last_ids bigint[], of_dimension text)
@@ -128,11 +129,11 @@ SET enable_mergejoin = off
 SET jit = off
 BEGIN ATOMIC
 	WITH pair AS MATERIALIZED (
-		SELECT n AS now, s AS seen
+		SELECT n AS now, CASE WHEN s.item_id IS NOT NULL THEN ROW(s.*)::loyalty.report_coupon_item END AS seen
 		FROM loyalty.report_coupon_now(report_coupon_change.of_program, report_coupon_change.first_ids, report_coupon_change.last_ids) n
 		LEFT JOIN loyalty.report_coupon_seen s ON s.member_id = n.member_id AND s.item_id = n.item_id
 		-- one that has never counted need not be noted
-		WHERE n IS DISTINCT FROM s AND (s.item_id IS NOT NULL OR n.issued + n.void + n.open + n.used + n.returned > 0)
+		WHERE n IS DISTINCT FROM ROW(s.*)::loyalty.report_coupon_item AND (s.item_id IS NOT NULL OR n.issued + n.void + n.open + n.used + n.returned > 0)
 	)
 	SELECT p.program_id, p.day, p.dimension, p.value, p.coupon_id, p.issued, p.claimed, p.spent, p.void, p.open, p.used, p.codes,
 		p.returned, p.discount, p.sales
@@ -156,11 +157,11 @@ SET enable_mergejoin = off
 SET jit = off
 BEGIN ATOMIC
 	WITH pair AS MATERIALIZED (
-		SELECT n AS now, s AS seen
+		SELECT n AS now, CASE WHEN s.item_id IS NOT NULL THEN ROW(s.*)::loyalty.report_coupon_item END AS seen
 		FROM loyalty.report_coupon_now(of_program, ARRAY[first_id], ARRAY[last_id]) n
 		LEFT JOIN loyalty.report_coupon_seen s ON s.member_id = n.member_id AND s.item_id = n.item_id
 		-- one that has never counted need not be noted
-		WHERE n IS DISTINCT FROM s AND (s.item_id IS NOT NULL OR n.issued + n.void + n.open + n.used + n.returned > 0)
+		WHERE n IS DISTINCT FROM ROW(s.*)::loyalty.report_coupon_item AND (s.item_id IS NOT NULL OR n.issued + n.void + n.open + n.used + n.returned > 0)
 	), noted AS (
 		INSERT INTO loyalty.report_coupon_seen AS t
 		SELECT (x.now).* FROM pair x

@@ -389,6 +389,10 @@ BEGIN ATOMIC
 					WHERE h.history_id >> 43 = (SELECT n.node FROM node n))) AS highest,
 			(SELECT s.last_value + s.is_called::int FROM loyalty.id_seq s) AS next
 		UNION ALL
+		SELECT 'report_change_id_seq', max(c.change_id),
+			(SELECT s.last_value + s.is_called::int FROM loyalty.report_change_id_seq s)
+		FROM loyalty.report_message_change c
+		UNION ALL
 		SELECT 'program_id_seq', max(p.program_id),
 			(SELECT s.last_value + s.is_called::int FROM loyalty.program_id_seq s)
 		FROM loyalty.program p
@@ -1467,9 +1471,16 @@ BEGIN ATOMIC
 	SELECT 'report_sum_differs', d.member_id, concat('program_id=', d.program_id, ' ', d.detail)
 	FROM loyalty.report_campaign_differs((SELECT s.program_id FROM scope s)) d
 	UNION ALL
+	SELECT 'report_sum_differs', d.member_id, concat('program_id=', d.program_id, ' ', d.detail)
+	FROM loyalty.report_coupon_differs((SELECT s.program_id FROM scope s)) d
+	UNION ALL
 	SELECT 'report_rfm_differs', NULL, format('program_id=%s day=%s members=%s buyers=%s orders=%s bought=%s',
 		d.program_id, d.day, d.members, d.buyers, d.orders, d.bought)
 	FROM loyalty.report_rfm_differs((SELECT s.program_id FROM scope s)) d
+	UNION ALL
+	SELECT 'report_message_differs', NULL, format('program_id=%s day=%s channel=%s template=%s missing=%s', d.program_id, d.day,
+		d.channel, d.template, concat_ws(',', d.queued, d.sent, d.delivered, d.opened, d.clicked, d.bounced, d.unsubscribed, d.suppressed, d.expired, d.dead, d.cancelled))
+	FROM loyalty.report_message_differs((SELECT s.program_id FROM scope s)) d
 	UNION ALL
 	SELECT 'report_folded_twice', NULL, format('first_id=%s last_id=%s next=%s', f.first_id, f.last_id, f.next)
 	FROM (

@@ -22,6 +22,7 @@ CREATE SEQUENCE loyalty.benefit_id_seq AS int;
 CREATE SEQUENCE loyalty.plan_id_seq AS int;
 CREATE SEQUENCE loyalty.coupon_id_seq AS int;
 CREATE SEQUENCE loyalty.automation_id_seq AS int;
+CREATE SEQUENCE loyalty.report_change_id_seq AS bigint;
 
 INSERT INTO loyalty.table_kind (table_name, kind, column_name, builtin) VALUES
 	('table_kind',    'reference', NULL,    true),
@@ -76,6 +77,8 @@ INSERT INTO loyalty.table_kind (table_name, kind, column_name, builtin) VALUES
 	('report_product_month', 'lookup', 'program_id', true),
 	('report_tier_day', 'lookup',  'program_id', true),
 	('report_rfm_day', 'lookup',   'program_id', true),
+	('report_message_day', 'lookup', 'program_id', true),
+	('report_message_change', 'lookup', 'program_id', true),
 	('report_campaign_day', 'lookup', 'program_id', true),
 	('report_campaign_return_day', 'lookup', 'program_id', true),
 	('report_campaign_member_day', 'member', NULL, true),

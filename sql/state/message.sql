@@ -108,3 +108,25 @@ CREATE TABLE loyalty.consent (
 	actor      text        NOT NULL,
 	PRIMARY KEY (member_id, consent_id)
 );
+
+-- What calls have changed of the sums of the reports (report_message_day), until these
+-- are brought up to it. Only added to, so that no two calls wait for each other.
+CREATE TABLE loyalty.report_message_change (
+	program_id   int    NOT NULL,
+	change_id    bigint NOT NULL,
+	day          date   NOT NULL,
+	channel      text   NOT NULL,
+	template     text   NOT NULL,
+	queued       int    NOT NULL DEFAULT 0,
+	sent         int    NOT NULL DEFAULT 0,
+	delivered    int    NOT NULL DEFAULT 0,
+	opened       int    NOT NULL DEFAULT 0,
+	clicked      int    NOT NULL DEFAULT 0,
+	bounced      int    NOT NULL DEFAULT 0,
+	unsubscribed int    NOT NULL DEFAULT 0,
+	suppressed   int    NOT NULL DEFAULT 0,
+	expired      int    NOT NULL DEFAULT 0,
+	dead         int    NOT NULL DEFAULT 0,
+	cancelled    int    NOT NULL DEFAULT 0,
+	PRIMARY KEY (program_id, change_id)
+);

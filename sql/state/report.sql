@@ -220,3 +220,26 @@ CREATE TABLE loyalty.report_rfm_day (
 	amount     bigint   NOT NULL,
 	PRIMARY KEY (program_id, day, recency, frequency, monetary)
 );
+
+-- What became of the messages that were queued on a day.
+CREATE TABLE loyalty.report_message_day (
+	program_id   int    NOT NULL,
+	-- of created_at, in the programme's zone
+	day          date   NOT NULL,
+	channel      text   NOT NULL,
+	template     text   NOT NULL,
+	queued       bigint NOT NULL,
+	-- done, or bounced
+	sent         bigint NOT NULL,
+	-- who opened it has got it, and who clicked has opened it
+	delivered    bigint NOT NULL,
+	opened       bigint NOT NULL,
+	clicked      bigint NOT NULL,
+	bounced      bigint NOT NULL,
+	unsubscribed bigint NOT NULL,
+	suppressed   bigint NOT NULL,
+	expired      bigint NOT NULL,
+	dead         bigint NOT NULL,
+	cancelled    bigint NOT NULL,
+	PRIMARY KEY (program_id, day, channel, template)
+);

@@ -54,3 +54,24 @@ CREATE TABLE loyalty.report_coupon_seen (
 	returned   smallint NOT NULL,
 	PRIMARY KEY (member_id, item_id)
 );
+
+-- A row of it, as functions hand it on.
+CREATE TYPE loyalty.report_coupon_item AS (
+	member_id  bigint,
+	item_id    bigint,
+	journal_id bigint,
+	discount   bigint,
+	sales      bigint,
+	program_id int,
+	coupon_id  int,
+	day        date,
+	lapses_on  date,
+	issued     smallint,
+	claimed    smallint,
+	spent      smallint,
+	void       smallint,
+	open       smallint,
+	used       smallint,
+	codes      smallint,
+	returned   smallint
+);

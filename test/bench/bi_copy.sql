@@ -16,7 +16,7 @@ SET session_replication_role = replica;
 
 -- The columns that are ids of the one sequence, those first by which rows are written.
 CREATE TABLE bench.id AS
-SELECT name, place FROM unnest('{journal_id, message_id, run_id, coupon_no, use_id, hold_id, consent_id, history_id, voucher_id,
+SELECT name, place FROM unnest('{journal_id, message_id, run_id, coupon_no, use_id, item_id, hold_id, consent_id, history_id, voucher_id,
 	member_id, other_member_id, ended_by, fallback_of, upgraded_from}'::text[]) WITH ORDINALITY AS i (name, place);
 
 -- What a column of a copy is.
@@ -93,6 +93,10 @@ UPDATE loyalty.report_campaign_day SET events = events * :copies, amount = amoun
 UPDATE loyalty.report_campaign_return_day SET members = members * :copies;
 UPDATE loyalty.rule_version SET replaced_id = replaced_id * :copies;
 UPDATE loyalty.report_tier_day SET times = times * :copies;
+UPDATE loyalty.report_coupon_day SET issued = issued * :copies, claimed = claimed * :copies, spent = spent * :copies, void = void * :copies,
+	open = open * :copies, used = used * :copies, codes = codes * :copies, returned = returned * :copies, discount = discount * :copies, sales = sales * :copies;
+UPDATE loyalty.report_message_day SET queued = queued * :copies, sent = sent * :copies, delivered = delivered * :copies, opened = opened * :copies, clicked = clicked * :copies, bounced = bounced * :copies, unsubscribed = unsubscribed * :copies, suppressed = suppressed * :copies, expired = expired * :copies, dead = dead * :copies, cancelled = cancelled * :copies;
+UPDATE loyalty.report_message_change SET queued = queued * :copies, sent = sent * :copies, delivered = delivered * :copies, opened = opened * :copies, clicked = clicked * :copies, bounced = bounced * :copies, unsubscribed = unsubscribed * :copies, suppressed = suppressed * :copies, expired = expired * :copies, dead = dead * :copies, cancelled = cancelled * :copies;
 DELETE FROM loyalty.report_rfm_day;
 CREATE TABLE bench.colour AS
 SELECT '-' || chr(97 + r % 10) AS colour, count(*) AS copies FROM bench.copy GROUP BY r % 10;

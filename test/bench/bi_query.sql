@@ -84,7 +84,17 @@ FROM (VALUES
 	('`report_campaign_cost`, {range}', $$report_campaign_cost('bench', {since}, {until})$$, NULL),
 	('`report_automation_cost`, {range}', $$report_automation_cost('bench', {since}, {until})$$, NULL),
 	('`report_uplift`, {range}', $$report_uplift('bench', 'second_order', {since}, {until})$$, NULL),
-	('`report_message_funnel`, {range}', $$report_message_funnel('bench', {since}, {until})$$, NULL),
+	('`report_message_funnel`, {range}', $$report_message_funnel('bench', {since}, {until})$$,
+		$$SELECT m.channel, m.template, count(*), count(*) FILTER (WHERE m.status = 'done'), count(*) FILTER (WHERE f.kinds && '{delivered,opened,clicked}'),
+			count(*) FILTER (WHERE f.kinds && '{opened,clicked}'), count(*) FILTER (WHERE f.kinds && '{clicked}'), 0, 0,
+			count(*) FILTER (WHERE m.status = 'suppressed'), count(*) FILTER (WHERE m.status = 'expired'), count(*) FILTER (WHERE m.status = 'dead'),
+			count(*) FILTER (WHERE m.status = 'cancelled'),
+			round(count(*) FILTER (WHERE f.kinds && '{delivered,opened,clicked}')::numeric / nullif(count(*) FILTER (WHERE m.status = 'done'), 0), 4),
+			round(count(*) FILTER (WHERE f.kinds && '{opened,clicked}')::numeric / nullif(count(*) FILTER (WHERE f.kinds && '{delivered,opened,clicked}'), 0), 4),
+			round(count(*) FILTER (WHERE f.kinds && '{clicked}')::numeric / nullif(count(*) FILTER (WHERE f.kinds && '{opened,clicked}'), 0), 4)
+		FROM loyalty.message m
+		LEFT JOIN (SELECT x.member_id, x.message_id, array_agg(x.kind) AS kinds FROM loyalty.message_feedback x GROUP BY 1, 2) f USING (member_id, message_id)
+		WHERE (m.created_at AT TIME ZONE 'Asia/Shanghai')::date BETWEEN {since} AND {until} GROUP BY 1, 2$$),
 	('`report_kpi`, {range}', $$report_kpi('bench', {until})$$, NULL),
 	('`report_member_share`, {range}', $$report_member_share('bench', {since}, {until})$$, NULL),
 	('`dashboard`, {range}', $$dashboard('bench', {since}, {until})$$, NULL)) q (title, call, slow)

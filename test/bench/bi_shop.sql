@@ -187,10 +187,9 @@ BEGIN
 		PERFORM bench.work('run');
 		PERFORM bench.set_clock(today, '22:00');
 		PERFORM count(loyalty.message_done(t.member_id, t.message_id)) FROM loyalty.message_take('app', 1000) t;
-		INSERT INTO loyalty.message_feedback (member_id, message_id, kind, program_id, at)
-		SELECT m.member_id, m.message_id, f.kind, m.program_id, loyalty.now() + f.after
+		PERFORM count(loyalty.message_feedback(m.member_id, m.message_id, f.kind))
 		FROM loyalty.message m,
-			LATERAL (VALUES ('delivered', interval '1 minute', 100), ('opened', '10 minutes', 40), ('clicked', '11 minutes', 8)) f (kind, after, percent)
+			LATERAL (VALUES ('delivered', 100), ('opened', 40), ('clicked', 8)) f (kind, percent)
 		WHERE m.ended_at > loyalty.now() - interval '1 hour' AND m.status = 'done' AND m.message_id % 100 < f.percent;
 		COMMIT;
 		IF d IN (30, 100) THEN

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(48);
+SELECT plan(51);
 
 SELECT is(pg_temp.signature('dashboard'),
 	'(program text, since date DEFAULT NULL::date, until date DEFAULT NULL::date, language text DEFAULT ''en''::text) -> text',
@@ -102,6 +102,19 @@ SELECT is((SELECT count(*) FROM regexp_matches(loyalty.member_card(pg_temp.id('b
 SELECT FROM loyalty.redeem(pg_temp.id('bob'), 60, ref => 'bob-3');
 SELECT FROM loyalty.refund(pg_temp.id('bob'), 'bob-2');
 SELECT ok(loyalty.dashboard('aim') LIKE '%>Owed by members</th>%−60<%', 'what members owe has a line of its own');
+
+-- what happened by itself: for two who joined, of whom one has bought
+SELECT FROM loyalty.message_channels('aim');
+SELECT loyalty.automation_start('aim', loyalty.automation_template('aim', 'newcomer_guide')) \g /dev/null
+CALL pg_temp.enroll('aim', 'new1');
+CALL pg_temp.enroll('aim', 'new2');
+SELECT FROM unnest('{new1,new2}'::text[]) name, loyalty.record(pg_temp.id(name), 'signup');
+SELECT FROM loyalty.automation_run_due();
+SELECT FROM loyalty.purchase(pg_temp.id('new2'), 10, 'new2-1');
+SELECT ok(loyalty.dashboard('empty') LIKE '%No automation started in this range.%', 'automations: none');
+SELECT is(pg_temp.found(loyalty.dashboard('aim'), '//table[caption="Automations"]//th/text()'),
+	'Automation, Status, Runs, Treated, Goals, Goal share, Held out, Goals, held out, Goal share, held out, Cost (CNY)', 'automations: names of columns');
+SELECT is(pg_temp.found(loyalty.dashboard('aim'), '//table[caption="Automations"]//td/text()'), 'live, 2, 2, 1, 50.0%, 0, 0, –, 0.00', 'automations: figures');
 
 -- nothing there
 SELECT is(pg_temp.found(loyalty.dashboard('empty'), '//article/p[@class="nothing"]') <> '', true, 'an empty programme says so');

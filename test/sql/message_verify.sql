@@ -35,7 +35,7 @@ $$;
 CREATE TEMP TABLE change (no int GENERATED ALWAYS AS IDENTITY, codes text, what text, sql text);
 INSERT INTO change (codes, what, sql) VALUES
 	('nothing', 'no change', 'SELECT'),
-	('message_state', 'a status that there is not', $$UPDATE loyalty.message SET status = 'lost' WHERE template = 'done'$$),
+	('message_state report_message_differs', 'a status that there is not', $$UPDATE loyalty.message SET status = 'lost' WHERE template = 'done'$$),
 	('message_state', 'queued, and ended', $$UPDATE loyalty.message SET ended_at = now() WHERE template = 'queued'$$),
 	('message_state', 'done, and never ended', $$UPDATE loyalty.message SET ended_at = NULL WHERE template = 'done'$$),
 	('message_state', 'done, and never taken', $$UPDATE loyalty.message SET attempts = 0 WHERE template = 'done'$$),
@@ -48,8 +48,8 @@ INSERT INTO change (codes, what, sql) VALUES
 	('message_dedupe', 'a key that was known', $$DROP INDEX loyalty.message_dedupe_key_idx; UPDATE loyalty.message SET dedupe_key = '1' WHERE template = 'queued'$$),
 	('message_fallback', 'instead of nothing', $$UPDATE loyalty.message SET fallback_of = 1 WHERE template = 'queued'$$),
 	('message_fallback', 'instead of what came later', $$UPDATE loyalty.message SET fallback_of = message_id WHERE template = 'queued'$$),
-	('message_fallback', 'another way that is the same', $$UPDATE loyalty.message SET channel = 'a' WHERE fallback_of IS NOT NULL$$),
-	('message_fallback', 'twice', $$INSERT INTO loyalty.message (member_id, message_id, created_at, due_at, program_id, fallback_of, channel, template)
+	('message_fallback report_message_differs', 'another way that is the same', $$UPDATE loyalty.message SET channel = 'a' WHERE fallback_of IS NOT NULL$$),
+	('message_fallback report_message_differs', 'twice', $$INSERT INTO loyalty.message (member_id, message_id, created_at, due_at, program_id, fallback_of, channel, template)
 		SELECT member_id, loyalty.next_id(), created_at, due_at, program_id, fallback_of, channel, template FROM loyalty.message WHERE fallback_of IS NOT NULL$$),
 	('message_run', 'of a run that there was not', $$UPDATE loyalty.message SET run_id = 1, automation_id = 1 WHERE template = 'queued'$$),
 	('message_run', 'of an automation, and of no run', $$UPDATE loyalty.message SET automation_id = 1 WHERE template = 'queued'$$),
@@ -58,11 +58,11 @@ INSERT INTO change (codes, what, sql) VALUES
 	('message_consent', 'to one who agreed to something else', $$UPDATE loyalty.consent SET purpose = 'research' WHERE member_id = pg_temp.id('bob')$$),
 	('message_consent', 'to one who agreed to another channel', $$UPDATE loyalty.consent SET channel = 'b' WHERE given AND member_id = pg_temp.id('ann')$$),
 	('message_feedback', 'of no message', $$INSERT INTO loyalty.message_feedback SELECT member_id, 1, 'opened', program_id, now() FROM loyalty.member WHERE member_id = pg_temp.id('ann')$$),
-	('message_feedback', 'nothing that is known', $$UPDATE loyalty.message_feedback SET kind = 'eaten'$$),
+	('message_feedback report_message_differs', 'nothing that is known', $$UPDATE loyalty.message_feedback SET kind = 'eaten'$$),
 	('message_feedback', 'unsubscribed, and still agreed', $$DELETE FROM loyalty.consent WHERE NOT given$$),
 	('message_quota', 'less than none', $$UPDATE loyalty.message_quota SET taken = -1$$),
 	('message_quota', 'of no channel', $$UPDATE loyalty.message_quota SET channel = 'pigeon'$$),
-	('message_unknown', 'a channel that is gone', $$UPDATE loyalty.message SET channel = 'pigeon' WHERE template = 'queued'$$),
+	('message_unknown report_message_differs', 'a channel that is gone', $$UPDATE loyalty.message SET channel = 'pigeon' WHERE template = 'queued'$$),
 	('message_unknown', 'another programme''s member', $$UPDATE loyalty.message SET member_id = pg_temp.id('zoe') WHERE template = 'queued'$$),
 	('message_unknown', 'a member who is gone', $$UPDATE loyalty.message SET member_id = 999 WHERE template = 'queued'$$),
 	('consent_unknown', 'another programme''s member', format($$INSERT INTO loyalty.consent VALUES (pg_temp.id('zoe'), 1, %s, 'marketing', NULL, true, now(), NULL, 'me')$$, :shop)),

@@ -220,6 +220,7 @@ SELECT set_eq(
 		('report_member_day', 'owner', 'rawd'), ('report_member_day', 'readers', 'r'), ('report_return_day', 'owner', 'rawd'), ('report_return_day', 'readers', 'r'), ('report_second', 'owner', 'rawd'), ('report_second', 'readers', 'r'),
 		('report_cohort_month', 'owner', 'rawd'), ('report_cohort_month', 'readers', 'r'), ('report_product_day', 'owner', 'rawd'), ('report_product_day', 'readers', 'r'), ('report_product_month', 'owner', 'rawd'), ('report_product_month', 'readers', 'r'),
 		('report_tier_day', 'owner', 'rawd'), ('report_tier_day', 'readers', 'r'), ('report_rfm_day', 'owner', 'rawd'), ('report_rfm_day', 'readers', 'r'),
+		('report_message_day', 'owner', 'rawd'), ('report_message_day', 'readers', 'r'), ('report_message_change', 'owner', 'rawd'), ('report_message_change', 'readers', 'r'),
 		('report_campaign_day', 'owner', 'rawd'), ('report_campaign_day', 'readers', 'r'), ('report_campaign_member_day', 'owner', 'rawd'), ('report_campaign_member_day', 'readers', 'r'),
 		('report_campaign_return_day', 'owner', 'rawd'), ('report_campaign_return_day', 'readers', 'r'),
 		('report_coupon_day', 'owner', 'rawd'), ('report_coupon_day', 'readers', 'r'), ('report_coupon_seen', 'owner', 'rawd'), ('report_coupon_seen', 'readers', 'r'),
@@ -240,7 +241,7 @@ SELECT set_eq(
 	  WHERE c.relnamespace = 'loyalty'::regnamespace AND c.relkind = 'S' AND has_sequence_privilege('loyalty_test_' || x.role, c.oid, 'USAGE, SELECT, UPDATE')$$,
 	$$SELECT s || '_id_seq' AS sequence, 'owner' AS role, false AS sets FROM unnest('{automation,benefit,plan,coupon,program,unit,rule,budget,ingest_run,tier,campaign}'::text[]) s
 	  UNION ALL SELECT s || '_id_seq', 'admin', false FROM unnest('{automation,benefit,plan,coupon,program,unit,rule,tier,campaign}'::text[]) s
-	  UNION ALL SELECT 'id_seq', 'owner', false$$, 'sequences: who may take from them; nobody sets them');
+	  UNION ALL SELECT unnest('{id_seq,report_change_id_seq}'::text[]), 'owner', false$$, 'sequences: who may take from them; nobody sets them');
 SELECT set_eq(
 	$$SELECT x.role FROM unnest('{admin,app,auditor,nobody,owner,pii,reader,worker}'::text[]) x (role)
 	  WHERE has_schema_privilege('loyalty_test_' || x.role, 'loyalty', 'USAGE')$$,

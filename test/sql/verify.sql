@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(221);
+SELECT plan(222);
 
 -- Books with something of everything, of which verify() finds nothing to say.
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', vest_days => 7) AS shop \gset
@@ -454,6 +454,8 @@ INSERT INTO change (codes, what, sql) VALUES
 	 $$INSERT INTO loyalty.automation (automation_id, program_id, name, trigger_kind)
 	   SELECT 7, program_id, 'hello', 'announcement' FROM loyalty.program WHERE name = 'Shop'$$),
 	('sequence_behind', 'budget ids that will come again', 'ALTER SEQUENCE loyalty.budget_id_seq RESTART'),
+	('sequence_behind', 'numbers of changes that will come again',
+		format($$INSERT INTO loyalty.report_message_change (program_id, change_id, day, channel, template) VALUES (%s, 999999, '2026-01-01', 'a', 'b')$$, :shop)),
 	('sequence_behind', 'unit ids that will come again', 'ALTER SEQUENCE loyalty.unit_id_seq RESTART'),
 	('nothing', 'roles as they should be', $$SELECT loyalty.setup_roles('loyalty_test_verify')$$),
 	('definer_owned_by_superuser', 'a function that a superuser owns again',
@@ -466,7 +468,7 @@ SELECT is(pg_temp.found(sql), codes, codes || ': ' || what) FROM change ORDER BY
 -- A code that no change above brings up would be a check that cannot fail.
 SELECT set_eq(
 	$$SELECT DISTINCT (regexp_matches(pg_get_function_sqlbody('loyalty.verify(text)'::regprocedure),
-		'SELECT ''([a-z_]+)''::text', 'g'))[1] EXCEPT SELECT unnest('{id_seq,program_id_seq,unit_id_seq,rule_id_seq,tier_id_seq,campaign_id_seq,budget_id_seq,ingest_run_id_seq,benefit_id_seq,plan_id_seq,coupon_id_seq,automation_id_seq,uses,codes}'::text[])$$,
+		'SELECT ''([a-z_]+)''::text', 'g'))[1] EXCEPT SELECT unnest('{id_seq,report_change_id_seq,program_id_seq,unit_id_seq,rule_id_seq,tier_id_seq,campaign_id_seq,budget_id_seq,ingest_run_id_seq,benefit_id_seq,plan_id_seq,coupon_id_seq,automation_id_seq,uses,codes}'::text[])$$,
 	-- those of stored value are brought up by topup_verify.sql
 	$$SELECT DISTINCT unnest(string_to_array(codes, ' ')) FROM change WHERE codes <> 'nothing'
 	  UNION SELECT unnest('{topup_without_journal,topup_refunded,named_principal_lapses,card_state,journal_without_topup,topup_state,topup_value}'::text[])
@@ -477,7 +479,7 @@ SELECT set_eq(
 	  -- and those of closed periods by report_period.sql
 	  UNION SELECT 'period_differs'
 	  -- and those of the sums of reports by report_verify.sql
-	  UNION SELECT unnest('{report_sum_differs,report_rfm_differs,report_folded_twice}'::text[])
+	  UNION SELECT unnest('{report_sum_differs,report_rfm_differs,report_message_differs,report_folded_twice}'::text[])
 	  -- and those of messages by message_verify.sql
 	  UNION SELECT unnest('{message_state,message_dedupe,message_fallback,message_run,message_consent,message_feedback,message_quota,message_unknown,consent_unknown}'::text[])$$,
 	'every check of verify() can fail');
