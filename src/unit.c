@@ -54,6 +54,12 @@ date_add_months(DateADT date, int months)
 	months += (year * MONTHS_PER_YEAR) + month - 1;
 	year = months / MONTHS_PER_YEAR;
 	month = months % MONTHS_PER_YEAR + 1;
+	/* before the year 1 the division rounds up */
+	if (month < 1)
+	{
+		month += MONTHS_PER_YEAR;
+		year--;
+	}
 	day = Min(day, day_tab[isleap(year)][month - 1]);
 	return date2j(year, month, day) - POSTGRES_EPOCH_JDATE;
 }
