@@ -13,7 +13,7 @@
 
 /* Of an answer nobody reads more than its head; so much may follow it. */
 #define ANSWER_MAX 65536
-#define RETRY_AFTER_MAX 86400
+#define RETRY_AFTER_MAX 21600	/* newer libcurl tells no more than that */
 
 struct Hook
 {

@@ -270,7 +270,7 @@ is(once('sms'), 0, 'before the receiver wants it');
 is(message($id, 'status, attempts, reason'), 'queued|1|http_429', 'it is not sent');
 clock_at(60 + 600);
 is(once('sms'), 3, 'then it is');
-is(message($id, 'status, attempts, reason, due_at'), 'queued|2|http_503|2026-03-03 12:11:00+00', 'Retry-After of a day');
+is(message($id, 'status, attempts, reason, due_at'), 'queued|2|http_503|2026-03-02 18:11:00+00', 'Retry-After of a day counts as six hours');
 clock_at(60 + 600 + 86400);
 is(once('sms'), 0, 'after the day');
 is(message($id, 'status, attempts'), 'done|3', 'it is done');
