@@ -113,7 +113,8 @@ for my $wrong (q{worker_interval = '0'}, q{worker_interval = '25h'}, q{worker_pr
 {
     is(sqlstate($node, 'shop', "SELECT loyalty.now(); ALTER SYSTEM SET loyalty.$wrong"), '22023', "refused: $wrong");
 }
-is(sqlstate($node, 'shop', q{SELECT loyalty.now(); ALTER SYSTEM SET loyalty.worker_databases = 'shop'}), '42704', 'refused: a name with a mistake in it');
+# 15 does not know it, later ones find it invalid
+like(sqlstate($node, 'shop', q{SELECT loyalty.now(); ALTER SYSTEM SET loyalty.worker_databases = 'shop'}), qr/^(42704|42602)$/, 'refused: a name with a mistake in it');
 
 #
 # Start
