@@ -27,7 +27,7 @@ SELECT q.title, 'without sums', bench.missing(q.statement, format('TABLE bench.a
 FROM bench.query q;
 \endif
 
-SELECT count(*) AS compared, count(*) FILTER (WHERE missing + more > 0) AS different FROM bench.difference \gset
+SELECT count(*) AS compared, count(*) FILTER (WHERE missing + more > 0) > 0 AS different FROM bench.difference \gset
 \if :different
 TABLE bench.difference;
 \endif
