@@ -119,9 +119,9 @@ static Statement note_fault = {
 /* Of all who were noted, but those who have failed now. */
 static Statement forget_faults = {
 	"SELECT loyalty.maintenance_heal('period', array("
-	"SELECT f.member_id FROM loyalty.maintenance_fault f"
-	" WHERE f.program_id = $1 AND f.job = 'period'"
-	" AND f.member_id <> ALL ($2)))",
+	"SELECT n.member_id"
+	" FROM unnest(loyalty.maintenance_noted('period', $1)) n (member_id)"
+	" WHERE n.member_id <> ALL ($2)))",
 	2, {INT4OID, INT8ARRAYOID}
 };
 

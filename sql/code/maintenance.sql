@@ -88,6 +88,17 @@ END;
 COMMENT ON FUNCTION loyalty.maintenance_faulty(text) IS
 'For jobs: the members who are to be left alone now';
 
+CREATE OR REPLACE FUNCTION loyalty.maintenance_noted(job text, program_id int)
+RETURNS bigint[] LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT coalesce(array_agg(f.member_id ORDER BY f.member_id), '{}')
+	FROM loyalty.maintenance_fault f
+	WHERE f.job = maintenance_noted.job AND f.program_id = maintenance_noted.program_id;
+END;
+COMMENT ON FUNCTION loyalty.maintenance_noted(text, int) IS
+'For jobs: the members of a programme who were noted, whether they are to be left alone or not';
+
 -- Some of it is read from tables that nobody reads who watches.
 CREATE OR REPLACE FUNCTION loyalty.maintenance_backlog()
 RETURNS TABLE (job text, backlog bigint, since timestamptz)

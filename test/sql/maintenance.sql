@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(121);
+SELECT plan(123);
 
 -- 'hold 0 f' ...: what a batch of a job came to
 CREATE FUNCTION pg_temp.batch(job text, batch int DEFAULT 500) RETURNS text LANGUAGE sql AS $$
@@ -207,6 +207,8 @@ SELECT is_empty($$SELECT * FROM loyalty.tag_check('Shanghai')$$, 'tags are as th
 SELECT is(loyalty.maintenance_fail(:ida, 'hold', 'XX000', 'broken'), loyalty.now() + '1 minute'::interval, 'maintenance_fail() tells until when');
 SELECT is(loyalty.maintenance_faulty('hold'), ARRAY[:ida]::bigint[], 'maintenance_faulty() tells who');
 SELECT is(loyalty.maintenance_faulty('tag'), '{}'::bigint[], 'in which job');
+SELECT is(loyalty.maintenance_noted('hold', program_id), ARRAY[:ida]::bigint[], 'maintenance_noted() tells who of a programme') FROM loyalty.account WHERE member_id = :ida;
+SELECT is(loyalty.maintenance_noted('hold', 0), '{}'::bigint[], 'and of another nobody');
 SELECT is(loyalty.maintenance_heal('tag', ARRAY[:ida]) || ' ' || loyalty.maintenance_heal('hold', ARRAY[:ida, NULL]), '0 1', 'maintenance_heal() deletes it');
 SELECT throws_ok($$SELECT loyalty.maintenance_fail(-1, 'hold', 'XX000', 'broken')$$, 'LY501', NULL, 'of a member who is not there nothing is noted');
 SELECT throws_ok(sql, '22004', NULL, sql) FROM unnest(ARRAY[$$SELECT loyalty.maintenance_fail(NULL, 'hold', 'XX000', 'broken')$$, $$SELECT loyalty.maintenance_fail(1, NULL, 'XX000', 'broken')$$,
