@@ -8,16 +8,8 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 BEGIN ATOMIC
 	WITH chunk AS MATERIALIZED (
-		SELECT greatest(lower(f.ids), c.no << 17) AS first_id, least(upper(f.ids), (c.no + 1) << 17) - 1 AS last_id
-		FROM (
-			SELECT DISTINCT j.journal_id >> 17 AS no
-			FROM loyalty.journal j
-			WHERE (report_coupon_differs.of_program IS NULL OR j.program_id = report_coupon_differs.of_program)
-			AND EXISTS (SELECT FROM loyalty.report_folded)) c
-		JOIN (
-			SELECT unnest(range_agg(int8range(x.first_id, x.last_id, '[]'))) AS ids
-			FROM loyalty.report_folded x
-			WHERE x.first_id <= x.last_id) f ON lower(f.ids) < (c.no + 1) << 17 AND upper(f.ids) > c.no << 17
+		SELECT f.first_id, f.last_id
+		FROM loyalty.report_folded_chunk(report_coupon_differs.of_program) f
 	), waiting AS MATERIALIZED (
 		SELECT n.member_id, n.item_id
 		FROM (SELECT array_agg(x.first_id) AS first_ids, array_agg(x.last_id) AS last_ids FROM loyalty.report_gap() x) g
