@@ -117,6 +117,7 @@ INSERT INTO bench.query (title, statement) VALUES
 
 GRANT USAGE ON SCHEMA bench TO PUBLIC;
 SELECT loyalty.setup_roles('bench_bi') \g /dev/null
+DROP ROLE IF EXISTS bench_bi_analyst;
 CREATE ROLE bench_bi_analyst LOGIN IN ROLE bench_bi_reader;
 -- what passed, and what of it the processor worked
 ALTER ROLE bench_bi_analyst SET log_statement_stats = on;
