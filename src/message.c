@@ -67,7 +67,7 @@ static Statement insert_message = {
 	/* a trigger would count again what a restore inserts */
 	" counted AS (INSERT INTO loyalty.report_message_change (program_id,"
 	" change_id, day, channel, template, queued) SELECT q.program_id,"
-	" pg_catalog.nextval('loyalty.report_change_id_seq'),"
+	" pg_catalog.nextval('loyalty.change_id_seq'),"
 	" (q.created_at AT TIME ZONE p.time_zone)::date, q.channel, q.template, 1"
 	" FROM queued q JOIN loyalty.program p ON p.program_id = q.program_id)"
 	" SELECT FROM queued",

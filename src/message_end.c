@@ -409,7 +409,7 @@ static Statement insert_feedback = {
 	" counted AS (INSERT INTO loyalty.report_message_change (program_id,"
 	" change_id, day, channel, template, sent, delivered, opened, clicked,"
 	" bounced, unsubscribed) SELECT m.program_id,"
-	" pg_catalog.nextval('loyalty.report_change_id_seq'),"
+	" pg_catalog.nextval('loyalty.change_id_seq'),"
 	" (m.created_at AT TIME ZONE p.time_zone)::date, m.channel, m.template,"
 	" (t.kind = 'bounced' AND m.status <> 'done')::int,"
 	" (t.kind IN ('delivered', 'opened', 'clicked')"

@@ -20,7 +20,7 @@ PG_FUNCTION_INFO_V1(loyalty_report_message_deleted);
 static Statement count_message = {
 	"INSERT INTO loyalty.report_message_change (program_id, change_id, day,"
 	" channel, template, sent, suppressed, expired, dead, cancelled)"
-	" SELECT $1, pg_catalog.nextval('loyalty.report_change_id_seq'),"
+	" SELECT $1, pg_catalog.nextval('loyalty.change_id_seq'),"
 	" ($2 AT TIME ZONE p.time_zone)::date, $3, $4,"
 	" CASE WHEN ($7 = 'done') <> ($8 = 'done') AND NOT EXISTS ("
 	"SELECT FROM loyalty.message_feedback f WHERE f.member_id = $5"
@@ -40,7 +40,7 @@ static Statement discount_messages = {
 	"INSERT INTO loyalty.report_message_change (program_id, change_id, day,"
 	" channel, template, queued, sent, delivered, opened, clicked, bounced,"
 	" unsubscribed, suppressed, expired, dead, cancelled)"
-	" SELECT c.program_id, pg_catalog.nextval('loyalty.report_change_id_seq'),"
+	" SELECT c.program_id, pg_catalog.nextval('loyalty.change_id_seq'),"
 	" c.day, c.channel, c.template, -c.queued, -c.sent, -c.delivered,"
 	" -c.opened, -c.clicked, -c.bounced, -c.unsubscribed, -c.suppressed,"
 	" -c.expired, -c.dead, -c.cancelled FROM (SELECT m.program_id,"

@@ -2,7 +2,7 @@
 -- down what they change of the sums: those that insert do it in the same statement, for
 -- a trigger would count again what a restore inserts; updates are seen by a trigger.
 
-COMMENT ON SEQUENCE loyalty.report_change_id_seq IS 'Numbers of changes that are not folded';
+COMMENT ON SEQUENCE loyalty.change_id_seq IS 'Numbers of changes that are not folded';
 
 CREATE OR REPLACE FUNCTION loyalty.report_message_changed()
 RETURNS trigger LANGUAGE C SECURITY DEFINER
@@ -117,7 +117,7 @@ SET jit = off
 BEGIN ATOMIC
 	-- One statement, which sees messages and sums as they were at the same moment.
 	INSERT INTO loyalty.report_message_change (change_id, program_id, day, channel, template, queued, sent, delivered, opened, clicked, bounced, unsubscribed, suppressed, expired, dead, cancelled)
-	SELECT nextval('loyalty.report_change_id_seq'), d.*
+	SELECT nextval('loyalty.change_id_seq'), d.*
 	FROM loyalty.report_message_differs(report_message_correct.of_program) d;
 END;
 COMMENT ON FUNCTION loyalty.report_message_correct(int) IS

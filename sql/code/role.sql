@@ -147,11 +147,11 @@ BEGIN
 			('owner', 'DELETE', '{report_folded,report_mark,report_value_day,report_lot_month,report_sale_day,report_member_count,report_member_day,report_return_day,report_second,report_cohort_month,report_product_day,report_product_month,report_tier_day,report_rfm_day}'),
 			('reader', 'SELECT', '{report_folded,report_mark,report_value_day,report_lot_month,report_sale_day,report_member_count,report_member_day,report_return_day,report_second,report_cohort_month,report_product_day,report_product_month,report_tier_day,report_rfm_day}'),
 			-- what is no row of the journal
-			('owner', 'SELECT', '{report_message_day,report_message_change,report_change_id_seq}'),
+			('owner', 'SELECT', '{report_message_day,report_message_change,change_id_seq}'),
 			('owner', 'INSERT', '{report_message_day,report_message_change}'),
 			('owner', 'UPDATE', '{report_message_day,report_message_change}'),
 			('owner', 'DELETE', '{report_message_day,report_message_change}'),
-			('owner', 'USAGE', '{report_change_id_seq}'),
+			('owner', 'USAGE', '{change_id_seq}'),
 			('reader', 'SELECT', '{report_message_day,report_message_change}'),
 			('owner', 'SELECT', '{report_campaign_day,report_campaign_member_day,report_campaign_return_day}'),
 			('owner', 'INSERT', '{report_campaign_day,report_campaign_member_day,report_campaign_return_day}'),

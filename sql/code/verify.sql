@@ -389,8 +389,8 @@ BEGIN ATOMIC
 					WHERE h.history_id >> 43 = (SELECT n.node FROM node n))) AS highest,
 			(SELECT s.last_value + s.is_called::int FROM loyalty.id_seq s) AS next
 		UNION ALL
-		SELECT 'report_change_id_seq', max(c.change_id),
-			(SELECT s.last_value + s.is_called::int FROM loyalty.report_change_id_seq s)
+		SELECT 'change_id_seq', max(c.change_id),
+			(SELECT s.last_value + s.is_called::int FROM loyalty.change_id_seq s)
 		FROM loyalty.report_message_change c
 		UNION ALL
 		SELECT 'program_id_seq', max(p.program_id),

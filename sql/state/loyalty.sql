@@ -22,7 +22,7 @@ CREATE SEQUENCE loyalty.benefit_id_seq AS int;
 CREATE SEQUENCE loyalty.plan_id_seq AS int;
 CREATE SEQUENCE loyalty.coupon_id_seq AS int;
 CREATE SEQUENCE loyalty.automation_id_seq AS int;
-CREATE SEQUENCE loyalty.report_change_id_seq AS bigint;
+CREATE SEQUENCE loyalty.change_id_seq AS bigint;
 
 INSERT INTO loyalty.table_kind (table_name, kind, column_name, builtin) VALUES
 	('table_kind',    'reference', NULL,    true),

@@ -241,7 +241,7 @@ SELECT set_eq(
 	  WHERE c.relnamespace = 'loyalty'::regnamespace AND c.relkind = 'S' AND has_sequence_privilege('loyalty_test_' || x.role, c.oid, 'USAGE, SELECT, UPDATE')$$,
 	$$SELECT s || '_id_seq' AS sequence, 'owner' AS role, false AS sets FROM unnest('{automation,benefit,plan,coupon,program,unit,rule,budget,ingest_run,tier,campaign}'::text[]) s
 	  UNION ALL SELECT s || '_id_seq', 'admin', false FROM unnest('{automation,benefit,plan,coupon,program,unit,rule,tier,campaign}'::text[]) s
-	  UNION ALL SELECT unnest('{id_seq,report_change_id_seq}'::text[]), 'owner', false$$, 'sequences: who may take from them; nobody sets them');
+	  UNION ALL SELECT unnest('{id_seq,change_id_seq}'::text[]), 'owner', false$$, 'sequences: who may take from them; nobody sets them');
 SELECT set_eq(
 	$$SELECT x.role FROM unnest('{admin,app,auditor,nobody,owner,pii,reader,worker}'::text[]) x (role)
 	  WHERE has_schema_privilege('loyalty_test_' || x.role, 'loyalty', 'USAGE')$$,

@@ -468,7 +468,7 @@ SELECT is(pg_temp.found(sql), codes, codes || ': ' || what) FROM change ORDER BY
 -- A code that no change above brings up would be a check that cannot fail.
 SELECT set_eq(
 	$$SELECT DISTINCT (regexp_matches(pg_get_function_sqlbody('loyalty.verify(text)'::regprocedure),
-		'SELECT ''([a-z_]+)''::text', 'g'))[1] EXCEPT SELECT unnest('{id_seq,report_change_id_seq,program_id_seq,unit_id_seq,rule_id_seq,tier_id_seq,campaign_id_seq,budget_id_seq,ingest_run_id_seq,benefit_id_seq,plan_id_seq,coupon_id_seq,automation_id_seq,uses,codes}'::text[])$$,
+		'SELECT ''([a-z_]+)''::text', 'g'))[1] EXCEPT SELECT unnest('{id_seq,change_id_seq,program_id_seq,unit_id_seq,rule_id_seq,tier_id_seq,campaign_id_seq,budget_id_seq,ingest_run_id_seq,benefit_id_seq,plan_id_seq,coupon_id_seq,automation_id_seq,uses,codes}'::text[])$$,
 	-- those of stored value are brought up by topup_verify.sql
 	$$SELECT DISTINCT unnest(string_to_array(codes, ' ')) FROM change WHERE codes <> 'nothing'
 	  UNION SELECT unnest('{topup_without_journal,topup_refunded,named_principal_lapses,card_state,journal_without_topup,topup_state,topup_value}'::text[])

@@ -113,6 +113,8 @@ push @marks, reaction_marks($drained);
 $node->safe_psql('postgres', join '', map { "INSERT INTO marked VALUES ($_->[0], '$_->[1]');\n" } @marks);
 is($node->safe_psql('postgres', 'SELECT FROM now_is(); SELECT what, count(*), min(detail), max(detail) FROM wrong() GROUP BY what'), '', 'nothing is wrong');
 books_agree($node, 'postgres', 'when all is worked off');
+# what was told of the last messages
+$node->safe_psql('postgres', 'SELECT FROM now_is(); CALL loyalty.maintain();');
 my $state = $node->safe_psql('postgres', 'SELECT state()');
 $node->safe_psql('postgres', 'SELECT FROM now_is(); CALL loyalty.maintain(); CALL loyalty.maintain(batch => 3);');
 is($node->safe_psql('postgres', 'SELECT state()'), $state, 'maintain() has nothing left to do');
