@@ -36,9 +36,14 @@ static const Column cohort_columns[] = {
 	[COHORT_SHARE] = {LABEL_SHARE, CELL_SHARE}
 };
 
+/* Of a day that is over, as only those are kept. */
+#define RFM_DAY \
+	"(SELECT least($3, (loyalty.now() AT TIME ZONE p.time_zone)::date - 1)" \
+	" FROM loyalty.program p WHERE p.name = $1)"
+
 static Statement select_rfm = {
 	"SELECT r.recency, r.frequency, sum(r.members)"
-	" FROM loyalty.report_rfm($1, $3) r"
+	" FROM loyalty.report_rfm($1, " RFM_DAY ") r"
 	" GROUP BY r.recency, r.frequency",
 	DASHBOARD_ARGS
 };
@@ -51,7 +56,7 @@ static const Column rfm_columns[] = {
 
 static Statement select_segments = {
 	"SELECT s.segment, s.members, s.share, s.net"
-	" FROM loyalty.report_rfm_segment($1, $3) s",
+	" FROM loyalty.report_rfm_segment($1, " RFM_DAY ") s",
 	DASHBOARD_ARGS
 };
 

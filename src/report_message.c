@@ -9,7 +9,6 @@
 #include "report.h"
 
 #include "commands/trigger.h"
-#include "utils/rel.h"
 
 #include "statement.h"
 
@@ -70,17 +69,6 @@ static Statement discount_messages = {
 	" m.channel, m.template) c"
 };
 
-static NullableDatum
-column(const TriggerData *trigger, HeapTuple row, const char *name)
-{
-	TupleDesc	tupdesc = RelationGetDescr(trigger->tg_relation);
-	NullableDatum value;
-
-	value.value = SPI_getbinval(row, tupdesc, SPI_fnumber(tupdesc, name),
-								&value.isnull);
-	return value;
-}
-
 /*
  * Trigger after UPDATE of message, for each row that ended or began anew: with
  * transition tables it costs twice as much where messages are done one by one.
@@ -98,14 +86,14 @@ loyalty_report_message_changed(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("must be called as a trigger")));
 	SPI_connect();
-	args[0] = column(trigger, trigger->tg_newtuple, "program_id");
-	args[1] = column(trigger, trigger->tg_newtuple, "created_at");
-	args[2] = column(trigger, trigger->tg_newtuple, "channel");
-	args[3] = column(trigger, trigger->tg_newtuple, "template");
-	args[4] = column(trigger, trigger->tg_newtuple, "member_id");
-	args[5] = column(trigger, trigger->tg_newtuple, "message_id");
-	args[6] = column(trigger, trigger->tg_trigtuple, "status");
-	args[7] = column(trigger, trigger->tg_newtuple, "status");
+	args[0] = statement_column(trigger, trigger->tg_newtuple, "program_id");
+	args[1] = statement_column(trigger, trigger->tg_newtuple, "created_at");
+	args[2] = statement_column(trigger, trigger->tg_newtuple, "channel");
+	args[3] = statement_column(trigger, trigger->tg_newtuple, "template");
+	args[4] = statement_column(trigger, trigger->tg_newtuple, "member_id");
+	args[5] = statement_column(trigger, trigger->tg_newtuple, "message_id");
+	args[6] = statement_column(trigger, trigger->tg_trigtuple, "status");
+	args[7] = statement_column(trigger, trigger->tg_newtuple, "status");
 	statement_run(&count_message, args, false);
 	SPI_finish();
 	return PointerGetDatum(NULL);

@@ -20,6 +20,7 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
@@ -33,6 +34,7 @@
 #include "statement.h"
 
 PG_FUNCTION_INFO_V1(loyalty_report_period_close);
+PG_FUNCTION_INFO_V1(loyalty_report_period_kept);
 
 enum close_arg
 {
@@ -455,4 +457,37 @@ loyalty_report_period_close(PG_FUNCTION_ARGS)
 	left = finish_program(program);
 	SPI_finish();
 	PG_RETURN_TEXT_P(cstring_to_text(left > 0 ? "closing" : "closed"));
+}
+
+static Statement select_reopened = {
+	"SELECT max(until)::text FROM loyalty.report_close WHERE program_id = $1"
+	" AND coalesce($2 <= loyalty.report_end($1, until), true)"
+	" HAVING count(*) > 0",
+	2, {INT4OID, TIMESTAMPTZOID}
+};
+
+/*
+ * Trigger before UPDATE of program: closed_until does not go back into a
+ * period that is closed or being closed, or its figures would change.
+ */
+Datum
+loyalty_report_period_kept(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	NullableDatum args[2];
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
+		!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("must be called as a trigger")));
+	SPI_connect();
+	args[0] = statement_column(trigger, trigger->tg_newtuple, "program_id");
+	args[1] = statement_column(trigger, trigger->tg_newtuple, "closed_until");
+	if (statement_run(&select_reopened, args, false) > 0)
+		refusal_raise(REFUSAL_PERIOD_CLOSED_ALREADY,
+					  psprintf("closed_until=%s", statement_text(0, 1)));
+	SPI_finish();
+	return PointerGetDatum(trigger->tg_newtuple);
 }

@@ -14,6 +14,7 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/resowner.h"
 
 /*
@@ -96,6 +97,18 @@ statement_keep(FunctionCallInfo fcinfo, Statement *statement)
 	statement_run(statement, args, false);
 	SPI_finish();
 	return PointerGetDatum(NULL);
+}
+
+/* A column of a row of a trigger. */
+NullableDatum
+statement_column(const struct TriggerData *trigger, HeapTuple row, const char *name)
+{
+	TupleDesc	tupdesc = RelationGetDescr(trigger->tg_relation);
+	NullableDatum value;
+
+	value.value = SPI_getbinval(row, tupdesc, SPI_fnumber(tupdesc, name),
+								&value.isnull);
+	return value;
 }
 
 /*

@@ -69,6 +69,8 @@ extern uint64 statement_run(Statement *statement, const NullableDatum *args,
  * statement that reads that table, with the clock as its one argument.
  */
 extern Datum statement_keep(FunctionCallInfo fcinfo, Statement *statement);
+extern NullableDatum statement_column(const struct TriggerData *trigger,
+									  HeapTuple row, const char *name);
 extern ErrorData *statement_catch(bool (*work) (void *argument),
 								  void *argument, bool *stayed);
 /* Is the error nobody's fault, so that what raised it is to be repeated? */

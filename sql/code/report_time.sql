@@ -7,6 +7,16 @@ COMMENT ON TABLE loyalty.report_period IS 'Published figures of closed periods; 
 CREATE OR REPLACE TRIGGER report_period_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON loyalty.report_period
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.journal_immutable();
 
+CREATE OR REPLACE FUNCTION loyalty.report_period_kept()
+RETURNS trigger LANGUAGE C SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'loyalty_report_period_kept';
+COMMENT ON FUNCTION loyalty.report_period_kept() IS
+'Refuses to move closed_until of a programme back into a period that is closed (LY192)';
+CREATE OR REPLACE TRIGGER program_closed BEFORE UPDATE ON loyalty.program
+	FOR EACH ROW WHEN (OLD.closed_until IS DISTINCT FROM NEW.closed_until)
+	EXECUTE FUNCTION loyalty.report_period_kept();
+
 CREATE OR REPLACE FUNCTION loyalty.period_close(program text, until date)
 RETURNS text LANGUAGE C VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

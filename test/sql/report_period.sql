@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(19);
+SELECT plan(22);
 
 SET loyalty.now = '2026-01-05 04:00+00';
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
@@ -38,6 +38,11 @@ SELECT throws_ok(format('SELECT loyalty.period_publish(%s)', argument), code, NU
 FROM (VALUES ('NULL', '22004')) a (argument, code);
 SELECT is(left(pg_temp.raised('DELETE FROM loyalty.report_period'), 5), 'LY190', 'report_period is append-only');
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
+
+-- closed_until goes forward only
+SELECT is(left(pg_temp.raised($$UPDATE loyalty.program SET closed_until = NULL$$), 5), 'LY192', 'closed_until is not taken away');
+SELECT is(left(pg_temp.raised($$UPDATE loyalty.program SET closed_until = closed_until - interval '1 second'$$), 5), 'LY192', 'nor moved back into a period that is closed');
+SELECT is(pg_temp.raised($$UPDATE loyalty.program SET closed_until = closed_until + interval '1 second'$$), NULL, 'but forward');
 
 -- What verify() finds: a figure that was changed
 CREATE FUNCTION pg_temp.told(change text) RETURNS text
