@@ -31,7 +31,8 @@ PG_FUNCTION_INFO_V1(loyalty_automation_run_due);
 
 /* The join tells which; what they are is read under the lock. */
 static Statement lock_due = {
-	"SELECT r.member_id, r.run_id, a.status FROM loyalty.automation_run r"
+	"SELECT r.member_id, r.run_id, a.status, r.program_id"
+	" FROM loyalty.automation_run r"
 	" JOIN loyalty.account a ON a.member_id = r.member_id"
 	" WHERE r.status = 'waiting' AND r.due_at <= $1"
 	" ORDER BY r.due_at, r.run_id LIMIT $2"
@@ -454,8 +455,22 @@ run_one(RunBatch *batch)
 	note_failure(batch, error);
 }
 
+/* So that the reports count them again: all at once, which costs next to nothing. */
+static Statement name_runs = {
+	"INSERT INTO loyalty.report_run_change (program_id, change_id,"
+	" member_ids, run_ids) SELECT r.program_id,"
+	" pg_catalog.nextval('loyalty.change_id_seq'), r.member_ids, r.run_ids"
+	" FROM (SELECT g.program_id,"
+	" pg_catalog.array_agg(g.member_id) AS member_ids,"
+	" pg_catalog.array_agg(g.run_id) AS run_ids"
+	" FROM unnest($1, $2, $3) AS g (program_id, member_id, run_id)"
+	" GROUP BY g.program_id) r",
+	3, {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID}
+};
+
 typedef struct DueRun
 {
+	int64		program_id;
 	int64		member_id;
 	int64		run_id;
 	AccountStatus status;
@@ -478,6 +493,7 @@ find_due(TimestampTz now, int batch, int *n)
 		runs[i].member_id = DatumGetInt64(statement_notnull(i, 1));
 		runs[i].run_id = DatumGetInt64(statement_notnull(i, 2));
 		runs[i].status = account_status(statement_text(i, 3));
+		runs[i].program_id = DatumGetInt32(statement_notnull(i, 4));
 	}
 	return runs;
 }
@@ -509,6 +525,33 @@ run_all(RunBatch *batch, const DueRun *runs, int n)
 	return done;
 }
 
+static NullableDatum
+ids_of(Datum *ids, int n)
+{
+	return ARG(PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64),
+											   FLOAT8PASSBYVAL,
+											   TYPALIGN_DOUBLE)));
+}
+
+static void
+name_all(const DueRun *runs, int n)
+{
+	Datum	   *ids = palloc(sizeof(Datum) * Max(n, 1) * 3);
+	NullableDatum args[3];
+
+	if (n == 0)
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		ids[i] = Int64GetDatum(runs[i].program_id);
+		ids[n + i] = Int64GetDatum(runs[i].member_id);
+		ids[2 * n + i] = Int64GetDatum(runs[i].run_id);
+	}
+	for (int i = 0; i < 3; i++)
+		args[i] = ids_of(ids + i * n, n);
+	statement_run(&name_runs, args, false);
+}
+
 /*
  * automation_run_due(batch): works off up to so many runs that are due, of
  * all programmes; how many, and whether there may be more.
@@ -537,6 +580,7 @@ loyalty_automation_run_due(PG_FUNCTION_ARGS)
 	loyalty_check_version();
 	runs = find_due(batch.now, limit, &n);
 	done = run_all(&batch, runs, n);
+	name_all(runs, n);
 	SPI_finish();
 	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "a batch returns a row");

@@ -16,10 +16,9 @@ AS 'MODULE_PATHNAME', 'loyalty_report_run_changed';
 COMMENT ON FUNCTION loyalty.report_run_changed() IS
 'Trigger: names for the reports the run that is changed or whose message is';
 
--- What inserts runs or takes messages names them itself, for all of a statement at once.
+-- What inserts runs, works them off or takes messages names them itself, for all of a statement at once.
 CREATE OR REPLACE TRIGGER run_counted AFTER UPDATE ON loyalty.automation_run
-	FOR EACH ROW WHEN ((old.position > 0) <> (new.position > 0) OR (old.status = 'held_out') <> (new.status = 'held_out') OR
-		(old.goal_at IS NULL) <> (new.goal_at IS NULL) OR old.triggered_at <> new.triggered_at)
+	FOR EACH ROW WHEN ((old.goal_at IS NULL) <> (new.goal_at IS NULL) OR old.triggered_at <> new.triggered_at)
 	EXECUTE FUNCTION loyalty.report_run_changed();
 CREATE OR REPLACE TRIGGER run_discounted AFTER DELETE ON loyalty.automation_run
 	FOR EACH ROW EXECUTE FUNCTION loyalty.report_run_changed();

@@ -172,10 +172,14 @@ SELECT is_empty($$SELECT unnest('{award,award_undo,coupon_use,coupon_undo,coupon
 CALL pg_temp.fold();
 SELECT is_empty('SELECT * FROM pg_temp.differences()', 'all of it folded');
 SELECT is_empty('SELECT * FROM loyalty.report_run_change', 'nothing is left');
--- a step after the first changes no figure but by what it gives
-UPDATE loyalty.automation_run SET position = position + 1 WHERE position > 0;
-SELECT is_empty('SELECT * FROM loyalty.report_run_change', 'a step more names no run');
-UPDATE loyalty.automation_run SET position = position - 1 WHERE position > 1;
+-- a row for all runs of a batch
+SELECT FROM loyalty.record(pg_temp.id('m1'), 'wish', ref => 'last') \g /dev/null
+SELECT FROM loyalty.record(pg_temp.id('m2'), 'wish', ref => 'last') \g /dev/null
+SELECT set_config('loyalty.now', (loyalty.now() + interval '3 hours')::text, false) \g /dev/null
+CALL pg_temp.fold();
+SELECT FROM loyalty.automation_run_due(500);
+SELECT is((SELECT count(*) FROM loyalty.report_run_change WHERE program_id = :shop), 1::bigint, 'a batch names its runs in one row');
+CALL pg_temp.fold();
 
 -- verify() sees what is counted wrongly.
 CREATE FUNCTION pg_temp.found(sql text) RETURNS text LANGUAGE plpgsql AS $$
