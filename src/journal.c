@@ -575,18 +575,25 @@ static void
 write_entries(const JournalRow *row, const Program *program)
 {
 	NullableDatum args[3 + ENTRY_COLUMNS * ENTRIES_PER_STATEMENT];
+	StatementRows rows;
 
 	owner_args(row, program, args);
-	for (int done = 0; done < row->npostings;)
+	if (row->npostings == 1)
 	{
-		int			n = Min(row->npostings - done, ENTRIES_PER_STATEMENT);
-
-		for (int i = 0; i < n; i++)
-			entry_args(&row->postings[done + i], done + i + 1,
-					   &args[3 + ENTRY_COLUMNS * i]);
-		statement_run(&insert_entries[n - 1], args, false);
-		done += n;
+		entry_args(&row->postings[0], 1, &args[3]);
+		statement_run(&insert_entries[0], args, false);
+		return;
 	}
+	if (row->npostings == 0)
+		return;
+	rows_begin(&rows, &insert_entries[0]);
+	for (int i = 0; i < row->npostings; i++)
+	{
+		entry_args(&row->postings[i], i + 1, &args[3]);
+		rows_append(&rows, args);
+	}
+	args[0] = ARG(rows_array(&rows));
+	statement_run(&insert_entry_rows, args, false);
 }
 
 /* Turns the messages into what is stored and shown. */
