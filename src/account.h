@@ -46,6 +46,9 @@ typedef struct Account
 	int			ntier_base;		/* pairs of unit and amount */
 	int64	   *tier_base;
 	LotList		wallet;
+	/* by account_lock_for_call(): the version, and what it says; else NULL */
+	ItemPointerData tid;
+	const struct Account *locked;
 } Account;
 
 typedef enum AccountLock
@@ -55,23 +58,14 @@ typedef enum AccountLock
 	ACCOUNT_LOCK
 } AccountLock;
 
-/* What account_read() reads, of the first columns of a result. */
-#define ACCOUNT_COLUMNS \
-	"member_id, program_id, salt, status, first_event_at, last_event_at," \
-	" first_purchase_at, last_purchase_at, hold_until, settled_on, due_on," \
-	" wallet, purchases, tier_id, tier_since, tier_until," \
-	" tier_locked_until, tier_state, tier_base, tier_promoted"
-
-/* Where two of them are. */
-#define ACCOUNT_MEMBER_ID 1
-#define ACCOUNT_DUE_ON 11
-
 extern void account_read(uint64 row, Account *account);
 extern bool account_load(int64 member_id, AccountLock lock, Account *account);
+extern bool account_lock_for_call(int64 member_id, const text *key,
+								  Account *account, bool *key_is_new);
 extern Account *account_lock_many(const Datum *member_ids, int n,
 								  int *nfound);
 extern IdList account_lock_ids(int32 program_id, const IdList *ids);
-extern void account_update(const Account *account);
+extern void account_update(Account *account);
 extern void account_update_many(const Account *const *accounts, int n);
 extern void account_insert(const Account *account);
 extern AccountStatus account_status(const char *name);

@@ -57,10 +57,11 @@ prepare(Statement *statement)
 /*
  * Runs a statement and returns the number of rows; they are in SPI_tuptable
  * until the next statement.  read_only: with the caller's snapshot, for
- * STABLE functions; otherwise with a new one.
+ * STABLE functions; otherwise with a new one, or with the one that is given.
  */
-uint64
-statement_run(Statement *statement, const NullableDatum *args, bool read_only)
+static uint64
+run(Statement *statement, const NullableDatum *args, bool read_only,
+	Snapshot snapshot)
 {
 	/* SPI leaves its own context current, which SPI_finish() frees */
 	MemoryContext caller = CurrentMemoryContext;
@@ -74,12 +75,28 @@ statement_run(Statement *statement, const NullableDatum *args, bool read_only)
 		values[i] = args[i].value;
 		nulls[i] = args[i].isnull ? 'n' : ' ';
 	}
-	result = SPI_execute_plan(statement->plan, values, nulls, read_only, 0);
+	result = snapshot == InvalidSnapshot ?
+		SPI_execute_plan(statement->plan, values, nulls, read_only, 0) :
+		SPI_execute_snapshot(statement->plan, values, nulls, snapshot,
+							 InvalidSnapshot, read_only, true, 0);
 	MemoryContextSwitchTo(caller);
 	if (result < 0)
 		elog(ERROR, "could not run \"%s\": %s", statement->sql,
 			 SPI_result_code_string(result));
 	return SPI_processed;
+}
+
+uint64
+statement_run(Statement *statement, const NullableDatum *args, bool read_only)
+{
+	return run(statement, args, read_only, InvalidSnapshot);
+}
+
+uint64
+statement_run_at(Statement *statement, const NullableDatum *args,
+				 Snapshot snapshot)
+{
+	return run(statement, args, false, snapshot);
 }
 
 Datum

@@ -64,6 +64,9 @@ extern Datum rows_array(const StatementRows *rows);
 
 extern uint64 statement_run(Statement *statement, const NullableDatum *args,
 							bool read_only);
+/* The same, with a snapshot that the caller has registered. */
+extern uint64 statement_run_at(Statement *statement,
+							   const NullableDatum *args, Snapshot snapshot);
 /*
  * What a trigger with a transition table does to keep old rows: runs a
  * statement that reads that table, with the clock as its one argument.
