@@ -87,19 +87,6 @@ static Statement update_account = {
 	18, {ACCOUNT_TYPES}
 };
 
-/*
- * The same of the version that was locked, when nothing but this has changed,
- * which is so in most calls.
- */
-static Statement update_moved = {
-	"UPDATE loyalty.account SET last_event_at = $3, last_purchase_at = $4,"
-	" hold_until = $5, settled_on = $6, due_on = $7, wallet = $8,"
-	" purchases = $9"
-	" WHERE member_id = $1 AND ctid = $2",
-	9, {INT8OID, TIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-	DATEOID, DATEOID, WALLET_TYPE, INT4OID}
-};
-
 static Statement update_accounts = {
 	"UPDATE loyalty.account a SET status = r.status,"
 	" first_event_at = r.first_event_at, last_event_at = r.last_event_at,"
@@ -384,14 +371,15 @@ account_lock_ids(int32 program_id, const IdList *ids)
 
 #define ACCOUNT_NARGS 20
 
-/* The columns of an account as arguments; first those of an update. */
-static void
-account_args(const Account *account, NullableDatum *args)
-{
 #define TIME_ARG(at) \
 	ARG_OR_NULL(TimestampTzGetDatum(at), !TIMESTAMP_NOT_FINITE(at))
 #define DATE_ARG(date) \
 	ARG_OR_NULL(DateADTGetDatum(date), !DATE_NOT_FINITE(date))
+
+/* The columns of an account as arguments; first those of an update. */
+static void
+account_args(const Account *account, NullableDatum *args)
+{
 	*args++ = ARG(Int64GetDatum(account->member_id));
 	*args++ = ARG(CStringGetTextDatum(status_names[account->status]));
 	*args++ = TIME_ARG(account->first_event_at);
@@ -414,8 +402,6 @@ account_args(const Account *account, NullableDatum *args)
 	*args++ = ARG(BoolGetDatum(account->tier_promoted));
 	*args++ = ARG(Int32GetDatum(account->program_id));
 	*args++ = ARG(Int64GetDatum(account->salt));
-#undef TIME_ARG
-#undef DATE_ARG
 }
 
 static void
@@ -447,7 +433,7 @@ account_update_many(const Account *const *accounts, int n)
 		elog(ERROR, "%d accounts were not all written", n);
 }
 
-/* Are all columns that update_moved leaves alone as they were? */
+/* Are all columns that ACCOUNT_UPDATE_MOVED leaves alone as they were? */
 static bool
 only_moved(const Account *account)
 {
@@ -467,33 +453,32 @@ only_moved(const Account *account)
 		account->tier_promoted == was->tier_promoted;
 }
 
-/* False if the version that was locked is not there any more. */
-static bool
-write_moved(const Account *account)
+/*
+ * The arguments of ACCOUNT_UPDATE_MOVED.  False if the account needs more than
+ * that, which is account_update().
+ */
+bool
+account_moved(const Account *account, NullableDatum *args)
 {
-	NullableDatum all[ACCOUNT_NARGS];
-	NullableDatum args[9];
-
-	account_args(account, all);
-	args[0] = all[0];
-	args[1] = ARG(PointerGetDatum(&account->tid));
-	args[2] = all[3];
-	args[3] = all[5];
-	args[4] = all[6];
-	args[5] = all[7];
-	args[6] = all[8];
-	args[7] = all[9];
-	args[8] = all[10];
-	return statement_run(&update_moved, args, false) == 1;
+	if (!only_moved(account))
+		return false;
+	*args++ = ARG(PointerGetDatum(&account->tid));
+	*args++ = TIME_ARG(account->last_event_at);
+	*args++ = TIME_ARG(account->last_purchase_at);
+	*args++ = TIME_ARG(account->hold_until);
+	*args++ = ARG(DateADTGetDatum(account->settled_on));
+	*args++ = ARG(DateADTGetDatum(account->due_on));
+	*args++ = ARG(Int32GetDatum(account->purchases));
+	*args++ = ARG(wallet_pack(&account->wallet));
+	return true;
 }
 
 /* Writes back an account that this transaction has locked. */
 void
 account_update(Account *account)
 {
-	/* a second time in one call there is another version */
-	if (!only_moved(account) || !write_moved(account))
-		write_account(&update_account, account);
+	write_account(&update_account, account);
+	/* the version that was locked is not the last one any more */
 	account->locked = NULL;
 }
 

@@ -16,6 +16,21 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/resowner.h"
+#include "utils/typcache.h"
+
+static Oid
+argument_type(Oid type)
+{
+	switch (type)
+	{
+		case WALLET_TYPE:
+			return loyalty_types()->wallet;
+		case ENTRIES_TYPE:
+			return loyalty_types()->entry_array;
+		default:
+			return type;
+	}
+}
 
 /*
  * Plans the statement if this session has not done so, or not since the
@@ -26,32 +41,29 @@ static void
 prepare(Statement *statement)
 {
 	Oid			argtypes[STATEMENT_MAX_ARGS];
-	bool		has_wallet = false;
-	Oid			wallet_type = InvalidOid;
 	SPIPlanPtr	plan;
-
-	for (int i = 0; i < statement->nargs; i++)
-		has_wallet |= statement->argtypes[i] == WALLET_TYPE;
-	if (has_wallet)
-		wallet_type = loyalty_types()->wallet;
-	if (statement->plan != NULL && statement->wallet_type == wallet_type)
-		return;
 
 	if (statement->plan != NULL)
 	{
+		if (statement->wallet_type == InvalidOid ||
+			statement->wallet_type == loyalty_types()->wallet)
+			return;
 		SPI_freeplan(statement->plan);
 		statement->plan = NULL;
 	}
+	statement->wallet_type = InvalidOid;
 	for (int i = 0; i < statement->nargs; i++)
-		argtypes[i] = statement->argtypes[i] == WALLET_TYPE ?
-			wallet_type : statement->argtypes[i];
+	{
+		argtypes[i] = argument_type(statement->argtypes[i]);
+		if (argtypes[i] != statement->argtypes[i])
+			statement->wallet_type = loyalty_types()->wallet;
+	}
 
 	plan = SPI_prepare_cursor(statement->sql, statement->nargs, argtypes,
 							  CURSOR_OPT_GENERIC_PLAN);
 	if (plan == NULL || SPI_keepplan(plan) != 0)
 		elog(ERROR, "could not prepare \"%s\"", statement->sql);
 	statement->plan = plan;
-	statement->wallet_type = wallet_type;
 }
 
 /*
@@ -362,16 +374,25 @@ rows_begin(StatementRows *rows, const Statement *single)
 {
 	memset(rows, 0, sizeof(StatementRows));
 	rows->context = CurrentMemoryContext;
+	rows->type = RECORDOID;
 	rows->tupdesc = CreateTemplateTupleDesc(single->nargs);
 	for (int i = 0; i < single->nargs; i++)
-	{
-		Oid			type = single->argtypes[i];
-
 		TupleDescInitEntry(rows->tupdesc, i + 1, NULL,
-						   type == WALLET_TYPE ? loyalty_types()->wallet :
-						   type, -1, 0);
-	}
+						   argument_type(single->argtypes[i]), -1, 0);
 	rows->tupdesc = BlessTupleDesc(rows->tupdesc);
+}
+
+/* The same of a table, given the type of its rows and how many columns. */
+void
+rows_begin_of(StatementRows *rows, Oid type, int ncolumns)
+{
+	memset(rows, 0, sizeof(StatementRows));
+	rows->context = CurrentMemoryContext;
+	rows->type = type;
+	rows->tupdesc = lookup_rowtype_tupdesc_copy(type, -1);
+	if (rows->tupdesc->natts != ncolumns)
+		elog(ERROR, "the type %u has %d columns, not %d", type,
+			 rows->tupdesc->natts, ncolumns);
 }
 
 /* Appends a row, given as the arguments of that statement. */
@@ -389,7 +410,7 @@ rows_append(StatementRows *rows, const NullableDatum *args)
 	}
 	if (rows->n == rows->capacity)
 	{
-		rows->capacity = Max(64, rows->capacity * 2);
+		rows->capacity = Max(16, rows->capacity * 2);
 		rows->rows = rows->rows == NULL ?
 			palloc(sizeof(Datum) * rows->capacity) :
 			repalloc_huge(rows->rows, sizeof(Datum) * rows->capacity);
@@ -403,6 +424,7 @@ rows_append(StatementRows *rows, const NullableDatum *args)
 Datum
 rows_array(const StatementRows *rows)
 {
-	return PointerGetDatum(construct_array(rows->rows, rows->n, RECORDOID, -1,
-										   false, TYPALIGN_DOUBLE));
+	return PointerGetDatum(construct_array(rows->rows, rows->n,
+										   rows->type, -1, false,
+										   TYPALIGN_DOUBLE));
 }

@@ -426,14 +426,18 @@ store_decision(Decision *decision)
 
 	store_number(decision);
 	number_holds(decision);
-	for (int i = 0; i < decision->nrows; i++)
+	for (int i = 0; i < decision->nrows - 1; i++)
 		journal_insert(decision->rows[i], decision->program);
+	if (decision->nrows > 0)
+		journal_insert_last(decision->rows[decision->nrows - 1],
+							decision->program, decision->account);
+	else
+		account_update(decision->account);
 	foreach(cell, decision->new_holds)
 		hold_insert(decision->account->member_id,
 					decision->program->program_id,
 					&((NewHold *) lfirst(cell))->hold);
 	store_facts(decision);
-	account_update(decision->account);
 	store_runs_begin(&starts, decision->program, decision->now);
 	store_listen(&starts, decision);
 	store_runs_flush(&starts);
