@@ -428,6 +428,7 @@ account_update_many(const Account *const *accounts, int n)
 		account_args(accounts[i], args);
 		rows_append(&rows, args);
 	}
+	rows_sort(&rows);
 	args[0] = ARG(rows_array(&rows));
 	if (statement_run(&update_accounts, args, false) != n)
 		elog(ERROR, "%d accounts were not all written", n);

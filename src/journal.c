@@ -142,9 +142,8 @@ static Statement insert_data = {
 };
 
 /*
- * A row and all that belongs to it, with the account: one statement took 4 %
- * less of a purchase than four.  By how many entries it has, and whether it
- * has data.
+ * A row and all that belongs to it, with the account, for which the executor
+ * is started once.  By how many entries it has, and whether it has data.
  */
 #define WITH_ROW "WITH j AS (" INSERT_ROW ")"
 #define WITH_DATA \
@@ -736,12 +735,13 @@ journal_insert_last(JournalRow *row, const Program *program,
 
 /* Runs a statement that takes rows, if there are any. */
 static void
-insert_many(Statement *statement, const StatementRows *rows)
+insert_many(Statement *statement, StatementRows *rows)
 {
 	NullableDatum args[1];
 
 	if (rows->n == 0)
 		return;
+	rows_sort(rows);
 	args[0] = ARG(rows_array(rows));
 	statement_run(statement, args, false);
 }
@@ -785,7 +785,7 @@ journal_batch_add_changes(JournalBatch *batch, const JournalRow *row,
 
 /* Stores them, each table in one statement. */
 void
-journal_batch_store(const JournalBatch *batch)
+journal_batch_store(JournalBatch *batch)
 {
 	insert_many(&insert_rows, &batch->rows);
 	insert_many(&insert_entries, &batch->entries);

@@ -134,7 +134,7 @@ extern void journal_batch_add(JournalBatch *batch, JournalRow *row,
 extern void journal_batch_add_changes(JournalBatch *batch,
 									  const JournalRow *row,
 									  const Program *program);
-extern void journal_batch_store(const JournalBatch *batch);
+extern void journal_batch_store(JournalBatch *batch);
 extern bool journal_ref_taken(const JournalRow *row, const Program *program);
 extern bool journal_claim_ref(const JournalRow *row, const Program *program);
 

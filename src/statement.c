@@ -420,6 +420,48 @@ rows_append(StatementRows *rows, const NullableDatum *args)
 	MemoryContextSwitchTo(caller);
 }
 
+typedef struct KeyedRow
+{
+	int64		key;
+	int			position;
+	Datum		row;
+} KeyedRow;
+
+static int
+compare_keys(const void *a, const void *b)
+{
+	const KeyedRow *x = a;
+	const KeyedRow *y = b;
+
+	if (x->key != y->key)
+		return x->key < y->key ? -1 : 1;
+	return x->position < y->position ? -1 : 1;
+}
+
+/*
+ * Sorts the rows by their first column, a bigint, and leaves those that are
+ * alike in their order.  What is written in the order of an index finds its
+ * pages in the processor's cache.
+ */
+void
+rows_sort(StatementRows *rows)
+{
+	KeyedRow   *keyed = palloc(sizeof(KeyedRow) * Max(rows->n, 1));
+
+	for (int i = 0; i < rows->n; i++)
+	{
+		HeapTupleHeader header = DatumGetHeapTupleHeader(rows->rows[i]);
+
+		keyed[i].key = *(int64 *) ((char *) header + header->t_hoff);
+		keyed[i].position = i;
+		keyed[i].row = rows->rows[i];
+	}
+	qsort(keyed, rows->n, sizeof(KeyedRow), compare_keys);
+	for (int i = 0; i < rows->n; i++)
+		rows->rows[i] = keyed[i].row;
+	pfree(keyed);
+}
+
 /* The rows as an argument. */
 Datum
 rows_array(const StatementRows *rows)

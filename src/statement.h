@@ -67,6 +67,7 @@ typedef struct StatementRows
 extern void rows_begin(StatementRows *rows, const Statement *single);
 extern void rows_begin_of(StatementRows *rows, Oid type, int ncolumns);
 extern void rows_append(StatementRows *rows, const NullableDatum *args);
+extern void rows_sort(StatementRows *rows);
 extern Datum rows_array(const StatementRows *rows);
 
 extern uint64 statement_run(Statement *statement, const NullableDatum *args,

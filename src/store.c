@@ -1,9 +1,8 @@
 /*
  * store.c
  *
- * One routine loads and locks accounts, one stores decisions: few simple
- * statements with kept plans, each naming the member, which were measured
- * faster than one data-modifying CTE.
+ * One routine loads and locks accounts, one stores decisions: few statements
+ * with kept plans, each naming the member.
  */
 #include "store.h"
 
@@ -180,8 +179,8 @@ store_load_call(int64 member_id, const text *key, TimestampTz now,
 }
 
 /*
- * Gives the rows their ids, in the order in which they are stored: that
- * order is the order of the ids.
+ * Gives the rows their ids, in the order in which those of a member are
+ * stored: that order is the order of the ids.
  */
 void
 store_number(Decision *decision)
