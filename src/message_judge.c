@@ -52,13 +52,24 @@ static Statement row_of_message = {
 };
 
 static Statement update_messages = {
+	"WITH judged AS ("
 	"UPDATE loyalty.message m SET status = r.status, due_at = r.due_at,"
 	" taken_at = coalesce(r.taken_at, m.taken_at), ended_at = r.ended_at,"
 	" attempts = r.attempts, reason = r.reason"
 	" FROM unnest($1) AS r (member_id bigint, message_id bigint, status text,"
 	" due_at timestamptz, taken_at timestamptz, ended_at timestamptz,"
 	" attempts int, reason text)"
-	" WHERE m.member_id = r.member_id AND m.message_id = r.message_id",
+	" WHERE m.member_id = r.member_id AND m.message_id = r.message_id"
+	" RETURNING m.program_id, m.member_id, m.run_id, m.attempts),"
+	/* reports count the messages of runs that were given out */
+	" counted AS (INSERT INTO loyalty.report_run_change (program_id,"
+	" change_id, member_ids, run_ids) SELECT c.program_id,"
+	" pg_catalog.nextval('loyalty.change_id_seq'), c.member_ids, c.run_ids"
+	" FROM (SELECT j.program_id, pg_catalog.array_agg(j.member_id)"
+	" AS member_ids, pg_catalog.array_agg(j.run_id) AS run_ids"
+	" FROM judged j WHERE j.run_id IS NOT NULL AND j.attempts = 1"
+	" GROUP BY j.program_id) c)"
+	" SELECT FROM judged",
 	1, {RECORDARRAYOID}
 };
 

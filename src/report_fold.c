@@ -234,6 +234,14 @@ static Statement fold_coupon = {
 	3, {INT4OID, INT8OID, INT8OID}
 };
 
+static Statement fold_runs_of = {
+	"SELECT loyalty.report_fold_run(pg_catalog.array_agg(m.member_id),"
+	" pg_catalog.array_agg(m.run_id))"
+	" FROM loyalty.report_run_moved($1, ARRAY[$2], ARRAY[$3]) m"
+	" HAVING count(*) > 0",
+	3, {INT4OID, INT8OID, INT8OID}
+};
+
 static int
 rows_of(int64 first_id, int64 last_id, int most)
 {
@@ -280,6 +288,7 @@ fold(NullableDatum program, int64 first_id, int64 last_id)
 	};
 
 	statement_run(&fold_coupon, args, false);
+	statement_run(&fold_runs_of, args, false);
 	statement_run(&fold_range, args, false);
 	return DatumGetInt64(statement_notnull(0, 1));
 }
@@ -374,6 +383,34 @@ static Statement correct_messages = {
 	1, {INT4OID}
 };
 
+/* Runs that are counted again in one batch. */
+#define RUNS_AT_A_TIME 20000
+
+static Statement fold_runs = {
+	"SELECT loyalty.report_run_fold($1)",
+	1, {INT4OID}
+};
+
+static Statement correct_runs = {
+	"SELECT loyalty.report_run_correct($1)",
+	1, {INT4OID}
+};
+
+static Statement select_changed_run = {
+	"SELECT FROM loyalty.report_run_change LIMIT 1"
+};
+
+/* Counts runs again that were changed; true: there may be more. */
+static bool
+fold_some_runs(void)
+{
+	NullableDatum args[] = {ARG(Int32GetDatum(RUNS_AT_A_TIME))};
+
+	statement_run(&fold_runs, args, false);
+	return DatumGetInt64(statement_notnull(0, 1)) > 0 &&
+		statement_run(&select_changed_run, NULL, false) > 0;
+}
+
 /* Adds up to so many changes of a kind to their sums; true: there may be more. */
 static bool
 fold_changes(Statement *kind, int most)
@@ -397,6 +434,7 @@ fold_all_changes(void)
 int64
 report_fold(int batch, bool *left_over)
 {
+	bool		more_runs;
 	int64		done;
 	Mark		mark;
 
@@ -404,9 +442,11 @@ report_fold(int batch, bool *left_over)
 	if (!take_mark(&mark, false))
 		return 0;
 	fold_all_changes();
+	more_runs = fold_some_runs();
 	done = fold_batch(&mark, batch, left_over);
 	if (!*left_over)
 		statement_run(&keep_days, NULL, false);
+	*left_over |= more_runs;
 	return done;
 }
 
@@ -487,6 +527,9 @@ loyalty_report_rebuild(PG_FUNCTION_ARGS)
 						   DatumGetInt64(statement_notnull(0, 2)));
 	}
 	statement_run(&correct_messages, &program, false);
+	statement_run(&correct_runs, &program, false);
+	while (fold_some_runs())
+		CHECK_FOR_INTERRUPTS();
 	SPI_finish();
 	PG_RETURN_INT64(done);
 }

@@ -33,6 +33,17 @@ static Statement start_columns = {
 	" due_at timestamptz, journal_id bigint, trigger jsonb," \
 	" restarts boolean)"
 
+/* A trigger would count again what a restore inserts. */
+#define COUNT_RUNS \
+	" RETURNING program_id, member_id, run_id)," \
+	" counted AS (INSERT INTO loyalty.report_run_change (program_id," \
+	" change_id, member_ids, run_ids) SELECT c.program_id," \
+	" pg_catalog.nextval('loyalty.change_id_seq'), c.member_ids, c.run_ids" \
+	" FROM (SELECT b.program_id, pg_catalog.array_agg(b.member_id)" \
+	" AS member_ids, pg_catalog.array_agg(b.run_id) AS run_ids" \
+	" FROM begun b GROUP BY b.program_id) c)" \
+	" SELECT FROM begun"
+
 #define INSERT_RUNS \
 	"INSERT INTO loyalty.automation_run (member_id, run_id, program_id," \
 	" automation_id, occurrence, triggered_at, due_at, journal_id, trigger)" \
@@ -45,7 +56,7 @@ static Statement start_columns = {
 	" ON CONFLICT (member_id, automation_id, occurrence) DO NOTHING"
 
 static Statement start_runs = {
-	INSERT_RUNS " FROM " GIVEN UNLESS_KNOWN,
+	"WITH begun AS (" INSERT_RUNS " FROM " GIVEN UNLESS_KNOWN COUNT_RUNS,
 	1, {RECORDARRAYOID}
 };
 
@@ -76,12 +87,12 @@ static Statement restart_runs = {
 	" AND w.automation_id = l.automation_id OFFSET 0) x"
 	" WHERE x.waits AND r.member_id = x.member_id AND r.run_id = x.run_id"
 	" AND coalesce(r.status = 'waiting', false)"
-	" RETURNING r.member_id, r.automation_id)"
-	" " INSERT_RUNS " FROM g WHERE NOT g.restarts"
+	" RETURNING r.member_id, r.automation_id),"
+	" begun AS (" INSERT_RUNS " FROM g WHERE NOT g.restarts"
 	" OR (g.run_id IN (SELECT l.run_id FROM last l) AND NOT EXISTS"
 	" (SELECT FROM again a WHERE a.member_id = g.member_id"
 	" AND a.automation_id = g.automation_id))"
-	UNLESS_KNOWN,
+	UNLESS_KNOWN COUNT_RUNS,
 	1, {RECORDARRAYOID}
 };
 
@@ -280,11 +291,13 @@ store_runs_add(RunStarts *starts, const Automation *automation,
 
 /* The same run of many members; the columns that differ are arrays. */
 static Statement start_broadcast = {
+	"WITH begun AS ("
 	"INSERT INTO loyalty.automation_run (member_id, run_id, program_id,"
 	" automation_id, occurrence, triggered_at, due_at, trigger)"
 	" SELECT g.member_id, g.run_id, $3, $4, $5, $6, $7, $8"
 	" FROM unnest($1, $2) AS g (member_id, run_id)"
-	" ON CONFLICT (member_id, automation_id, occurrence) DO NOTHING",
+	" ON CONFLICT (member_id, automation_id, occurrence) DO NOTHING"
+	COUNT_RUNS,
 	8, {INT8ARRAYOID, INT8ARRAYOID, INT4OID, INT4OID, TEXTOID,
 	TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID}
 };

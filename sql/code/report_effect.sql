@@ -1,5 +1,5 @@
 -- What automations cost and bring. Statistics are numeric throughout, so that every
--- server tells the same. Campaigns: report_outlay.sql.
+-- server tells the same. Campaigns: report_outlay.sql; all automations: report_run.sql.
 
 -- For the reports of automations.
 
@@ -55,75 +55,6 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION loyalty.report_run_cost(int, int, timestamptz, timestamptz) IS
 'For reports: what runs of automations gave, that was not taken back; in minor units';
-
-CREATE OR REPLACE FUNCTION loyalty.report_automation_cost(program text, since date, until date)
-RETURNS TABLE (automation text, title text, status text, trigger_kind text, runs bigint, members bigint,
-	treated bigint, held_out bigint, unit text, awarded numeric, worth numeric, coupons bigint, discount numeric,
-	messages bigint, cost numeric, treated_goals bigint, held_out_goals bigint, treated_share numeric,
-	held_out_share numeric, currency text)
-LANGUAGE sql STABLE SECURITY DEFINER ROWS 50
-SET search_path = pg_catalog, pg_temp
-SET jit = off
-BEGIN ATOMIC
-	SELECT loyalty.report_require(report_automation_cost.program, report_automation_cost.since, report_automation_cost.until);
-
-	WITH span AS MATERIALIZED (
-		SELECT p.program_id, p.currency, p.currency_scale,
-			report_automation_cost.since::timestamp AT TIME ZONE p.time_zone AS first_at,
-			(report_automation_cost.until + 1)::timestamp AT TIME ZONE p.time_zone AS end_at
-		FROM loyalty.program p
-		WHERE p.name = report_automation_cost.program
-	), run AS (
-		SELECT r.automation_id, count(*) AS runs, count(DISTINCT r.member_id) AS members,
-			-- as in report_automation
-			count(*) FILTER (WHERE r.position > 0) AS treated,
-			count(*) FILTER (WHERE r.status = 'held_out') AS held_out,
-			count(*) FILTER (WHERE r.position > 0 AND r.goal_at IS NOT NULL) AS treated_goals,
-			count(*) FILTER (WHERE r.status = 'held_out' AND r.goal_at IS NOT NULL) AS held_out_goals
-		FROM span s
-		JOIN loyalty.automation a ON a.program_id = s.program_id
-		JOIN loyalty.automation_run r ON r.automation_id = a.automation_id
-			AND r.triggered_at >= s.first_at AND r.triggered_at < s.end_at
-		GROUP BY r.automation_id
-	), given AS MATERIALIZED (
-		SELECT c.automation_id, c.unit_id, sum(c.awarded)::bigint AS awarded, sum(c.worth) AS worth,
-			sum(c.coupons)::bigint AS coupons, sum(c.discount)::bigint AS discount
-		FROM span s
-		CROSS JOIN LATERAL loyalty.report_run_cost(s.program_id, NULL, s.first_at, s.end_at) c
-		GROUP BY c.automation_id, c.unit_id
-	), cost AS (
-		SELECT g.automation_id, sum(g.worth) AS worth, sum(g.coupons)::bigint AS coupons, sum(g.discount)::bigint AS discount,
-			(array_agg(g.unit_id ORDER BY abs(g.worth) DESC NULLS LAST, g.unit_id) FILTER (WHERE g.unit_id IS NOT NULL))[1] AS unit_id,
-			(array_agg(g.awarded ORDER BY abs(g.worth) DESC NULLS LAST, g.unit_id) FILTER (WHERE g.unit_id IS NOT NULL))[1] AS awarded
-		FROM given g
-		GROUP BY g.automation_id
-	), told AS (
-		SELECT m.automation_id, count(*) AS messages
-		FROM span s
-		JOIN loyalty.message m ON m.program_id = s.program_id AND m.automation_id IS NOT NULL
-		JOIN loyalty.automation_run r ON r.member_id = m.member_id AND r.run_id = m.run_id
-			AND r.triggered_at >= s.first_at AND r.triggered_at < s.end_at
-		WHERE m.attempts > 0
-		GROUP BY m.automation_id
-	)
-	SELECT a.name, a.title, a.status, a.trigger_kind, coalesce(r.runs, 0), coalesce(r.members, 0), coalesce(r.treated, 0),
-		coalesce(r.held_out, 0), u.code, loyalty.unit_amount(c.awarded, u.scale),
-		round(coalesce(c.worth, 0)) * loyalty.unit_amount(1, s.currency_scale), coalesce(c.coupons, 0),
-		loyalty.unit_amount(coalesce(c.discount, 0), s.currency_scale), coalesce(t.messages, 0),
-		(round(coalesce(c.worth, 0)) + coalesce(c.discount, 0)) * loyalty.unit_amount(1, s.currency_scale),
-		coalesce(r.treated_goals, 0), coalesce(r.held_out_goals, 0),
-		round(r.treated_goals::numeric / nullif(r.treated, 0), 4), round(r.held_out_goals::numeric / nullif(r.held_out, 0), 4),
-		s.currency
-	FROM span s
-	JOIN loyalty.automation a ON a.program_id = s.program_id
-	LEFT JOIN run r ON r.automation_id = a.automation_id
-	LEFT JOIN cost c ON c.automation_id = a.automation_id
-	LEFT JOIN told t ON t.automation_id = a.automation_id
-	LEFT JOIN loyalty.unit u ON u.unit_id = c.unit_id
-	ORDER BY a.name;
-END;
-COMMENT ON FUNCTION loyalty.report_automation_cost(text, date, date) IS
-'One row per automation: what its runs of a range of local days awarded and took off, how many messages they sent, and how often the goal was reached';
 
 CREATE OR REPLACE FUNCTION loyalty.report_uplift(program text, automation text, since date, until date, days int DEFAULT 30,
 	margin numeric DEFAULT 1)

@@ -598,6 +598,10 @@ BEGIN ATOMIC
 	DELETE FROM loyalty.report_campaign_return_day t WHERE t.program_id = report_forget.program_id;
 	DELETE FROM loyalty.report_coupon_day t WHERE t.program_id = report_forget.program_id;
 	DELETE FROM loyalty.report_coupon_seen t WHERE t.program_id = report_forget.program_id;
+	DELETE FROM loyalty.report_run_day t WHERE t.program_id = report_forget.program_id;
+	DELETE FROM loyalty.report_run_return_day t WHERE t.program_id = report_forget.program_id;
+	DELETE FROM loyalty.report_run_seen t WHERE t.program_id = report_forget.program_id;
+	DELETE FROM loyalty.report_run_change t WHERE t.program_id = report_forget.program_id;
 END;
 COMMENT ON FUNCTION loyalty.report_forget(int) IS
 'For report_rebuild(): deletes the sums of a programme';

@@ -391,7 +391,10 @@ BEGIN ATOMIC
 		UNION ALL
 		SELECT 'change_id_seq', max(c.change_id),
 			(SELECT s.last_value + s.is_called::int FROM loyalty.change_id_seq s)
-		FROM loyalty.report_message_change c
+		FROM (
+			SELECT m.change_id FROM loyalty.report_message_change m
+			UNION ALL
+			SELECT r.change_id FROM loyalty.report_run_change r) c
 		UNION ALL
 		SELECT 'program_id_seq', max(p.program_id),
 			(SELECT s.last_value + s.is_called::int FROM loyalty.program_id_seq s)
@@ -1473,6 +1476,9 @@ BEGIN ATOMIC
 	UNION ALL
 	SELECT 'report_sum_differs', d.member_id, concat('program_id=', d.program_id, ' ', d.detail)
 	FROM loyalty.report_coupon_differs((SELECT s.program_id FROM scope s)) d
+	UNION ALL
+	SELECT 'report_sum_differs', d.member_id, concat('program_id=', d.program_id, ' ', d.detail)
+	FROM loyalty.report_run_differs((SELECT s.program_id FROM scope s)) d
 	UNION ALL
 	SELECT 'report_rfm_differs', NULL, format('program_id=%s day=%s members=%s buyers=%s orders=%s bought=%s',
 		d.program_id, d.day, d.members, d.buyers, d.orders, d.bought)

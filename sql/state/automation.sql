@@ -169,3 +169,13 @@ CREATE TABLE loyalty.automation_scan (
 	-- all members up to this id are done; NULL: all
 	done_until  bigint
 );
+
+-- Runs that calls have changed, which the reports are to count again (report_run_day). Only added to, so that no
+-- two calls wait for each other; a run may be named by many rows.
+CREATE TABLE loyalty.report_run_change (
+	program_id int      NOT NULL,
+	change_id  bigint   NOT NULL,
+	member_ids bigint[] NOT NULL,
+	run_ids    bigint[] NOT NULL,
+	PRIMARY KEY (program_id, change_id)
+);

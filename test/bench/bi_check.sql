@@ -20,9 +20,10 @@ FROM bench.query q WHERE q.slow IS NOT NULL;
 \if :all
 SELECT format('CREATE TABLE bench.answer_%s AS %s', position, statement) FROM bench.query ORDER BY position \gexec
 SELECT format('TRUNCATE loyalty.%I', table_name) FROM loyalty.table_kind
-WHERE table_name ~ '^report_(folded|mark|coupon_seen|message_change|.*_(day|month|count)|second)$' \gexec
--- those of messages are not made of the ledger
+WHERE table_name ~ '^report_(folded|mark|coupon_seen|run_seen|run_change|message_change|.*_(day|month|count)|second)$' \gexec
+-- those of messages and of runs are not made of the ledger
 SELECT loyalty.report_message_correct(NULL) \g /dev/null
+SELECT loyalty.report_run_correct(NULL) \g /dev/null
 INSERT INTO bench.difference
 SELECT q.title, 'without sums', bench.missing(q.statement, format('TABLE bench.answer_%s', position)),
 	bench.missing(format('TABLE bench.answer_%s', position), q.statement)

@@ -97,6 +97,14 @@ UPDATE loyalty.report_coupon_day SET issued = issued * :copies, claimed = claime
 	open = open * :copies, used = used * :copies, codes = codes * :copies, returned = returned * :copies, discount = discount * :copies, sales = sales * :copies;
 UPDATE loyalty.report_message_day SET queued = queued * :copies, sent = sent * :copies, delivered = delivered * :copies, opened = opened * :copies, clicked = clicked * :copies, bounced = bounced * :copies, unsubscribed = unsubscribed * :copies, suppressed = suppressed * :copies, expired = expired * :copies, dead = dead * :copies, cancelled = cancelled * :copies;
 UPDATE loyalty.report_message_change SET queued = queued * :copies, sent = sent * :copies, delivered = delivered * :copies, opened = opened * :copies, clicked = clicked * :copies, bounced = bounced * :copies, unsubscribed = unsubscribed * :copies, suppressed = suppressed * :copies, expired = expired * :copies, dead = dead * :copies, cancelled = cancelled * :copies;
+UPDATE loyalty.report_run_day SET runs = runs * :copies, treated = treated * :copies, held_out = held_out * :copies, treated_goals = treated_goals * :copies,
+	held_out_goals = held_out_goals * :copies, coupons = coupons * :copies, discount = discount * :copies, messages = messages * :copies, awarded = awarded * :copies;
+UPDATE loyalty.report_run_return_day SET members = members * :copies;
+-- of each run those of its copies
+UPDATE loyalty.report_run_change h
+SET (member_ids, run_ids) = (
+	SELECT array_agg(u.member_id * c.copies + c.r), array_agg(u.run_id * c.copies + c.r)
+	FROM unnest(h.member_ids, h.run_ids) u (member_id, run_id) CROSS JOIN bench.copy c);
 DELETE FROM loyalty.report_rfm_day;
 CREATE TABLE bench.colour AS
 SELECT '-' || chr(97 + r % 10) AS colour, count(*) AS copies FROM bench.copy GROUP BY r % 10;

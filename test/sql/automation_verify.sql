@@ -40,7 +40,7 @@ INSERT INTO change (codes, what, sql) VALUES
 	('nothing', 'a draft with nothing to do', $$DELETE FROM loyalty.automation_step; UPDATE loyalty.automation SET status = 'draft'$$),
 	('automation_run_of', 'a run of no automation', $$UPDATE loyalty.automation_run SET automation_id = 999 WHERE status = 'waiting'$$),
 	('automation_run_of', 'a run that no row of the journal started', $$UPDATE loyalty.automation_run SET journal_id = 999 WHERE status = 'waiting'$$),
-	('automation_gave automation_run_of', 'a run of nobody', $$UPDATE loyalty.automation_run SET member_id = 999, journal_id = NULL WHERE status = 'waiting'$$),
+	('automation_gave automation_run_of report_sum_differs', 'a run of nobody', $$UPDATE loyalty.automation_run SET member_id = 999, journal_id = NULL WHERE status = 'waiting'$$),
 	('automation_run_state', 'a status that there is not', $$UPDATE loyalty.automation_run SET status = 'lost' WHERE status = 'waiting'$$),
 	('automation_run_state', 'it waits for ever', $$UPDATE loyalty.automation_run SET due_at = NULL WHERE status = 'waiting'$$),
 	('automation_run_state', 'done at no time', $$UPDATE loyalty.automation_run SET status = 'done', due_at = NULL WHERE status = 'waiting'$$),

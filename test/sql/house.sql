@@ -42,7 +42,7 @@ INSERT INTO rule (what, sql) VALUES
 	 $$SELECT t.tgrelid::regclass || ' ' || t.tgname FROM relation c JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal
 	   WHERE t.tgfoid <> ALL ('{loyalty.journal_immutable,loyalty.report_period_kept,loyalty.message_channel_in_use,loyalty.config_changed,loyalty.automation_check,loyalty.automation_step_check,loyalty.automation_step_needed,loyalty.program_check,loyalty.unit_check,loyalty.rule_check,loyalty.rule_cap_check,loyalty.tier_check,loyalty.tag_condition_check,loyalty.segment_check,loyalty.benefit_fixed,loyalty.benefit_check,loyalty.benefit_holder_check,loyalty.benefit_price_check,loyalty.config_reference,loyalty.config_in_use,loyalty.plan_check,loyalty.coupon_terms_check,loyalty.coupon_pack_check,loyalty.topup_check,loyalty.topup_step_check,loyalty.cart_check,loyalty.cart_unit_check,loyalty.message_channel_check}'::regproc[])
 	   -- what writes must not fire while rows are loaded
-	   AND NOT (t.tgfoid = ANY ('{loyalty.rule_keep,loyalty.coupon_keep,loyalty.tag_forget_scan,loyalty.report_message_changed,loyalty.report_message_deleted}'::regproc[]) AND t.tgtype & 4 = 0)$$),
+	   AND NOT (t.tgfoid = ANY ('{loyalty.rule_keep,loyalty.coupon_keep,loyalty.tag_forget_scan,loyalty.report_message_changed,loyalty.report_message_deleted,loyalty.report_run_changed}'::regproc[]) AND t.tgtype & 4 = 0)$$),
 	('no column has a type that pg_upgrade cannot carry',
 	 $$SELECT relation || '.' || attname FROM attribute
 	   WHERE atttypid = ANY ('{regproc,regprocedure,regoper,regoperator,regconfig,regdictionary,regnamespace,regcollation}'::regtype[])$$),

@@ -67,6 +67,8 @@ SELECT FROM loyalty.message_take('sms', 2);
 UPDATE loyalty.automation SET holdout = 50 WHERE automation_id = :wish;
 INSERT INTO loyalty.automation_run (member_id, run_id, program_id, automation_id, occurrence, status, triggered_at, finished_at)
 SELECT pg_temp.id(name), loyalty.next_id(), :shop, :wish, 'held', 'held_out', loyalty.now(), loyalty.now() FROM unnest('{dan,eve,fay}'::text[]) name;
+-- who inserts runs by hand has to say so
+SELECT FROM loyalty.report_rebuild('Shop');
 SET loyalty.now = '2026-04-10 12:00+00';
 SELECT FROM loyalty.member_coupon m, loyalty.coupon_use(m.member_id, '#' || m.coupon_no, 'p1', 10) WHERE m.member_id = pg_temp.id('bob');
 SELECT FROM (VALUES ('bob', 100, 'p1'), ('bob', 200, 'p2'), ('cat', 300, 'p3'), ('dan', 80, 'p4'), ('eve', 150, 'p5'), ('fay', 100, 'p6')) x (name, amount, ref),

@@ -224,6 +224,8 @@ SELECT set_eq(
 		('report_campaign_day', 'owner', 'rawd'), ('report_campaign_day', 'readers', 'r'), ('report_campaign_member_day', 'owner', 'rawd'), ('report_campaign_member_day', 'readers', 'r'),
 		('report_campaign_return_day', 'owner', 'rawd'), ('report_campaign_return_day', 'readers', 'r'),
 		('report_coupon_day', 'owner', 'rawd'), ('report_coupon_day', 'readers', 'r'), ('report_coupon_seen', 'owner', 'rawd'), ('report_coupon_seen', 'readers', 'r'),
+		('report_run_day', 'owner', 'rawd'), ('report_run_day', 'readers', 'r'), ('report_run_return_day', 'owner', 'rawd'), ('report_run_return_day', 'readers', 'r'),
+		('report_run_seen', 'owner', 'rawd'), ('report_run_seen', 'readers', 'r'), ('report_run_change', 'owner', 'rawd'), ('report_run_change', 'readers', 'r'),
 		('report_close', 'owner', 'raw'), ('report_close', 'admin', 'r'), ('report_close', 'readers', 'r'), ('report_period', 'owner', 'ra'), ('report_period', 'admin', 'r'), ('report_period', 'readers', 'r'),
 		('report_event', 'readers', 'r'), ('report_daily', 'readers', 'r')) x (relation, whom, may)
 	  CROSS JOIN LATERAL unnest(CASE whom WHEN 'readers' THEN '{reader,pii,auditor}'::text[] ELSE ARRAY[whom] END) role$$,

@@ -389,6 +389,8 @@ SELECT done FROM loyalty.automation_broadcast_run(3);
 SELECT loyalty.automation_broadcast_cancel(loyalty.automation_broadcast('shop', 'launch', 'wrong', target_kind => 'sku', target => 'A'));
 -- the sums of the reports, with all that was until here
 SELECT sum(f.done) FROM generate_series(1, 20) n, LATERAL (SELECT f.done FROM loyalty.report_fold(CASE WHEN n > 0 THEN 500 END) f) f;
+-- and runs that are to be counted again
+SELECT loyalty.report_run_correct(program_id) IS NULL FROM loyalty.program WHERE name = 'shop';
 -- and what is not folded of messages
 SELECT loyalty.message_enqueue(m(1), 'staff', 'unfolded', not_before => loyalty.now() + interval '1 year');
 SQL
