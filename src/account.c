@@ -5,8 +5,11 @@
  */
 #include "account.h"
 
+#include "access/htup_details.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/typcache.h"
 
 #include "rule_program.h"
 #include "statement.h"
@@ -14,17 +17,57 @@
 PG_FUNCTION_INFO_V1(loyalty_member_require);
 PG_FUNCTION_INFO_V1(loyalty_unit_require);
 
-#define SELECT_ACCOUNT \
-	"SELECT " ACCOUNT_COLUMNS " FROM loyalty.account WHERE member_id = "
+/*
+ * The columns of loyalty.account in their order, in which it is read as one
+ * value: each column of a result costs as much to prepare as to look up.
+ */
+enum account_column
+{
+	COLUMN_MEMBER_ID,
+	COLUMN_SALT,
+	COLUMN_FIRST_EVENT_AT,
+	COLUMN_LAST_EVENT_AT,
+	COLUMN_FIRST_PURCHASE_AT,
+	COLUMN_LAST_PURCHASE_AT,
+	COLUMN_HOLD_UNTIL,
+	COLUMN_PROGRAM_ID,
+	COLUMN_PURCHASES,
+	COLUMN_TIER_ID,
+	COLUMN_TIER_SINCE,
+	COLUMN_TIER_UNTIL,
+	COLUMN_TIER_LOCKED_UNTIL,
+	COLUMN_SETTLED_ON,
+	COLUMN_DUE_ON,
+	COLUMN_TIER_PROMOTED,
+	COLUMN_STATUS,
+	COLUMN_TIER_STATE,
+	COLUMN_TIER_BASE,
+	COLUMN_WALLET,
+	NCOLUMNS
+};
 
-static Statement select_account = {SELECT_ACCOUNT "$1", 1, {INT8OID}};
+static Statement select_account = {
+	"SELECT a FROM loyalty.account a WHERE member_id = $1", 1, {INT8OID}
+};
 
 static Statement lock_account = {
-	SELECT_ACCOUNT "$1 FOR NO KEY UPDATE", 1, {INT8OID}
+	"SELECT a FROM loyalty.account a WHERE member_id = $1"
+	" FOR NO KEY UPDATE",
+	1, {INT8OID}
+};
+
+/* For a call: the version that was locked, and whether its key is known. */
+static Statement lock_for_call = {
+	"SELECT a, a.ctid, a.xmin, EXISTS (SELECT FROM loyalty.journal j"
+	" WHERE j.member_id = $1 AND j.key = $2)"
+	" FROM loyalty.account a WHERE a.member_id = $1"
+	" FOR NO KEY UPDATE OF a",
+	2, {INT8OID, TEXTOID}
 };
 
 static Statement lock_accounts = {
-	SELECT_ACCOUNT "ANY ($1) ORDER BY member_id FOR NO KEY UPDATE",
+	"SELECT a FROM loyalty.account a WHERE member_id = ANY ($1)"
+	" ORDER BY member_id FOR NO KEY UPDATE",
 	1, {INT8ARRAYOID}
 };
 
@@ -121,10 +164,8 @@ parse_tier_state(const char *name)
 
 /* What the metrics stood at when the tier began: pairs of unit and amount. */
 static void
-unpack_tier_base(uint64 row, int column, Account *account)
+unpack_tier_base(Datum value, bool isnull, Account *account)
 {
-	bool		isnull;
-	Datum		value = statement_value(row, column, &isnull);
 	ArrayType  *array;
 
 	account->ntier_base = 0;
@@ -152,30 +193,73 @@ pack_tier_base(const Account *account)
 										   TYPALIGN_DOUBLE));
 }
 
-/* Reads an account from a row of the last result, of ACCOUNT_COLUMNS. */
+/* The columns of the account that a row of the last result begins with. */
+static void
+deform(uint64 row, Datum **values, bool **nulls)
+{
+	HeapTupleHeader header =
+		DatumGetHeapTupleHeader(statement_notnull(row, 1));
+	TupleDesc	tupdesc =
+		lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header),
+							   HeapTupleHeaderGetTypMod(header));
+	HeapTupleData tuple = {
+		.t_len = HeapTupleHeaderGetDatumLength(header),
+		.t_data = header
+	};
+
+	if (tupdesc->natts < NCOLUMNS)
+		elog(ERROR, "loyalty.account has %d columns, not %d", tupdesc->natts,
+			 NCOLUMNS);
+	*values = palloc(sizeof(Datum) * tupdesc->natts);
+	*nulls = palloc(sizeof(bool) * tupdesc->natts);
+	heap_deform_tuple(&tuple, tupdesc, *values, *nulls);
+	ReleaseTupleDesc(tupdesc);
+}
+
+/* Reads the account that a row of the last result begins with. */
 void
 account_read(uint64 row, Account *account)
 {
-	account->member_id = DatumGetInt64(statement_notnull(row, 1));
-	account->program_id = DatumGetInt32(statement_notnull(row, 2));
-	account->salt = DatumGetInt64(statement_notnull(row, 3));
-	account->status = account_status(statement_text(row, 4));
-	account->first_event_at = statement_time_or(row, 5, DT_NOBEGIN);
-	account->last_event_at = statement_time_or(row, 6, DT_NOBEGIN);
-	account->first_purchase_at = statement_time_or(row, 7, DT_NOBEGIN);
-	account->last_purchase_at = statement_time_or(row, 8, DT_NOBEGIN);
-	account->hold_until = statement_time_or(row, 9, DT_NOEND);
-	account->settled_on = DatumGetDateADT(statement_notnull(row, 10));
-	account->due_on = DatumGetDateADT(statement_notnull(row, 11));
-	wallet_unpack(statement_notnull(row, 12), &account->wallet);
-	account->purchases = DatumGetInt32(statement_notnull(row, 13));
-	account->tier_id = statement_int32_or(row, 14, 0);
-	account->tier_since = statement_date_or(row, 15, DATEVAL_NOBEGIN);
-	account->tier_until = statement_date_or(row, 16, DATEVAL_NOEND);
-	account->tier_locked_until = statement_date_or(row, 17, DATEVAL_NOBEGIN);
-	account->tier_state = parse_tier_state(statement_text(row, 18));
-	unpack_tier_base(row, 19, account);
-	account->tier_promoted = DatumGetBool(statement_notnull(row, 20));
+	Datum	   *values;
+	bool	   *nulls;
+
+	deform(row, &values, &nulls);
+#define OR(column, get, otherwise) \
+	(nulls[column] ? (otherwise) : get(values[column]))
+	account->member_id = DatumGetInt64(values[COLUMN_MEMBER_ID]);
+	account->program_id = DatumGetInt32(values[COLUMN_PROGRAM_ID]);
+	account->salt = DatumGetInt64(values[COLUMN_SALT]);
+	account->status =
+		account_status(TextDatumGetCString(values[COLUMN_STATUS]));
+	account->first_event_at = OR(COLUMN_FIRST_EVENT_AT, DatumGetTimestampTz,
+								 DT_NOBEGIN);
+	account->last_event_at = OR(COLUMN_LAST_EVENT_AT, DatumGetTimestampTz,
+								DT_NOBEGIN);
+	account->first_purchase_at = OR(COLUMN_FIRST_PURCHASE_AT,
+									DatumGetTimestampTz, DT_NOBEGIN);
+	account->last_purchase_at = OR(COLUMN_LAST_PURCHASE_AT,
+								   DatumGetTimestampTz, DT_NOBEGIN);
+	account->hold_until = OR(COLUMN_HOLD_UNTIL, DatumGetTimestampTz,
+							 DT_NOEND);
+	account->settled_on = DatumGetDateADT(values[COLUMN_SETTLED_ON]);
+	account->due_on = DatumGetDateADT(values[COLUMN_DUE_ON]);
+	wallet_unpack(values[COLUMN_WALLET], &account->wallet);
+	account->purchases = DatumGetInt32(values[COLUMN_PURCHASES]);
+	account->tier_id = OR(COLUMN_TIER_ID, DatumGetInt32, 0);
+	account->tier_since = OR(COLUMN_TIER_SINCE, DatumGetDateADT,
+							 DATEVAL_NOBEGIN);
+	account->tier_until = OR(COLUMN_TIER_UNTIL, DatumGetDateADT,
+							 DATEVAL_NOEND);
+	account->tier_locked_until = OR(COLUMN_TIER_LOCKED_UNTIL, DatumGetDateADT,
+									DATEVAL_NOBEGIN);
+	account->tier_state =
+		parse_tier_state(TextDatumGetCString(values[COLUMN_TIER_STATE]));
+	unpack_tier_base(values[COLUMN_TIER_BASE], nulls[COLUMN_TIER_BASE],
+					 account);
+	account->tier_promoted = DatumGetBool(values[COLUMN_TIER_PROMOTED]);
+	ItemPointerSetInvalid(&account->tid);
+	account->locked = NULL;
+#undef OR
 }
 
 /*
@@ -193,6 +277,50 @@ account_load(int64 member_id, AccountLock lock, Account *account)
 		return false;
 	account_read(0, account);
 	return true;
+}
+
+/* Was a row version written by a transaction that a snapshot does not see? */
+static bool
+is_newer(TransactionId xmin, Snapshot snapshot)
+{
+	return !TransactionIdIsCurrentTransactionId(xmin) &&
+		XidInMVCCSnapshot(xmin, snapshot);
+}
+
+/*
+ * Locks the account of a call that has a key, or none (NULL).  False if there
+ * is no such member.  key_is_new: no row of the journal has the key.
+ *
+ * The journal is looked at with the snapshot of the statement, which is older
+ * than the lock.  But who writes a row with a key writes the account as well.
+ * So if the version that was locked can be seen by that snapshot, then so can
+ * every such row; if not, key_is_new is false, and it has to be looked up.
+ */
+bool
+account_lock_for_call(int64 member_id, const text *key, Account *account,
+					  bool *key_is_new)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(member_id)),
+		POINTER_ARG(key)
+	};
+	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	bool		found = statement_run_at(&lock_for_call, args, snapshot) > 0;
+
+	if (found)
+	{
+		Account    *locked = palloc(sizeof(Account));
+
+		account_read(0, account);
+		account->tid = *(ItemPointer) DatumGetPointer(statement_notnull(0, 2));
+		*key_is_new = !DatumGetBool(statement_notnull(0, 4)) &&
+			!is_newer(DatumGetTransactionId(statement_notnull(0, 3)),
+					  snapshot);
+		*locked = *account;
+		account->locked = locked;
+	}
+	UnregisterSnapshot(snapshot);
+	return found;
 }
 
 /*
@@ -243,14 +371,15 @@ account_lock_ids(int32 program_id, const IdList *ids)
 
 #define ACCOUNT_NARGS 20
 
-/* The columns of an account as arguments; first those of an update. */
-static void
-account_args(const Account *account, NullableDatum *args)
-{
 #define TIME_ARG(at) \
 	ARG_OR_NULL(TimestampTzGetDatum(at), !TIMESTAMP_NOT_FINITE(at))
 #define DATE_ARG(date) \
 	ARG_OR_NULL(DateADTGetDatum(date), !DATE_NOT_FINITE(date))
+
+/* The columns of an account as arguments; first those of an update. */
+static void
+account_args(const Account *account, NullableDatum *args)
+{
 	*args++ = ARG(Int64GetDatum(account->member_id));
 	*args++ = ARG(CStringGetTextDatum(status_names[account->status]));
 	*args++ = TIME_ARG(account->first_event_at);
@@ -273,8 +402,6 @@ account_args(const Account *account, NullableDatum *args)
 	*args++ = ARG(BoolGetDatum(account->tier_promoted));
 	*args++ = ARG(Int32GetDatum(account->program_id));
 	*args++ = ARG(Int64GetDatum(account->salt));
-#undef TIME_ARG
-#undef DATE_ARG
 }
 
 static void
@@ -301,16 +428,59 @@ account_update_many(const Account *const *accounts, int n)
 		account_args(accounts[i], args);
 		rows_append(&rows, args);
 	}
+	rows_sort(&rows);
 	args[0] = ARG(rows_array(&rows));
 	if (statement_run(&update_accounts, args, false) != n)
 		elog(ERROR, "%d accounts were not all written", n);
 }
 
+/* Are all columns that ACCOUNT_UPDATE_MOVED leaves alone as they were? */
+static bool
+only_moved(const Account *account)
+{
+	const Account *was = account->locked;
+
+	return was != NULL &&
+		account->status == was->status &&
+		account->first_event_at == was->first_event_at &&
+		account->first_purchase_at == was->first_purchase_at &&
+		account->tier_id == was->tier_id &&
+		account->tier_since == was->tier_since &&
+		account->tier_until == was->tier_until &&
+		account->tier_locked_until == was->tier_locked_until &&
+		account->tier_state == was->tier_state &&
+		account->tier_base == was->tier_base &&
+		account->ntier_base == was->ntier_base &&
+		account->tier_promoted == was->tier_promoted;
+}
+
+/*
+ * The arguments of ACCOUNT_UPDATE_MOVED.  False if the account needs more than
+ * that, which is account_update().
+ */
+bool
+account_moved(const Account *account, NullableDatum *args)
+{
+	if (!only_moved(account))
+		return false;
+	*args++ = ARG(PointerGetDatum(&account->tid));
+	*args++ = TIME_ARG(account->last_event_at);
+	*args++ = TIME_ARG(account->last_purchase_at);
+	*args++ = TIME_ARG(account->hold_until);
+	*args++ = ARG(DateADTGetDatum(account->settled_on));
+	*args++ = ARG(DateADTGetDatum(account->due_on));
+	*args++ = ARG(Int32GetDatum(account->purchases));
+	*args++ = ARG(wallet_pack(&account->wallet));
+	return true;
+}
+
 /* Writes back an account that this transaction has locked. */
 void
-account_update(const Account *account)
+account_update(Account *account)
 {
 	write_account(&update_account, account);
+	/* the version that was locked is not the last one any more */
+	account->locked = NULL;
 }
 
 /* The account of a new member. */

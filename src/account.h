@@ -46,6 +46,9 @@ typedef struct Account
 	int			ntier_base;		/* pairs of unit and amount */
 	int64	   *tier_base;
 	LotList		wallet;
+	/* by account_lock_for_call(): the version, and what it says; else NULL */
+	ItemPointerData tid;
+	const struct Account *locked;
 } Account;
 
 typedef enum AccountLock
@@ -55,23 +58,33 @@ typedef enum AccountLock
 	ACCOUNT_LOCK
 } AccountLock;
 
-/* What account_read() reads, of the first columns of a result. */
-#define ACCOUNT_COLUMNS \
-	"member_id, program_id, salt, status, first_event_at, last_event_at," \
-	" first_purchase_at, last_purchase_at, hold_until, settled_on, due_on," \
-	" wallet, purchases, tier_id, tier_since, tier_until," \
-	" tier_locked_until, tier_state, tier_base, tier_promoted"
-
-/* Where two of them are. */
-#define ACCOUNT_MEMBER_ID 1
-#define ACCOUNT_DUE_ON 11
+/*
+ * Writes back what most calls change and nothing else, to the version that was
+ * locked; part of the statement that stores a row of the journal, whose first
+ * argument is the member.  If it finds no row, that version has been replaced.
+ */
+#define ACCOUNT_UPDATE_MOVED(tid, last_event_at, last_purchase_at, \
+							 hold_until, settled_on, due_on, purchases, \
+							 wallet) \
+	"UPDATE loyalty.account SET last_event_at = " last_event_at "," \
+	" last_purchase_at = " last_purchase_at ", hold_until = " hold_until "," \
+	" settled_on = " settled_on ", due_on = " due_on "," \
+	" purchases = " purchases ", wallet = " wallet \
+	" WHERE member_id = $1 AND ctid = " tid
+#define ACCOUNT_MOVED_TYPES \
+	TIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, DATEOID, \
+	DATEOID, INT4OID, WALLET_TYPE
+#define ACCOUNT_MOVED_NARGS 8
 
 extern void account_read(uint64 row, Account *account);
 extern bool account_load(int64 member_id, AccountLock lock, Account *account);
+extern bool account_lock_for_call(int64 member_id, const text *key,
+								  Account *account, bool *key_is_new);
 extern Account *account_lock_many(const Datum *member_ids, int n,
 								  int *nfound);
 extern IdList account_lock_ids(int32 program_id, const IdList *ids);
-extern void account_update(const Account *account);
+extern bool account_moved(const Account *account, NullableDatum *args);
+extern void account_update(Account *account);
 extern void account_update_many(const Account *const *accounts, int n);
 extern void account_insert(const Account *account);
 extern AccountStatus account_status(const char *name);

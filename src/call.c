@@ -563,6 +563,8 @@ call_replay(Call *call, const text *key, const text *ref)
 		call->ref_unchecked = true;
 		ref = NULL;
 	}
+	if (key != NULL && key == call->key && ref == NULL && call->key_is_new)
+		return false;
 	if (!find_match(call, key, ref, &match))
 		return false;
 	if (match.by_key || key == NULL)
@@ -658,18 +660,26 @@ call_open_loaded(Call *call)
 	return true;
 }
 
+/* Loads the member's account, and locks it unless the mode is dry. */
+static bool
+load(Call *call)
+{
+	if (call->batch != NULL)
+		return store_batch_load(call->batch, call->member_id, call->now,
+								&call->account, &call->decision);
+	if (call->mode == MODE_DRY)
+		return store_load(call->member_id, ACCOUNT_READ, call->now,
+						  &call->account, &call->decision);
+	return store_load_call(call->member_id, call->key, call->now,
+						   &call->account, &call->decision,
+						   &call->key_is_new);
+}
+
 /* Loads and locks the member's account, then call_open_loaded(). */
 bool
 call_open(Call *call)
 {
-	AccountLock lock = call->mode == MODE_DRY ? ACCOUNT_READ : ACCOUNT_LOCK;
-	bool		found = call->batch != NULL ?
-		store_batch_load(call->batch, call->member_id, call->now,
-						 &call->account, &call->decision) :
-		store_load(call->member_id, lock, call->now, &call->account,
-				   &call->decision);
-
-	if (!found)
+	if (!load(call))
 		return call_refuse(call, REFUSAL_MEMBER_NOT_FOUND,
 						   "member_id=" INT64_FORMAT, call->member_id);
 	return call_open_loaded(call);

@@ -101,6 +101,7 @@ struct Call
 	Account    *before;			/* as it was loaded, to judge by, or NULL */
 	Decision	decision;
 	bytea	   *request_hash;
+	bool		key_is_new;		/* was when the account was locked */
 	bool		ref_unchecked;	/* see call_replay() */
 	JournalRow *row;			/* the row of the call itself */
 	JournalRow *replay;			/* the row of the first time, if known */

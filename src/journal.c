@@ -76,18 +76,21 @@ static Statement select_entries = {
 	2, {INT8OID, INT8OID}
 };
 
-static Statement insert_row = {
-	"INSERT INTO loyalty.journal (member_id, journal_id, effective_at,"
-	" recorded_at, amount, hold_id, other_member_id, program_id, unit_id,"
-	" kind, event, key, ref, reverses, channel, store, staff, actor, reason,"
-	" request_hash, outcome, tier_before, tier_after)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
-	" $15, $16, $17, $18, $19, $20, $21, $22, $23)",
-	23, {INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID,
-		INT8OID, INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
-		TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID,
-	JSONBOID, INT4OID, INT4OID}
-};
+#define INSERT_ROW \
+	"INSERT INTO loyalty.journal (member_id, journal_id, effective_at," \
+	" recorded_at, amount, hold_id, other_member_id, program_id, unit_id," \
+	" kind, event, key, ref, reverses, channel, store, staff, actor, reason," \
+	" request_hash, outcome, tier_before, tier_after)" \
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14," \
+	" $15, $16, $17, $18, $19, $20, $21, $22, $23)"
+#define ROW_TYPES \
+	INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID, \
+	INT8OID, INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, \
+	TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, JSONBOID, \
+	INT4OID, INT4OID
+#define ROW_NARGS 23
+
+static Statement insert_row = {INSERT_ROW, ROW_NARGS, {ROW_TYPES}};
 
 static Statement insert_rows = {
 	"INSERT INTO loyalty.journal (member_id, journal_id, effective_at,"
@@ -103,60 +106,26 @@ static Statement insert_rows = {
 	1, {RECORDARRAYOID}
 };
 
-/*
- * Entries are inserted up to eight in a statement: starting the executor costs
- * as much as a row does.
- */
-#define ENTRIES_PER_STATEMENT 8
-#define ENTRY_COLUMNS 8
+#define INSERT_ENTRY \
+	"INSERT INTO loyalty.entry (member_id, journal_id, amount," \
+	" balance_after, program_id, unit_id, vests_on, expires_on, rule_id," \
+	" line, origin)"
+/* in the order of the table's columns, which INSERT_ENTRIES relies on */
+#define ENTRY_TYPES \
+	INT8OID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, DATEOID, DATEOID, \
+	INT4OID, INT2OID, CHAROID
+#define ENTRY_NARGS 11
+#define INSERT_ENTRIES "INSERT INTO loyalty.entry SELECT * FROM unnest"
 
-#define INSERT_ENTRIES \
-	"INSERT INTO loyalty.entry (member_id, journal_id, program_id, amount," \
-	" balance_after, unit_id, vests_on, expires_on, rule_id, line, origin)" \
-	" VALUES "
-#define ENTRIES_1 "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
-#define ENTRIES_2 ENTRIES_1 \
-	", ($1, $2, $3, $12, $13, $14, $15, $16, $17, $18, $19)"
-#define ENTRIES_3 ENTRIES_2 \
-	", ($1, $2, $3, $20, $21, $22, $23, $24, $25, $26, $27)"
-#define ENTRIES_4 ENTRIES_3 \
-	", ($1, $2, $3, $28, $29, $30, $31, $32, $33, $34, $35)"
-#define ENTRIES_5 ENTRIES_4 \
-	", ($1, $2, $3, $36, $37, $38, $39, $40, $41, $42, $43)"
-#define ENTRIES_6 ENTRIES_5 \
-	", ($1, $2, $3, $44, $45, $46, $47, $48, $49, $50, $51)"
-#define ENTRIES_7 ENTRIES_6 \
-	", ($1, $2, $3, $52, $53, $54, $55, $56, $57, $58, $59)"
-#define ENTRIES_8 ENTRIES_7 \
-	", ($1, $2, $3, $60, $61, $62, $63, $64, $65, $66, $67)"
-#define TYPES_1 \
-	INT8OID, INT8OID, INT4OID, DATEOID, DATEOID, INT4OID, INT2OID, CHAROID
-#define TYPES_2 TYPES_1, TYPES_1
-#define TYPES_4 TYPES_2, TYPES_2
-#define ENTRIES(n, ...) \
-	{INSERT_ENTRIES ENTRIES_##n, 3 + ENTRY_COLUMNS * n, \
-	{INT8OID, INT8OID, INT4OID, __VA_ARGS__}}
-
-static Statement insert_entries[ENTRIES_PER_STATEMENT] = {
-	ENTRIES(1, TYPES_1),
-	ENTRIES(2, TYPES_2),
-	ENTRIES(3, TYPES_2, TYPES_1),
-	ENTRIES(4, TYPES_4),
-	ENTRIES(5, TYPES_4, TYPES_1),
-	ENTRIES(6, TYPES_4, TYPES_2),
-	ENTRIES(7, TYPES_4, TYPES_2, TYPES_1),
-	ENTRIES(8, TYPES_4, TYPES_4)
+static Statement insert_entry = {
+	INSERT_ENTRY
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+	ENTRY_NARGS, {ENTRY_TYPES}
 };
 
-/* The entries of many rows. */
-static Statement insert_entry_rows = {
-	"INSERT INTO loyalty.entry (member_id, journal_id, program_id, amount,"
-	" balance_after, unit_id, vests_on, expires_on, rule_id, line, origin)"
-	" SELECT * FROM unnest($1) AS r (member_id bigint, journal_id bigint,"
-	" program_id int, amount bigint, balance_after bigint, unit_id int,"
-	" vests_on date, expires_on date, rule_id int, line smallint,"
-	" origin \"char\")",
-	1, {RECORDARRAYOID}
+/* The entries of a row, or of many. */
+static Statement insert_entries = {
+	INSERT_ENTRIES " ($1)", 1, {ENTRIES_TYPE}
 };
 
 static Statement insert_data_rows = {
@@ -170,6 +139,52 @@ static Statement insert_data = {
 	"INSERT INTO loyalty.event_data (member_id, journal_id, program_id, data)"
 	" VALUES ($1, $2, $3, $4)",
 	4, {INT8OID, INT8OID, INT4OID, JSONBOID}
+};
+
+/*
+ * A row and all that belongs to it, with the account, for which the executor
+ * is started once.  By how many entries it has, and whether it has data.
+ */
+#define WITH_ROW "WITH j AS (" INSERT_ROW ")"
+#define WITH_DATA \
+	", d AS (INSERT INTO loyalty.event_data (member_id, journal_id," \
+	" program_id, data) VALUES ($1, $2, $8, $32))"
+#define WITH_ENTRY \
+	", e AS (" INSERT_ENTRY " VALUES ($33, $34, $35, $36, $37, $38, $39," \
+	" $40, $41, $42, $43))"
+#define WITH_ENTRIES ", e AS (" INSERT_ENTRIES " ($33))"
+#define UPDATE_ACCOUNT \
+	" " ACCOUNT_UPDATE_MOVED("$24", "$25", "$26", "$27", "$28", "$29", \
+							 "$30", "$31")
+#define STORE_TYPES ROW_TYPES, ACCOUNT_MOVED_TYPES, JSONBOID
+#define STORE_NARGS (ROW_NARGS + ACCOUNT_MOVED_NARGS + 1)
+
+enum entry_count
+{
+	ENTRY_NONE,
+	ENTRY_ONE,
+	ENTRY_MANY,
+	ENTRY_COUNTS
+};
+
+static Statement store_row[ENTRY_COUNTS][2] = {
+	[ENTRY_NONE] = {
+		{WITH_ROW UPDATE_ACCOUNT, STORE_NARGS, {STORE_TYPES}},
+		{WITH_ROW WITH_DATA UPDATE_ACCOUNT, STORE_NARGS, {STORE_TYPES}}
+	},
+	[ENTRY_ONE] = {
+		{WITH_ROW WITH_ENTRY UPDATE_ACCOUNT, STORE_NARGS + ENTRY_NARGS,
+		{STORE_TYPES, ENTRY_TYPES}},
+		{WITH_ROW WITH_ENTRY WITH_DATA UPDATE_ACCOUNT,
+			STORE_NARGS + ENTRY_NARGS,
+		{STORE_TYPES, ENTRY_TYPES}}
+	},
+	[ENTRY_MANY] = {
+		{WITH_ROW WITH_ENTRIES UPDATE_ACCOUNT, STORE_NARGS + 1,
+		{STORE_TYPES, ENTRIES_TYPE}},
+		{WITH_ROW WITH_ENTRIES WITH_DATA UPDATE_ACCOUNT, STORE_NARGS + 1,
+		{STORE_TYPES, ENTRIES_TYPE}}
+	}
 };
 
 static Statement select_ref = {
@@ -508,8 +523,6 @@ journal_read_payments(int64 member_id, const text *ref, int *n)
 	return rows;
 }
 
-#define ROW_NARGS 23
-
 static void
 row_args(const JournalRow *row, const Program *program, NullableDatum *args)
 {
@@ -545,12 +558,17 @@ row_args(const JournalRow *row, const Program *program, NullableDatum *args)
 
 /* The arguments of one entry; its line counts from 1. */
 static void
-entry_args(const Posting *posting, int line, NullableDatum *args)
+entry_args(const JournalRow *row, int line, const Program *program,
+		   NullableDatum *args)
 {
+	const Posting *posting = &row->postings[line - 1];
 	const Lot  *lot = &posting->lot;
 
+	*args++ = ARG(Int64GetDatum(row->member_id));
+	*args++ = ARG(Int64GetDatum(row->journal_id));
 	*args++ = ARG(Int64GetDatum(lot->amount));
 	*args++ = ARG(Int64GetDatum(posting->balance_after));
+	*args++ = ARG(Int32GetDatum(program->program_id));
 	*args++ = ARG(Int32GetDatum(lot->unit_id));
 	*args++ = ARG_OR_NULL(DateADTGetDatum(lot->vests_on),
 						  lot->vests_on != DATEVAL_NOBEGIN);
@@ -562,31 +580,72 @@ entry_args(const Posting *posting, int line, NullableDatum *args)
 	*args++ = ARG(CharGetDatum(origin_letter(lot->origin)));
 }
 
-/* The row that what belongs to it starts with. */
 static void
-owner_args(const JournalRow *row, const Program *program, NullableDatum *args)
+begin_entries(StatementRows *rows)
 {
-	*args++ = ARG(Int64GetDatum(row->member_id));
-	*args++ = ARG(Int64GetDatum(row->journal_id));
-	*args++ = ARG(Int32GetDatum(program->program_id));
+	rows_begin_of(rows, loyalty_types()->entry, ENTRY_NARGS);
+}
+
+static void
+append_entries(StatementRows *rows, const JournalRow *row,
+			   const Program *program)
+{
+	NullableDatum args[ENTRY_NARGS];
+
+	for (int line = 1; line <= row->npostings; line++)
+	{
+		entry_args(row, line, program, args);
+		rows_append(rows, args);
+	}
+}
+
+/* The entries of a row as arguments: those of one, or an array. */
+static enum entry_count
+all_entry_args(const JournalRow *row, const Program *program,
+			   NullableDatum *args)
+{
+	StatementRows rows;
+
+	if (row->npostings == 0)
+		return ENTRY_NONE;
+	if (row->npostings == 1)
+	{
+		entry_args(row, 1, program, args);
+		return ENTRY_ONE;
+	}
+	begin_entries(&rows);
+	append_entries(&rows, row, program);
+	args[0] = ARG(rows_array(&rows));
+	return ENTRY_MANY;
 }
 
 static void
 write_entries(const JournalRow *row, const Program *program)
 {
-	NullableDatum args[3 + ENTRY_COLUMNS * ENTRIES_PER_STATEMENT];
+	NullableDatum args[ENTRY_NARGS];
 
-	owner_args(row, program, args);
-	for (int done = 0; done < row->npostings;)
+	switch (all_entry_args(row, program, args))
 	{
-		int			n = Min(row->npostings - done, ENTRIES_PER_STATEMENT);
-
-		for (int i = 0; i < n; i++)
-			entry_args(&row->postings[done + i], done + i + 1,
-					   &args[3 + ENTRY_COLUMNS * i]);
-		statement_run(&insert_entries[n - 1], args, false);
-		done += n;
+		case ENTRY_ONE:
+			statement_run(&insert_entry, args, false);
+			break;
+		case ENTRY_MANY:
+			statement_run(&insert_entries, args, false);
+			break;
+		default:
+			break;
 	}
+}
+
+/* The arguments of the data of a row. */
+static void
+data_args(const JournalRow *row, const Program *program, const Jsonb *data,
+		  NullableDatum *args)
+{
+	*args++ = ARG(Int64GetDatum(row->member_id));
+	*args++ = ARG(Int64GetDatum(row->journal_id));
+	*args++ = ARG(Int32GetDatum(program->program_id));
+	*args++ = POINTER_ARG(data);
 }
 
 /* Turns the messages into what is stored and shown. */
@@ -640,20 +699,49 @@ journal_insert(JournalRow *row, const Program *program)
 	data = event_data(row);
 	if (data != NULL)
 	{
-		owner_args(row, program, args);
-		args[3] = ARG(JsonbPGetDatum(data));
+		data_args(row, program, data, args);
 		statement_run(&insert_data, args, false);
 	}
 }
 
+/*
+ * The same, and writes the account back.  What nobody else changes with the
+ * row can be one statement.
+ */
+void
+journal_insert_last(JournalRow *row, const Program *program,
+					Account *account)
+{
+	NullableDatum args[STORE_NARGS + ENTRY_NARGS];
+	Jsonb	   *data;
+	enum entry_count entries;
+
+	if (!account_moved(account, &args[ROW_NARGS]))
+	{
+		journal_insert(row, program);
+		account_update(account);
+		return;
+	}
+	make_outcome(row);
+	row_args(row, program, args);
+	data = event_data(row);
+	args[STORE_NARGS - 1] = POINTER_ARG(data);
+	entries = all_entry_args(row, program, &args[STORE_NARGS]);
+	if (statement_run(&store_row[entries][data != NULL], args, false) != 1)
+		account_update(account);
+	account->locked = NULL;
+	journal_insert_changes(row, program);
+}
+
 /* Runs a statement that takes rows, if there are any. */
 static void
-insert_many(Statement *statement, const StatementRows *rows)
+insert_many(Statement *statement, StatementRows *rows)
 {
 	NullableDatum args[1];
 
 	if (rows->n == 0)
 		return;
+	rows_sort(rows);
 	args[0] = ARG(rows_array(rows));
 	statement_run(statement, args, false);
 }
@@ -663,7 +751,7 @@ void
 journal_batch_begin(JournalBatch *batch)
 {
 	rows_begin(&batch->rows, &insert_row);
-	rows_begin(&batch->entries, &insert_entries[0]);
+	begin_entries(&batch->entries);
 	rows_begin(&batch->data, &insert_data);
 	tier_history_begin(&batch->changes);
 }
@@ -679,13 +767,8 @@ journal_batch_add(JournalBatch *batch, JournalRow *row,
 	make_outcome(row);
 	row_args(row, program, args);
 	rows_append(&batch->rows, args);
-	owner_args(row, program, args);
-	for (int line = 1; line <= row->npostings; line++)
-	{
-		entry_args(&row->postings[line - 1], line, &args[3]);
-		rows_append(&batch->entries, args);
-	}
-	args[3] = POINTER_ARG(data);
+	append_entries(&batch->entries, row, program);
+	data_args(row, program, data, args);
 	if (data != NULL)
 		rows_append(&batch->data, args);
 }
@@ -702,10 +785,10 @@ journal_batch_add_changes(JournalBatch *batch, const JournalRow *row,
 
 /* Stores them, each table in one statement. */
 void
-journal_batch_store(const JournalBatch *batch)
+journal_batch_store(JournalBatch *batch)
 {
 	insert_many(&insert_rows, &batch->rows);
-	insert_many(&insert_entry_rows, &batch->entries);
+	insert_many(&insert_entries, &batch->entries);
 	insert_many(&insert_data_rows, &batch->data);
 	tier_history_store(&batch->changes);
 }

@@ -13,6 +13,7 @@
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
+#include "account.h"
 #include "rule_program.h"
 #include "statement.h"
 #include "wallet.h"
@@ -123,6 +124,8 @@ extern JournalRow *journal_read(int64 member_id, int64 journal_id);
 extern JournalRow **journal_read_payments(int64 member_id, const text *ref,
 										  int *n);
 extern void journal_insert(JournalRow *row, const Program *program);
+extern void journal_insert_last(JournalRow *row, const Program *program,
+								Account *account);
 extern void journal_insert_changes(const JournalRow *row,
 								   const Program *program);
 extern void journal_batch_begin(JournalBatch *batch);
@@ -131,7 +134,7 @@ extern void journal_batch_add(JournalBatch *batch, JournalRow *row,
 extern void journal_batch_add_changes(JournalBatch *batch,
 									  const JournalRow *row,
 									  const Program *program);
-extern void journal_batch_store(const JournalBatch *batch);
+extern void journal_batch_store(JournalBatch *batch);
 extern bool journal_ref_taken(const JournalRow *row, const Program *program);
 extern bool journal_claim_ref(const JournalRow *row, const Program *program);
 

@@ -305,6 +305,8 @@ loyalty_types(void)
 		Oid			namespace_oid = get_namespace_oid("loyalty", false);
 
 		types.wallet = type_oid("wallet", namespace_oid);
+		types.entry = type_oid("entry", namespace_oid);
+		types.entry_array = get_array_type(types.entry);
 		types.posting = type_oid("posting", namespace_oid);
 		types.posting_array = get_array_type(types.posting);
 		types.receipt = type_oid("receipt", namespace_oid);

@@ -66,6 +66,8 @@ extern void require_argument(FunctionCallInfo fcinfo, int arg,
 typedef struct LoyaltyTypes
 {
 	Oid			wallet;
+	Oid			entry;			/* a row of the table */
+	Oid			entry_array;
 	Oid			posting;
 	Oid			posting_array;
 	Oid			receipt;

@@ -50,10 +50,10 @@ static Statement select_programs = {
  * have locked one.
  */
 static Statement lock_due = {
-	"SELECT a.* FROM (SELECT member_id FROM loyalty.account"
+	"SELECT a.account FROM (SELECT member_id FROM loyalty.account"
 	" WHERE program_id = $4 AND due_on <= $5" NOT_FAULTY("account.member_id")
 	" ORDER BY due_on LIMIT $1 * 64) d"
-	" CROSS JOIN LATERAL (SELECT " ACCOUNT_COLUMNS " FROM loyalty.account"
+	" CROSS JOIN LATERAL (SELECT account FROM loyalty.account"
 	" WHERE member_id = d.member_id FOR NO KEY UPDATE SKIP LOCKED) a"
 	" LIMIT $1",
 	5, {INT4OID, TEXTOID, TIMESTAMPTZOID, INT4OID, DATEOID}
@@ -65,7 +65,7 @@ static Statement lock_due = {
 	NOT_FAULTY("x.member_id") " ORDER BY x." time " LIMIT $1)"
 
 static Statement lock_timed_out = {
-	"SELECT " ACCOUNT_COLUMNS " FROM loyalty.account WHERE member_id IN ("
+	"SELECT account FROM loyalty.account WHERE member_id IN ("
 	TIMED_OUT("hold", "expires_at", "held")
 	" UNION ALL " TIMED_OUT("checkout", "expires_at", "reserved")
 	" UNION ALL " TIMED_OUT("coupon_use", "reserved_until", "reserved")
@@ -75,7 +75,7 @@ static Statement lock_timed_out = {
 
 /* Again, because the batch has failed; not, if somebody else has him now. */
 static Statement lock_one = {
-	"SELECT " ACCOUNT_COLUMNS " FROM loyalty.account WHERE member_id = $1"
+	"SELECT account FROM loyalty.account WHERE member_id = $1"
 	" FOR NO KEY UPDATE SKIP LOCKED",
 	1, {INT8OID}
 };
@@ -168,26 +168,20 @@ settle_accounts(const Work *work, const Account *accounts, int n)
 static Account *
 lock_accounts(Work *work)
 {
-	uint64	   *rows;
 	Account    *accounts;
 
 	work->n = 0;
 	work->locked = 0;
 	work->locked = statement_run(work->lock, work->args, false);
-	rows = palloc(sizeof(uint64) * Max(work->locked, 1));
+	accounts = palloc(sizeof(Account) * Max(work->locked, 1));
 	for (int i = 0; i < work->locked; i++)
 	{
-		DateADT		due_on =
-			DatumGetDateADT(statement_notnull(i, ACCOUNT_DUE_ON));
+		Account    *account = &accounts[work->n];
 
-		if (!work->timed_out && due_on > work->today)
-			continue;
-		work->members[work->n] = statement_notnull(i, ACCOUNT_MEMBER_ID);
-		rows[work->n++] = i;
+		account_read(i, account);
+		if (work->timed_out || account->due_on <= work->today)
+			work->members[work->n++] = Int64GetDatum(account->member_id);
 	}
-	accounts = palloc(sizeof(Account) * Max(work->n, 1));
-	for (int i = 0; i < work->n; i++)
-		account_read(rows[i], &accounts[i]);
 	SPI_freetuptable(SPI_tuptable);
 	return accounts;
 }

@@ -17,8 +17,12 @@
 
 #define STATEMENT_MAX_ARGS 67
 
-/* In argtypes: loyalty.wallet, whose oid is not known when C is compiled. */
+/*
+ * In argtypes: types of the extension, whose oids are not known when C is
+ * compiled: loyalty.wallet, and an array of rows of loyalty.entry.
+ */
 #define WALLET_TYPE InvalidOid
+#define ENTRIES_TYPE ((Oid) 1)
 
 /* A list of names. */
 typedef struct NameList
@@ -34,7 +38,7 @@ typedef struct Statement
 	Oid			argtypes[STATEMENT_MAX_ARGS];
 	/* filled in by statement_run */
 	SPIPlanPtr	plan;
-	Oid			wallet_type;
+	Oid			wallet_type;	/* if it has types of the extension */
 } Statement;
 
 /* Arguments, in the layout of fcinfo->args. */
@@ -46,11 +50,13 @@ typedef struct Statement
 	ARG_OR_NULL(PointerGetDatum(pointer), (pointer) != NULL)
 
 /*
- * Rows made in memory: an argument of type record[], which SQL reads with
- * unnest().  Their columns are the arguments of a statement that takes one.
+ * Rows made in memory: an array, which SQL reads with unnest().  Their columns
+ * are the arguments of a statement that takes one (record[]), or those of a
+ * table.
  */
 typedef struct StatementRows
 {
+	Oid			type;
 	TupleDesc	tupdesc;
 	MemoryContext context;		/* in which they are kept */
 	int			n;
@@ -59,11 +65,16 @@ typedef struct StatementRows
 } StatementRows;
 
 extern void rows_begin(StatementRows *rows, const Statement *single);
+extern void rows_begin_of(StatementRows *rows, Oid type, int ncolumns);
 extern void rows_append(StatementRows *rows, const NullableDatum *args);
+extern void rows_sort(StatementRows *rows);
 extern Datum rows_array(const StatementRows *rows);
 
 extern uint64 statement_run(Statement *statement, const NullableDatum *args,
 							bool read_only);
+/* The same, with a snapshot that the caller has registered. */
+extern uint64 statement_run_at(Statement *statement,
+							   const NullableDatum *args, Snapshot snapshot);
 /*
  * What a trigger with a transition table does to keep old rows: runs a
  * statement that reads that table, with the clock as its one argument.

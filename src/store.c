@@ -1,9 +1,8 @@
 /*
  * store.c
  *
- * One routine loads and locks accounts, one stores decisions: few simple
- * statements with kept plans, each naming the member, which were measured
- * faster than one data-modifying CTE.
+ * One routine loads and locks accounts, one stores decisions: few statements
+ * with kept plans, each naming the member.
  */
 #include "store.h"
 
@@ -168,9 +167,20 @@ store_load(int64 member_id, AccountLock lock, TimestampTz now,
 	return true;
 }
 
+/* The same for a call, with a lock; see account_lock_for_call(). */
+bool
+store_load_call(int64 member_id, const text *key, TimestampTz now,
+				Account *account, Decision *decision, bool *key_is_new)
+{
+	if (!account_lock_for_call(member_id, key, account, key_is_new))
+		return false;
+	store_begin(decision, account, ACCOUNT_LOCK, now);
+	return true;
+}
+
 /*
- * Gives the rows their ids, in the order in which they are stored: that
- * order is the order of the ids.
+ * Gives the rows their ids, in the order in which those of a member are
+ * stored: that order is the order of the ids.
  */
 void
 store_number(Decision *decision)
@@ -415,14 +425,18 @@ store_decision(Decision *decision)
 
 	store_number(decision);
 	number_holds(decision);
-	for (int i = 0; i < decision->nrows; i++)
+	for (int i = 0; i < decision->nrows - 1; i++)
 		journal_insert(decision->rows[i], decision->program);
+	if (decision->nrows > 0)
+		journal_insert_last(decision->rows[decision->nrows - 1],
+							decision->program, decision->account);
+	else
+		account_update(decision->account);
 	foreach(cell, decision->new_holds)
 		hold_insert(decision->account->member_id,
 					decision->program->program_id,
 					&((NewHold *) lfirst(cell))->hold);
 	store_facts(decision);
-	account_update(decision->account);
 	store_runs_begin(&starts, decision->program, decision->now);
 	store_listen(&starts, decision);
 	store_runs_flush(&starts);

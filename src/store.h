@@ -15,6 +15,9 @@
 
 extern bool store_load(int64 member_id, AccountLock lock, TimestampTz now,
 					   Account *account, Decision *decision);
+extern bool store_load_call(int64 member_id, const text *key,
+							TimestampTz now, Account *account,
+							Decision *decision, bool *key_is_new);
 extern void store_begin(Decision *decision, Account *account,
 						AccountLock lock, TimestampTz now);
 extern void store_load_holds(Decision *decision, AccountLock lock);
