@@ -6,6 +6,7 @@
 #include "account.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"

@@ -10,7 +10,9 @@ CREATE TABLE bench.query (
 	title    text NOT NULL UNIQUE,
 	statement text NOT NULL,
 	-- the same rows, from the ledger itself
-	slow     text
+	slow     text,
+	-- milliseconds; NULL: none
+	target   int DEFAULT 200
 );
 CREATE TABLE bench.timing (position int NOT NULL, elapsed numeric NOT NULL, cpu numeric NOT NULL);
 
@@ -113,7 +115,12 @@ FROM (SELECT member_id FROM loyalty.account ORDER BY purchases DESC, member_id L
 	(VALUES ('report_member'), ('report_balance'), ('report_lot'), ('report_ledger'), ('report_event'), ('report_tier_history'),
 		('report_member_coupon'), ('report_coupon_use'), ('report_hold')) v (name);
 INSERT INTO bench.query (title, statement) VALUES
-	('`report_campaign`', $$SELECT * FROM loyalty.report_campaign WHERE program = 'bench'$$);
+	('`report_campaign`', $$SELECT * FROM loyalty.report_campaign WHERE program = 'bench'$$),
+	('`report_lifecycle`', $$SELECT * FROM loyalty.report_lifecycle WHERE program = 'bench'$$);
+
+-- An analysis of the orders of each member who is compared, which no dashboard shows; and
+-- a page of twenty queries, each of which is above.
+UPDATE bench.query SET target = NULL WHERE title ~ '^`(report_uplift|dashboard)`';
 
 GRANT USAGE ON SCHEMA bench TO PUBLIC;
 SELECT loyalty.setup_roles('bench_bi') \g /dev/null
