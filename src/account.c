@@ -6,10 +6,8 @@
 #include "account.h"
 
 #include "access/htup_details.h"
-#include "access/xact.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
 #include "rule_program.h"
@@ -55,15 +53,6 @@ static Statement lock_account = {
 	"SELECT a FROM loyalty.account a WHERE member_id = $1"
 	" FOR NO KEY UPDATE",
 	1, {INT8OID}
-};
-
-/* For a call: the version that was locked, and whether its key is known. */
-static Statement lock_for_call = {
-	"SELECT a, a.ctid, a.xmin, EXISTS (SELECT FROM loyalty.journal j"
-	" WHERE j.member_id = $1 AND j.key = $2)"
-	" FROM loyalty.account a WHERE a.member_id = $1"
-	" FOR NO KEY UPDATE OF a",
-	2, {INT8OID, TEXTOID}
 };
 
 static Statement lock_accounts = {
@@ -280,48 +269,18 @@ account_load(int64 member_id, AccountLock lock, Account *account)
 	return true;
 }
 
-/* Was a row version written by a transaction that a snapshot does not see? */
-static bool
-is_newer(TransactionId xmin, Snapshot snapshot)
-{
-	return !TransactionIdIsCurrentTransactionId(xmin) &&
-		XidInMVCCSnapshot(xmin, snapshot);
-}
-
 /*
- * Locks the account of a call that has a key, or none (NULL).  False if there
- * is no such member.  key_is_new: no row of the journal has the key.
- *
- * The journal is looked at with the snapshot of the statement, which is older
- * than the lock.  But who writes a row with a key writes the account as well.
- * So if the version that was locked can be seen by that snapshot, then so can
- * every such row; if not, key_is_new is false, and it has to be looked up.
+ * Notes which version of the account was locked, and what it says, so that
+ * account_moved() can tell what has changed.
  */
-bool
-account_lock_for_call(int64 member_id, const text *key, Account *account,
-					  bool *key_is_new)
+void
+account_note_locked(Account *account, ItemPointer tid)
 {
-	NullableDatum args[] = {
-		ARG(Int64GetDatum(member_id)),
-		POINTER_ARG(key)
-	};
-	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	bool		found = statement_run_at(&lock_for_call, args, snapshot) > 0;
+	Account    *locked = palloc(sizeof(Account));
 
-	if (found)
-	{
-		Account    *locked = palloc(sizeof(Account));
-
-		account_read(0, account);
-		account->tid = *(ItemPointer) DatumGetPointer(statement_notnull(0, 2));
-		*key_is_new = !DatumGetBool(statement_notnull(0, 4)) &&
-			!is_newer(DatumGetTransactionId(statement_notnull(0, 3)),
-					  snapshot);
-		*locked = *account;
-		account->locked = locked;
-	}
-	UnregisterSnapshot(snapshot);
-	return found;
+	account->tid = *tid;
+	*locked = *account;
+	account->locked = locked;
 }
 
 /*

@@ -46,7 +46,7 @@ typedef struct Account
 	int			ntier_base;		/* pairs of unit and amount */
 	int64	   *tier_base;
 	LotList		wallet;
-	/* by account_lock_for_call(): the version, and what it says; else NULL */
+	/* account_note_locked(): the version, and what it says; else NULL */
 	ItemPointerData tid;
 	const struct Account *locked;
 } Account;
@@ -78,8 +78,7 @@ typedef enum AccountLock
 
 extern void account_read(uint64 row, Account *account);
 extern bool account_load(int64 member_id, AccountLock lock, Account *account);
-extern bool account_lock_for_call(int64 member_id, const text *key,
-								  Account *account, bool *key_is_new);
+extern void account_note_locked(Account *account, ItemPointer tid);
 extern Account *account_lock_many(const Datum *member_ids, int n,
 								  int *nfound);
 extern IdList account_lock_ids(int32 program_id, const IdList *ids);

@@ -8,6 +8,7 @@
 #include "journal.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -17,6 +18,7 @@
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/json.h"
+#include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
 #include "amount.h"
@@ -38,6 +40,15 @@ static Statement select_by_key_or_ref = {
 	" WHERE member_id = $1 AND ref = $3 AND kind = $4"
 	" AND event IS NOT DISTINCT FROM $5",
 	5, {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+};
+
+/* For a call: the account, its version, and whether the call's key is known. */
+static Statement lock_account = {
+	"SELECT a, a.ctid, a.xmin, EXISTS (SELECT FROM loyalty.journal j"
+	" WHERE j.member_id = $1 AND j.key = $2)"
+	" FROM loyalty.account a WHERE a.member_id = $1"
+	" FOR NO KEY UPDATE OF a",
+	2, {INT8OID, TEXTOID}
 };
 
 static Statement select_row = {
@@ -459,6 +470,47 @@ journal_known(const JournalRequest *requests, int n)
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return known;
+}
+
+/* Was a row version written by a transaction that a snapshot does not see? */
+static bool
+is_newer(TransactionId xmin, Snapshot snapshot)
+{
+	return !TransactionIdIsCurrentTransactionId(xmin) &&
+		XidInMVCCSnapshot(xmin, snapshot);
+}
+
+/*
+ * Locks the account of a call that has a key, or none (NULL).  False if there
+ * is no such member.  key_is_new: no row of the journal has the key.
+ *
+ * The journal is looked at with the snapshot of the statement, which is older
+ * than the lock.  But who writes a row with a key writes the account as well.
+ * So if the version that was locked can be seen by that snapshot, then so can
+ * every such row; if not, key_is_new is false, and it has to be looked up.
+ */
+bool
+journal_lock_account(int64 member_id, const text *key, Account *account,
+					 bool *key_is_new)
+{
+	NullableDatum args[] = {
+		ARG(Int64GetDatum(member_id)),
+		POINTER_ARG(key)
+	};
+	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	bool		found = statement_run_at(&lock_account, args, snapshot) > 0;
+
+	if (found)
+	{
+		account_read(0, account);
+		account_note_locked(account, (ItemPointer)
+							DatumGetPointer(statement_notnull(0, 2)));
+		*key_is_new = !DatumGetBool(statement_notnull(0, 4)) &&
+			!is_newer(DatumGetTransactionId(statement_notnull(0, 3)),
+					  snapshot);
+	}
+	UnregisterSnapshot(snapshot);
+	return found;
 }
 
 /* Reads a row and its entries, as much as a receipt shows. */

@@ -123,6 +123,8 @@ extern List *journal_known(const JournalRequest *requests, int n);
 extern JournalRow *journal_read(int64 member_id, int64 journal_id);
 extern JournalRow **journal_read_payments(int64 member_id, const text *ref,
 										  int *n);
+extern bool journal_lock_account(int64 member_id, const text *key,
+								 Account *account, bool *key_is_new);
 extern void journal_insert(JournalRow *row, const Program *program);
 extern void journal_insert_last(JournalRow *row, const Program *program,
 								Account *account);

@@ -167,12 +167,12 @@ store_load(int64 member_id, AccountLock lock, TimestampTz now,
 	return true;
 }
 
-/* The same for a call, with a lock; see account_lock_for_call(). */
+/* The same for a call, with a lock; see journal_lock_account(). */
 bool
 store_load_call(int64 member_id, const text *key, TimestampTz now,
 				Account *account, Decision *decision, bool *key_is_new)
 {
-	if (!account_lock_for_call(member_id, key, account, key_is_new))
+	if (!journal_lock_account(member_id, key, account, key_is_new))
 		return false;
 	store_begin(decision, account, ACCOUNT_LOCK, now);
 	return true;

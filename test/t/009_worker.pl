@@ -197,8 +197,8 @@ wait_for_log(qr/all server processes terminated; reinitializing/, 'a killed roun
 ok($node->poll_query_until('postgres', $launcher_runs), 'the launcher is back');
 stand_in('shop', 'NULL');
 wait_for_round('shop', 'and works');
-kill 'KILL', pid_of('launcher');
 forget_log();
+kill 'KILL', pid_of('launcher');
 wait_for_log(qr/all server processes terminated; reinitializing/, 'so does a killed launcher');
 ok($node->poll_query_until('postgres', $launcher_runs), 'the launcher is back');
 wait_for_round('shop', 'and works');
