@@ -563,7 +563,7 @@ call_replay(Call *call, const text *key, const text *ref)
 		call->ref_unchecked = true;
 		ref = NULL;
 	}
-	if (key != NULL && key == call->key && ref == NULL && call->key_is_new)
+	if (key != NULL && key == call->key && ref == NULL && call->seen.key_is_new)
 		return false;
 	if (!find_match(call, key, ref, &match))
 		return false;
@@ -664,15 +664,18 @@ call_open_loaded(Call *call)
 static bool
 load(Call *call)
 {
+	int			hold_arg = call->verb->hold_arg;
+	int64		hold_id = hold_arg == 0 ? 0 :
+		DatumGetInt64(call->fcinfo->args[hold_arg].value);
+
 	if (call->batch != NULL)
 		return store_batch_load(call->batch, call->member_id, call->now,
 								&call->account, &call->decision);
 	if (call->mode == MODE_DRY)
 		return store_load(call->member_id, ACCOUNT_READ, call->now,
 						  &call->account, &call->decision);
-	return store_load_call(call->member_id, call->key, call->now,
-						   &call->account, &call->decision,
-						   &call->key_is_new);
+	return store_load_call(call->member_id, call->key, hold_id, call->now,
+						   &call->account, &call->decision, &call->seen);
 }
 
 /* Loads and locks the member's account, then call_open_loaded(). */

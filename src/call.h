@@ -78,6 +78,7 @@ typedef struct Verb
 	VerbArg		args[VERB_MAX_ARGS];
 	/* answers a repeated call that has neither key nor ref; NULL: none does */
 	bool		(*replays) (Call *call);
+	int			hold_arg;		/* which names a hold; 0: none does */
 } Verb;
 
 struct Call
@@ -101,7 +102,7 @@ struct Call
 	Account    *before;			/* as it was loaded, to judge by, or NULL */
 	Decision	decision;
 	bytea	   *request_hash;
-	bool		key_is_new;		/* was when the account was locked */
+	StoreSeen	seen;			/* when the account was locked */
 	bool		ref_unchecked;	/* see call_replay() */
 	JournalRow *row;			/* the row of the call itself */
 	JournalRow *replay;			/* the row of the first time, if known */

@@ -203,6 +203,7 @@ typedef struct NewHold
 {
 	Hold		hold;
 	JournalRow *row;
+	bool		stored;
 } NewHold;
 
 /* A decision about one account: rows to append, holds and wallet changed. */

@@ -63,7 +63,7 @@ static const Verb capture_verb = {
 		[CAPTURE_AT] = {"at", ARG_AT},
 		[CAPTURE_KEY] = {"key", ARG_KEY},
 		[CAPTURE_MODE] = {"mode", ARG_MODE, true}
-	}, capture_replays
+	}, capture_replays, CAPTURE_HOLD_ID
 };
 
 enum release_arg
@@ -83,7 +83,7 @@ static const Verb release_verb = {
 		[RELEASE_AT] = {"at", ARG_AT},
 		[RELEASE_KEY] = {"key", ARG_KEY},
 		[RELEASE_MODE] = {"mode", ARG_MODE, true}
-	}
+	}, NULL, RELEASE_HOLD_ID
 };
 
 /*
@@ -145,7 +145,8 @@ find_hold(Call *call, int hold_arg, Hold **hold)
 		if ((*hold)->hold_id == hold_id)
 			return true;
 	}
-	*hold = hold_load(call->member_id, hold_id);
+	*hold = call->seen.hold != NULL ? call->seen.hold :
+		hold_load(call->member_id, hold_id);
 	if (*hold == NULL)
 		return call_refuse(call, REFUSAL_HOLD_NOT_FOUND,
 						   "hold_id=" INT64_FORMAT, hold_id);

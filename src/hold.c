@@ -9,16 +9,15 @@
 
 #include "statement.h"
 
-#define HOLD_COLUMNS \
-	"SELECT hold_id, journal_id, unit_id, amount, captured, expires_at," \
-	" status, ref, lots, of_order FROM loyalty.hold WHERE member_id = $1"
+#define SELECT_HOLDS \
+	"SELECT " HOLD_COLUMNS("") " FROM loyalty.hold WHERE member_id = $1"
 
 static Statement select_hold = {
-	HOLD_COLUMNS " AND hold_id = $2", 2, {INT8OID, INT8OID}
+	SELECT_HOLDS " AND hold_id = $2", 2, {INT8OID, INT8OID}
 };
 
 static Statement select_open_holds = {
-	HOLD_COLUMNS " AND status = 'held'", 1, {INT8OID}
+	SELECT_HOLDS " AND status = 'held'", 1, {INT8OID}
 };
 
 /*
@@ -26,7 +25,7 @@ static Statement select_open_holds = {
  * was known at another moment.
  */
 static Statement select_past_holds = {
-	HOLD_COLUMNS " AND EXISTS (SELECT FROM loyalty.journal j"
+	SELECT_HOLDS " AND EXISTS (SELECT FROM loyalty.journal j"
 	" WHERE j.member_id = $1 AND j.journal_id = hold.journal_id"
 	" AND j.effective_at < $2 AND j.recorded_at <= $3)"
 	" AND NOT EXISTS (SELECT FROM loyalty.journal j"
@@ -37,18 +36,14 @@ static Statement select_past_holds = {
 };
 
 static Statement insert_hold = {
-	"INSERT INTO loyalty.hold (member_id, hold_id, status, captured,"
-	" journal_id, amount, expires_at, program_id, unit_id, ref, lots,"
-	" of_order)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-	12, {INT8OID, INT8OID, TEXTOID, INT8OID, INT8OID, INT8OID,
-	TIMESTAMPTZOID, INT4OID, INT4OID, TEXTOID, WALLET_TYPE, BOOLOID}
+	HOLD_INSERT("$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9"),
+	5 + HOLD_INSERT_NARGS,
+	{INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, HOLD_INSERT_TYPES}
 };
 
 static Statement update_hold = {
-	"UPDATE loyalty.hold SET status = $3, captured = $4"
-	" WHERE member_id = $1 AND hold_id = $2",
-	4, {INT8OID, INT8OID, TEXTOID, INT8OID}
+	HOLD_UPDATE("$1", "$2", "$3", "$4"), 2 + HOLD_UPDATE_NARGS,
+	{INT8OID, INT8OID, HOLD_UPDATE_TYPES}
 };
 
 static const char *const hold_status_names[] = {
@@ -68,22 +63,41 @@ parse_hold_status(const char *name)
 }
 
 static void
-read_hold(uint64 row, Hold *hold)
+read_hold(uint64 row, int column, Hold *hold)
 {
 	bool		isnull;
-	Datum		ref = statement_value(row, 8, &isnull);
+	Datum		ref;
 
-	hold->hold_id = DatumGetInt64(statement_notnull(row, 1));
-	hold->journal_id = DatumGetInt64(statement_notnull(row, 2));
-	hold->unit_id = DatumGetInt32(statement_notnull(row, 3));
-	hold->amount = DatumGetInt64(statement_notnull(row, 4));
-	hold->captured = DatumGetInt64(statement_notnull(row, 5));
-	hold->expires_at = DatumGetTimestampTz(statement_notnull(row, 6));
-	hold->status = parse_hold_status(statement_text(row, 7));
+	hold->hold_id = DatumGetInt64(statement_notnull(row, column));
+	hold->journal_id = DatumGetInt64(statement_notnull(row, column + 1));
+	hold->unit_id = DatumGetInt32(statement_notnull(row, column + 2));
+	hold->amount = DatumGetInt64(statement_notnull(row, column + 3));
+	hold->captured = DatumGetInt64(statement_notnull(row, column + 4));
+	hold->expires_at = DatumGetTimestampTz(statement_notnull(row, column + 5));
+	hold->status = parse_hold_status(statement_text(row, column + 6));
+	ref = statement_value(row, column + 7, &isnull);
 	hold->ref = isnull ? NULL : DatumGetTextPCopy(ref);
 	hold->changed = false;
-	wallet_unpack(statement_notnull(row, 9), &hold->lots);
-	hold->of_order = DatumGetBool(statement_notnull(row, 10));
+	wallet_unpack(statement_notnull(row, column + 8), &hold->lots);
+	hold->of_order = DatumGetBool(statement_notnull(row, column + 9));
+}
+
+/*
+ * The hold whose HOLD_COLUMNS a row of the last result has from a column on;
+ * NULL if it has none.
+ */
+Hold *
+hold_read(uint64 row, int column)
+{
+	bool		isnull;
+	Hold	   *hold;
+
+	statement_value(row, column, &isnull);
+	if (isnull)
+		return NULL;
+	hold = palloc(sizeof(Hold));
+	read_hold(row, column, hold);
+	return hold;
 }
 
 /* Runs a statement that selects holds and returns them. */
@@ -95,7 +109,7 @@ load_holds(Statement *statement, const NullableDatum *args, bool read_only,
 
 	*holds = palloc(sizeof(Hold) * Max(n, 1));
 	for (int i = 0; i < n; i++)
-		read_hold(i, &(*holds)[i]);
+		read_hold(i, 1, &(*holds)[i]);
 	return n;
 }
 
@@ -141,39 +155,56 @@ hold_load(int64 member_id, int64 hold_id)
 	return load_holds(&select_hold, args, false, &hold) == 0 ? NULL : hold;
 }
 
-static void
-write_hold(Statement *statement, int64 member_id, int32 program_id,
-		   const Hold *hold)
+/* The arguments of HOLD_INSERT that are the hold's alone. */
+void
+hold_insert_args(const Hold *hold, NullableDatum *args)
 {
-	NullableDatum args[] = {
-		ARG(Int64GetDatum(member_id)),
-		ARG(Int64GetDatum(hold->hold_id)),
-		ARG(CStringGetTextDatum(hold_status_names[hold->status])),
-		ARG(Int64GetDatum(hold->captured)),
-		ARG(Int64GetDatum(hold->journal_id)),
-		ARG(Int64GetDatum(hold->amount)),
-		ARG(TimestampTzGetDatum(hold->expires_at)),
-		ARG(Int32GetDatum(program_id)),
-		ARG(Int32GetDatum(hold->unit_id)),
-		POINTER_ARG(hold->ref),
-		ARG(statement == &insert_hold ? wallet_pack(&hold->lots) : (Datum) 0),
-		ARG(BoolGetDatum(hold->of_order))
-	};
+	*args++ = ARG(TimestampTzGetDatum(hold->expires_at));
+	*args++ = POINTER_ARG(hold->ref);
+	*args++ = ARG(wallet_pack(&hold->lots));
+	*args++ = ARG(BoolGetDatum(hold->of_order));
+}
 
+/* The same of HOLD_UPDATE. */
+void
+hold_update_args(const Hold *hold, NullableDatum *args)
+{
+	*args++ = ARG(CStringGetTextDatum(hold_status_names[hold->status]));
+	*args++ = ARG(Int64GetDatum(hold->captured));
+}
+
+static void
+write_hold(Statement *statement, const NullableDatum *args, const Hold *hold)
+{
 	if (statement_run(statement, args, false) != 1)
 		elog(ERROR, "hold " INT64_FORMAT " was not written", hold->hold_id);
 }
 
-/* Writes a new hold. */
+/* Writes a new hold, whose id is that of the row that opened it. */
 void
 hold_insert(int64 member_id, int32 program_id, const Hold *hold)
 {
-	write_hold(&insert_hold, member_id, program_id, hold);
+	NullableDatum args[5 + HOLD_INSERT_NARGS] = {
+		ARG(Int64GetDatum(member_id)),
+		ARG(Int64GetDatum(hold->hold_id)),
+		ARG(Int64GetDatum(hold->amount)),
+		ARG(Int32GetDatum(program_id)),
+		ARG(Int32GetDatum(hold->unit_id))
+	};
+
+	hold_insert_args(hold, &args[5]);
+	write_hold(&insert_hold, args, hold);
 }
 
 /* Writes what became of a hold. */
 void
-hold_update(int64 member_id, int32 program_id, const Hold *hold)
+hold_update(int64 member_id, const Hold *hold)
 {
-	write_hold(&update_hold, member_id, program_id, hold);
+	NullableDatum args[2 + HOLD_UPDATE_NARGS] = {
+		ARG(Int64GetDatum(member_id)),
+		ARG(Int64GetDatum(hold->hold_id))
+	};
+
+	hold_update_args(hold, &args[2]);
+	write_hold(&update_hold, args, hold);
 }

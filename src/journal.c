@@ -18,7 +18,6 @@
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/json.h"
-#include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
 #include "amount.h"
@@ -40,15 +39,6 @@ static Statement select_by_key_or_ref = {
 	" WHERE member_id = $1 AND ref = $3 AND kind = $4"
 	" AND event IS NOT DISTINCT FROM $5",
 	5, {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-};
-
-/* For a call: the account, its version, and whether the call's key is known. */
-static Statement lock_account = {
-	"SELECT a, a.ctid, a.xmin, EXISTS (SELECT FROM loyalty.journal j"
-	" WHERE j.member_id = $1 AND j.key = $2)"
-	" FROM loyalty.account a WHERE a.member_id = $1"
-	" FOR NO KEY UPDATE OF a",
-	2, {INT8OID, TEXTOID}
 };
 
 static Statement select_row = {
@@ -87,21 +77,9 @@ static Statement select_entries = {
 	2, {INT8OID, INT8OID}
 };
 
-#define INSERT_ROW \
-	"INSERT INTO loyalty.journal (member_id, journal_id, effective_at," \
-	" recorded_at, amount, hold_id, other_member_id, program_id, unit_id," \
-	" kind, event, key, ref, reverses, channel, store, staff, actor, reason," \
-	" request_hash, outcome, tier_before, tier_after)" \
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14," \
-	" $15, $16, $17, $18, $19, $20, $21, $22, $23)"
-#define ROW_TYPES \
-	INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID, \
-	INT8OID, INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, \
-	TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, JSONBOID, \
-	INT4OID, INT4OID
-#define ROW_NARGS 23
-
-static Statement insert_row = {INSERT_ROW, ROW_NARGS, {ROW_TYPES}};
+static Statement insert_row = {
+	JOURNAL_INSERT_ROW, JOURNAL_ROW_NARGS, {JOURNAL_ROW_TYPES}
+};
 
 static Statement insert_rows = {
 	"INSERT INTO loyalty.journal (member_id, journal_id, effective_at,"
@@ -117,26 +95,15 @@ static Statement insert_rows = {
 	1, {RECORDARRAYOID}
 };
 
-#define INSERT_ENTRY \
-	"INSERT INTO loyalty.entry (member_id, journal_id, amount," \
-	" balance_after, program_id, unit_id, vests_on, expires_on, rule_id," \
-	" line, origin)"
-/* in the order of the table's columns, which INSERT_ENTRIES relies on */
-#define ENTRY_TYPES \
-	INT8OID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, DATEOID, DATEOID, \
-	INT4OID, INT2OID, CHAROID
-#define ENTRY_NARGS 11
-#define INSERT_ENTRIES "INSERT INTO loyalty.entry SELECT * FROM unnest"
-
 static Statement insert_entry = {
-	INSERT_ENTRY
+	JOURNAL_INSERT_ENTRY
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-	ENTRY_NARGS, {ENTRY_TYPES}
+	JOURNAL_ENTRY_NARGS, {JOURNAL_ENTRY_TYPES}
 };
 
 /* The entries of a row, or of many. */
 static Statement insert_entries = {
-	INSERT_ENTRIES " ($1)", 1, {ENTRIES_TYPE}
+	JOURNAL_INSERT_ENTRIES " ($1)", 1, {ENTRIES_TYPE}
 };
 
 static Statement insert_data_rows = {
@@ -147,55 +114,8 @@ static Statement insert_data_rows = {
 };
 
 static Statement insert_data = {
-	"INSERT INTO loyalty.event_data (member_id, journal_id, program_id, data)"
-	" VALUES ($1, $2, $3, $4)",
+	JOURNAL_INSERT_DATA("$1", "$2", "$3", "$4"),
 	4, {INT8OID, INT8OID, INT4OID, JSONBOID}
-};
-
-/*
- * A row and all that belongs to it, with the account, for which the executor
- * is started once.  By how many entries it has, and whether it has data.
- */
-#define WITH_ROW "WITH j AS (" INSERT_ROW ")"
-#define WITH_DATA \
-	", d AS (INSERT INTO loyalty.event_data (member_id, journal_id," \
-	" program_id, data) VALUES ($1, $2, $8, $32))"
-#define WITH_ENTRY \
-	", e AS (" INSERT_ENTRY " VALUES ($33, $34, $35, $36, $37, $38, $39," \
-	" $40, $41, $42, $43))"
-#define WITH_ENTRIES ", e AS (" INSERT_ENTRIES " ($33))"
-#define UPDATE_ACCOUNT \
-	" " ACCOUNT_UPDATE_MOVED("$24", "$25", "$26", "$27", "$28", "$29", \
-							 "$30", "$31")
-#define STORE_TYPES ROW_TYPES, ACCOUNT_MOVED_TYPES, JSONBOID
-#define STORE_NARGS (ROW_NARGS + ACCOUNT_MOVED_NARGS + 1)
-
-enum entry_count
-{
-	ENTRY_NONE,
-	ENTRY_ONE,
-	ENTRY_MANY,
-	ENTRY_COUNTS
-};
-
-static Statement store_row[ENTRY_COUNTS][2] = {
-	[ENTRY_NONE] = {
-		{WITH_ROW UPDATE_ACCOUNT, STORE_NARGS, {STORE_TYPES}},
-		{WITH_ROW WITH_DATA UPDATE_ACCOUNT, STORE_NARGS, {STORE_TYPES}}
-	},
-	[ENTRY_ONE] = {
-		{WITH_ROW WITH_ENTRY UPDATE_ACCOUNT, STORE_NARGS + ENTRY_NARGS,
-		{STORE_TYPES, ENTRY_TYPES}},
-		{WITH_ROW WITH_ENTRY WITH_DATA UPDATE_ACCOUNT,
-			STORE_NARGS + ENTRY_NARGS,
-		{STORE_TYPES, ENTRY_TYPES}}
-	},
-	[ENTRY_MANY] = {
-		{WITH_ROW WITH_ENTRIES UPDATE_ACCOUNT, STORE_NARGS + 1,
-		{STORE_TYPES, ENTRIES_TYPE}},
-		{WITH_ROW WITH_ENTRIES WITH_DATA UPDATE_ACCOUNT, STORE_NARGS + 1,
-		{STORE_TYPES, ENTRIES_TYPE}}
-	}
 };
 
 static Statement select_ref = {
@@ -472,47 +392,6 @@ journal_known(const JournalRequest *requests, int n)
 	return known;
 }
 
-/* Was a row version written by a transaction that a snapshot does not see? */
-static bool
-is_newer(TransactionId xmin, Snapshot snapshot)
-{
-	return !TransactionIdIsCurrentTransactionId(xmin) &&
-		XidInMVCCSnapshot(xmin, snapshot);
-}
-
-/*
- * Locks the account of a call that has a key, or none (NULL).  False if there
- * is no such member.  key_is_new: no row of the journal has the key.
- *
- * The journal is looked at with the snapshot of the statement, which is older
- * than the lock.  But who writes a row with a key writes the account as well.
- * So if the version that was locked can be seen by that snapshot, then so can
- * every such row; if not, key_is_new is false, and it has to be looked up.
- */
-bool
-journal_lock_account(int64 member_id, const text *key, Account *account,
-					 bool *key_is_new)
-{
-	NullableDatum args[] = {
-		ARG(Int64GetDatum(member_id)),
-		POINTER_ARG(key)
-	};
-	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	bool		found = statement_run_at(&lock_account, args, snapshot) > 0;
-
-	if (found)
-	{
-		account_read(0, account);
-		account_note_locked(account, (ItemPointer)
-							DatumGetPointer(statement_notnull(0, 2)));
-		*key_is_new = !DatumGetBool(statement_notnull(0, 4)) &&
-			!is_newer(DatumGetTransactionId(statement_notnull(0, 3)),
-					  snapshot);
-	}
-	UnregisterSnapshot(snapshot);
-	return found;
-}
-
 /* Reads a row and its entries, as much as a receipt shows. */
 JournalRow *
 journal_read(int64 member_id, int64 journal_id)
@@ -575,8 +454,9 @@ journal_read_payments(int64 member_id, const text *ref, int *n)
 	return rows;
 }
 
-static void
-row_args(const JournalRow *row, const Program *program, NullableDatum *args)
+/* The arguments of JOURNAL_INSERT_ROW. */
+void
+journal_row_args(const JournalRow *row, const Program *program, NullableDatum *args)
 {
 #define ID_ARG(id) ARG_OR_NULL(Int64GetDatum(id), (id) != 0)
 	*args++ = ARG(Int64GetDatum(row->member_id));
@@ -635,14 +515,14 @@ entry_args(const JournalRow *row, int line, const Program *program,
 static void
 begin_entries(StatementRows *rows)
 {
-	rows_begin_of(rows, loyalty_types()->entry, ENTRY_NARGS);
+	rows_begin_of(rows, loyalty_types()->entry, JOURNAL_ENTRY_NARGS);
 }
 
 static void
 append_entries(StatementRows *rows, const JournalRow *row,
 			   const Program *program)
 {
-	NullableDatum args[ENTRY_NARGS];
+	NullableDatum args[JOURNAL_ENTRY_NARGS];
 
 	for (int line = 1; line <= row->npostings; line++)
 	{
@@ -651,37 +531,37 @@ append_entries(StatementRows *rows, const JournalRow *row,
 	}
 }
 
-/* The entries of a row as arguments: those of one, or an array. */
-static enum entry_count
-all_entry_args(const JournalRow *row, const Program *program,
+/* The entries of a row as arguments: none, those of one, or an array. */
+JournalEntries
+journal_entry_args(const JournalRow *row, const Program *program,
 			   NullableDatum *args)
 {
 	StatementRows rows;
 
 	if (row->npostings == 0)
-		return ENTRY_NONE;
+		return ENTRIES_NONE;
 	if (row->npostings == 1)
 	{
 		entry_args(row, 1, program, args);
-		return ENTRY_ONE;
+		return ENTRIES_ONE;
 	}
 	begin_entries(&rows);
 	append_entries(&rows, row, program);
 	args[0] = ARG(rows_array(&rows));
-	return ENTRY_MANY;
+	return ENTRIES_MANY;
 }
 
 static void
 write_entries(const JournalRow *row, const Program *program)
 {
-	NullableDatum args[ENTRY_NARGS];
+	NullableDatum args[JOURNAL_ENTRY_NARGS];
 
-	switch (all_entry_args(row, program, args))
+	switch (journal_entry_args(row, program, args))
 	{
-		case ENTRY_ONE:
+		case ENTRIES_ONE:
 			statement_run(&insert_entry, args, false);
 			break;
-		case ENTRY_MANY:
+		case ENTRIES_MANY:
 			statement_run(&insert_entries, args, false);
 			break;
 		default:
@@ -701,8 +581,8 @@ data_args(const JournalRow *row, const Program *program, const Jsonb *data,
 }
 
 /* Turns the messages into what is stored and shown. */
-static void
-make_outcome(JournalRow *row)
+void
+journal_make_outcome(JournalRow *row)
 {
 	char	   *json;
 
@@ -714,8 +594,8 @@ make_outcome(JournalRow *row)
 }
 
 /* The inputs of a row and the verdicts on it, NULL if it has neither. */
-static Jsonb *
-event_data(const JournalRow *row)
+Jsonb *
+journal_event_data(const JournalRow *row)
 {
 	if (row->data == NULL || row->awards == NULL)
 		return row->data ? row->data : row->awards;
@@ -740,49 +620,20 @@ journal_insert_changes(const JournalRow *row, const Program *program)
 void
 journal_insert(JournalRow *row, const Program *program)
 {
-	NullableDatum args[ROW_NARGS];
+	NullableDatum args[JOURNAL_ROW_NARGS];
 	Jsonb	   *data;
 
-	make_outcome(row);
-	row_args(row, program, args);
+	journal_make_outcome(row);
+	journal_row_args(row, program, args);
 	statement_run(&insert_row, args, false);
 	write_entries(row, program);
 	journal_insert_changes(row, program);
-	data = event_data(row);
+	data = journal_event_data(row);
 	if (data != NULL)
 	{
 		data_args(row, program, data, args);
 		statement_run(&insert_data, args, false);
 	}
-}
-
-/*
- * The same, and writes the account back.  What nobody else changes with the
- * row can be one statement.
- */
-void
-journal_insert_last(JournalRow *row, const Program *program,
-					Account *account)
-{
-	NullableDatum args[STORE_NARGS + ENTRY_NARGS];
-	Jsonb	   *data;
-	enum entry_count entries;
-
-	if (!account_moved(account, &args[ROW_NARGS]))
-	{
-		journal_insert(row, program);
-		account_update(account);
-		return;
-	}
-	make_outcome(row);
-	row_args(row, program, args);
-	data = event_data(row);
-	args[STORE_NARGS - 1] = POINTER_ARG(data);
-	entries = all_entry_args(row, program, &args[STORE_NARGS]);
-	if (statement_run(&store_row[entries][data != NULL], args, false) != 1)
-		account_update(account);
-	account->locked = NULL;
-	journal_insert_changes(row, program);
 }
 
 /* Runs a statement that takes rows, if there are any. */
@@ -813,11 +664,11 @@ void
 journal_batch_add(JournalBatch *batch, JournalRow *row,
 				  const Program *program)
 {
-	NullableDatum args[ROW_NARGS];
-	Jsonb	   *data = event_data(row);
+	NullableDatum args[JOURNAL_ROW_NARGS];
+	Jsonb	   *data = journal_event_data(row);
 
-	make_outcome(row);
-	row_args(row, program, args);
+	journal_make_outcome(row);
+	journal_row_args(row, program, args);
 	rows_append(&batch->rows, args);
 	append_entries(&batch->entries, row, program);
 	data_args(row, program, data, args);
@@ -966,7 +817,7 @@ journal_receipt(JournalRow *row, const Program *program,
 	Datum		values[RECEIPT_NCOLUMNS] = {0};
 	bool		nulls[RECEIPT_NCOLUMNS];
 
-	make_outcome(row);
+	journal_make_outcome(row);
 	memset(nulls, true, sizeof(nulls));
 #define SET(column, datum, present) \
 	(values[column] = (datum), nulls[column] = !(present))

@@ -103,6 +103,48 @@ typedef struct JournalBatch
 	StatementRows changes;		/* of the tier, which were not written yet */
 } JournalBatch;
 
+/*
+ * The text of statements that store a row and what belongs to it, each of them
+ * by itself (journal.c) or all together (store_row.c).
+ */
+#define JOURNAL_INSERT_ROW \
+	"INSERT INTO loyalty.journal (member_id, journal_id, effective_at," \
+	" recorded_at, amount, hold_id, other_member_id, program_id, unit_id," \
+	" kind, event, key, ref, reverses, channel, store, staff, actor, reason," \
+	" request_hash, outcome, tier_before, tier_after)" \
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14," \
+	" $15, $16, $17, $18, $19, $20, $21, $22, $23)"
+#define JOURNAL_ROW_TYPES \
+	INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID, \
+	INT8OID, INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, \
+	TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, JSONBOID, \
+	INT4OID, INT4OID
+#define JOURNAL_ROW_NARGS 23
+
+#define JOURNAL_INSERT_ENTRY \
+	"INSERT INTO loyalty.entry (member_id, journal_id, amount," \
+	" balance_after, program_id, unit_id, vests_on, expires_on, rule_id," \
+	" line, origin)"
+/* in the order of the table's columns, which JOURNAL_INSERT_ENTRIES relies on */
+#define JOURNAL_ENTRY_TYPES \
+	INT8OID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, DATEOID, DATEOID, \
+	INT4OID, INT2OID, CHAROID
+#define JOURNAL_ENTRY_NARGS 11
+#define JOURNAL_INSERT_ENTRIES "INSERT INTO loyalty.entry SELECT * FROM unnest"
+
+#define JOURNAL_INSERT_DATA(member_id, journal_id, program_id, data) \
+	"INSERT INTO loyalty.event_data (member_id, journal_id, program_id, data)" \
+	" VALUES (" member_id ", " journal_id ", " program_id ", " data ")"
+
+/* Which text and arguments the entries of a row take: none, one or an array. */
+typedef enum JournalEntries
+{
+	ENTRIES_NONE,
+	ENTRIES_ONE,
+	ENTRIES_MANY,
+	ENTRIES_COUNTS
+} JournalEntries;
+
 extern JournalRow *journal_row_make(int64 member_id, const char *kind,
 									TimestampTz effective_at);
 extern Posting *journal_row_post(JournalRow *row, const Lot *lot);
@@ -123,11 +165,14 @@ extern List *journal_known(const JournalRequest *requests, int n);
 extern JournalRow *journal_read(int64 member_id, int64 journal_id);
 extern JournalRow **journal_read_payments(int64 member_id, const text *ref,
 										  int *n);
-extern bool journal_lock_account(int64 member_id, const text *key,
-								 Account *account, bool *key_is_new);
+extern void journal_row_args(const JournalRow *row, const Program *program,
+							 NullableDatum *args);
+extern JournalEntries journal_entry_args(const JournalRow *row,
+										 const Program *program,
+										 NullableDatum *args);
+extern void journal_make_outcome(JournalRow *row);
+extern Jsonb *journal_event_data(const JournalRow *row);
 extern void journal_insert(JournalRow *row, const Program *program);
-extern void journal_insert_last(JournalRow *row, const Program *program,
-								Account *account);
 extern void journal_insert_changes(const JournalRow *row,
 								   const Program *program);
 extern void journal_batch_begin(JournalBatch *batch);

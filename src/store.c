@@ -167,12 +167,13 @@ store_load(int64 member_id, AccountLock lock, TimestampTz now,
 	return true;
 }
 
-/* The same for a call, with a lock; see journal_lock_account(). */
+/* The same for a call, with a lock; see store_lock(). */
 bool
-store_load_call(int64 member_id, const text *key, TimestampTz now,
-				Account *account, Decision *decision, bool *key_is_new)
+store_load_call(int64 member_id, const text *key, int64 hold_id,
+				TimestampTz now, Account *account, Decision *decision,
+				StoreSeen *seen)
 {
-	if (!journal_lock_account(member_id, key, account, key_is_new))
+	if (!store_lock(member_id, key, hold_id, account, seen))
 		return false;
 	store_begin(decision, account, ACCOUNT_LOCK, now);
 	return true;
@@ -386,8 +387,7 @@ store_facts(Decision *decision)
 {
 	for (int i = 0; i < decision->nholds; i++)
 		if (decision->holds[i].changed)
-			hold_update(decision->account->member_id,
-						decision->program->program_id, &decision->holds[i]);
+			hold_update(decision->account->member_id, &decision->holds[i]);
 	store_coupon_release_due(decision);
 	store_write_vouchers(decision);
 	for (int e = 0; e < decision->nawards; e++)
@@ -428,14 +428,17 @@ store_decision(Decision *decision)
 	for (int i = 0; i < decision->nrows - 1; i++)
 		journal_insert(decision->rows[i], decision->program);
 	if (decision->nrows > 0)
-		journal_insert_last(decision->rows[decision->nrows - 1],
-							decision->program, decision->account);
+		store_last_row(decision);
 	else
 		account_update(decision->account);
 	foreach(cell, decision->new_holds)
-		hold_insert(decision->account->member_id,
-					decision->program->program_id,
-					&((NewHold *) lfirst(cell))->hold);
+	{
+		const NewHold *new_hold = lfirst(cell);
+
+		if (!new_hold->stored)
+			hold_insert(decision->account->member_id,
+						decision->program->program_id, &new_hold->hold);
+	}
 	store_facts(decision);
 	store_runs_begin(&starts, decision->program, decision->now);
 	store_listen(&starts, decision);

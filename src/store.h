@@ -13,11 +13,18 @@
 
 #pragma GCC visibility push(hidden)
 
+/* What was seen beside the account of a call when it was locked. */
+typedef struct StoreSeen
+{
+	bool		key_is_new;		/* else it has to be looked up */
+	Hold	   *hold;			/* NULL: it has to be looked up */
+} StoreSeen;
+
 extern bool store_load(int64 member_id, AccountLock lock, TimestampTz now,
 					   Account *account, Decision *decision);
-extern bool store_load_call(int64 member_id, const text *key,
+extern bool store_load_call(int64 member_id, const text *key, int64 hold_id,
 							TimestampTz now, Account *account,
-							Decision *decision, bool *key_is_new);
+							Decision *decision, StoreSeen *seen);
 extern void store_begin(Decision *decision, Account *account,
 						AccountLock lock, TimestampTz now);
 extern void store_load_holds(Decision *decision, AccountLock lock);
@@ -29,6 +36,11 @@ extern void store_claim_budgets(Decision *decision, bool dry);
 extern void store_look_at_budgets(Decision *decision);
 extern void store_decision(Decision *decision);
 extern void store_facts(Decision *decision);
+
+/* store_row.c */
+extern bool store_lock(int64 member_id, const text *key, int64 hold_id,
+					   Account *account, StoreSeen *seen);
+extern void store_last_row(Decision *decision);
 
 /* store_topup.c */
 extern void store_load_cards(Decision *decision, bool read_only);
