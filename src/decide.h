@@ -361,6 +361,7 @@ extern Jsonb *decide_context(const Decision *decision, const JournalRow *row,
 							 Facts *facts);
 extern Jsonb *decide_line(const Facts *facts, int line, int64 net,
 						  int scale);
+extern bool decide_is_plain(const Awards *awards);
 extern Jsonb *decide_record(const Awards *awards, bool explain);
 /* By sku, category or brand; a collection that is not there has nothing. */
 extern bool cart_line_in(const Collection *collection, const CartLine *line);

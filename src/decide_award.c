@@ -1093,10 +1093,24 @@ note_event(Account *account, const JournalRow *row)
 }
 
 /*
- * Posts what the judged events were granted, event by event, and promotes.
- * What each rule came to is kept with the event where the programme wants it
- * explained, or a refund has to know for which lines it was.
+ * Keeps what each rule came to with the event where the programme wants it
+ * explained, or a refund has to know for which lines it was; unless the
+ * entries say all of it.
  */
+static void
+keep_verdicts(const Awards *awards, bool explain)
+{
+	JournalRow *row = awards->row;
+
+	if (awards->nverdicts == 0 ||
+		!(explain || (awards->facts->event->needs & NEEDS_RECORD)))
+		return;
+	row->awarded_plainly = explain && decide_is_plain(awards);
+	if (!row->awarded_plainly)
+		row->awards = decide_record(awards, explain);
+}
+
+/* Posts what the judged events were granted, event by event, and promotes. */
 void
 decide_grant(Decision *decision)
 {
@@ -1107,11 +1121,7 @@ decide_grant(Decision *decision)
 		for (int i = 0; i < awards->nverdicts; i++)
 			if (awards->verdicts[i].granted > 0)
 				grant(decision, awards, &awards->verdicts[i]);
-		if (awards->nverdicts > 0 &&
-			(decision->program->explain ||
-			 (awards->facts->event->needs & NEEDS_RECORD)))
-			awards->row->awards = decide_record(awards,
-												decision->program->explain);
+		keep_verdicts(awards, decision->program->explain);
 		note_event(decision->account, awards->row);
 		decide_tier_join(decision, awards->row);
 		decide_tier_promote(decision, awards->row);

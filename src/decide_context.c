@@ -456,6 +456,35 @@ is_needed(const RuleVerdict *verdict)
 }
 
 /*
+ * Would the record say nothing but which rules awarded, and what, and do the
+ * postings of the event say the same in the same order?
+ */
+bool
+decide_is_plain(const Awards *awards)
+{
+	const JournalRow *row = awards->row;
+
+	if (awards->facts->member != NULL ||
+		row->npostings != awards->nverdicts)
+		return false;
+	for (int i = 0; i < awards->nverdicts; i++)
+	{
+		const RuleVerdict *verdict = &awards->verdicts[i];
+		const Posting *posting = &row->postings[i];
+
+		if (verdict->granted <= 0 || verdict->desired != verdict->granted ||
+			!row->has_amount || verdict->base != row->amount ||
+			verdict->rule->version > 1 || verdict->rule->ncaps > 0 ||
+			verdict->limit != NULL || verdict->lines != NULL ||
+			posting->rule_id != verdict->rule->rule_id ||
+			posting->lot.amount != verdict->granted ||
+			posting->lot.origin != ORIGIN_EARNED)
+			return false;
+	}
+	return true;
+}
+
+/*
  * What the rules came to, as event_data keeps it: all that was looked at, or
  * no more than what refunds and limits need.
  */

@@ -85,13 +85,14 @@ static Statement insert_rows = {
 	"INSERT INTO loyalty.journal (member_id, journal_id, effective_at,"
 	" recorded_at, amount, hold_id, other_member_id, program_id, unit_id,"
 	" kind, event, key, ref, reverses, channel, store, staff, actor, reason,"
-	" request_hash, outcome, tier_before, tier_after)"
+	" request_hash, outcome, tier_before, tier_after, awarded_plainly)"
 	" SELECT * FROM unnest($1) AS r (member_id bigint, journal_id bigint,"
 	" effective_at timestamptz, recorded_at timestamptz, amount bigint,"
 	" hold_id bigint, other_member_id bigint, program_id int, unit_id int,"
 	" kind text, event text, key text, ref text, reverses text,"
 	" channel text, store text, staff text, actor text, reason text,"
-	" request_hash bytea, outcome jsonb, tier_before int, tier_after int)",
+	" request_hash bytea, outcome jsonb, tier_before int, tier_after int,"
+	" awarded_plainly boolean)",
 	1, {RECORDARRAYOID}
 };
 
@@ -485,6 +486,7 @@ journal_row_args(const JournalRow *row, const Program *program, NullableDatum *a
 						  row->tier_before != 0);
 	*args++ = ARG_OR_NULL(Int32GetDatum(row->tier_after),
 						  row->tier_after != 0);
+	*args++ = ARG_OR_NULL(BoolGetDatum(true), row->awarded_plainly);
 #undef ID_ARG
 }
 

@@ -57,6 +57,7 @@ typedef struct JournalRow
 	Jsonb	   *outcome;		/* the same, as stored */
 	Jsonb	   *data;			/* goes to event_data: items, data */
 	Jsonb	   *awards;			/* the same: verdicts of the rules */
+	bool		awarded_plainly;	/* the postings tell the verdicts */
 	int			npostings;
 	int			capacity;
 	Posting    *postings;
@@ -111,15 +112,15 @@ typedef struct JournalBatch
 	"INSERT INTO loyalty.journal (member_id, journal_id, effective_at," \
 	" recorded_at, amount, hold_id, other_member_id, program_id, unit_id," \
 	" kind, event, key, ref, reverses, channel, store, staff, actor, reason," \
-	" request_hash, outcome, tier_before, tier_after)" \
+	" request_hash, outcome, tier_before, tier_after, awarded_plainly)" \
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14," \
-	" $15, $16, $17, $18, $19, $20, $21, $22, $23)"
+	" $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)"
 #define JOURNAL_ROW_TYPES \
 	INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID, \
 	INT8OID, INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, \
 	TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, JSONBOID, \
-	INT4OID, INT4OID
-#define JOURNAL_ROW_NARGS 23
+	INT4OID, INT4OID, BOOLOID
+#define JOURNAL_ROW_NARGS 24
 
 #define JOURNAL_INSERT_ENTRY \
 	"INSERT INTO loyalty.entry (member_id, journal_id, amount," \

@@ -156,14 +156,24 @@ BEGIN
 END
 $$;
 
--- 'base 100, double 50 of 100, gift tier_mismatch': what was recorded of the rules of an event, in their order.
+-- What rules came to, in their order: as it was recorded, or as the entries say it.
+CREATE TEMP VIEW award_record AS
+WITH plain AS MATERIALIZED (
+	SELECT e.* FROM loyalty.journal j JOIN loyalty.entry e USING (member_id, journal_id) WHERE j.awarded_plainly
+)
+SELECT d.member_id, d.journal_id, x.n, x.a
+FROM loyalty.event_data d CROSS JOIN jsonb_array_elements(d.data -> 'awards') WITH ORDINALITY x (a, n)
+UNION ALL
+SELECT e.member_id, e.journal_id, e.line, jsonb_build_object('rule', e.rule_id, 'granted', e.amount)
+FROM plain e;
+
+-- 'base 100, double 50 of 100, gift tier_mismatch': the same of one event.
 CREATE FUNCTION pg_temp.awards(name text, ref text) RETURNS text
 LANGUAGE sql STABLE AS $$
 	SELECT string_agg(concat_ws(' ', r.name, coalesce(a ->> 'reason', concat_ws(' of ', a ->> 'granted', nullif(a -> 'desired', a -> 'granted')))),
 		', ' ORDER BY n)
 	FROM loyalty.journal j
-	JOIN loyalty.event_data d USING (member_id, journal_id)
-	CROSS JOIN jsonb_array_elements(d.data -> 'awards') WITH ORDINALITY x (a, n)
+	JOIN pg_temp.award_record USING (member_id, journal_id)
 	LEFT JOIN loyalty.rule r ON r.rule_id = (a -> 'rule')::int
 	WHERE j.member_id = pg_temp.id($1) AND j.ref = $2 AND j.kind = 'event'
 $$;

@@ -17,7 +17,7 @@ BEGIN ATOMIC
 	SELECT loyalty.explain_require(explain.member_id, explain.journal_id);
 
 	WITH call AS (
-		SELECT j.member_id, j.journal_id, j.kind, j.amount, j.reverses, j.outcome,
+		SELECT j.member_id, j.journal_id, j.kind, j.amount, j.reverses, j.outcome, j.awarded_plainly,
 			p.program_id, p.currency, p.currency_scale, d.data -> 'awards' AS awards, d.data -> 'member' AS member,
 			CASE WHEN j.kind = 'event' THEN coalesce(d.data -> 'member' ->> 'tier', t.code) END AS tier
 		FROM loyalty.journal j
@@ -52,6 +52,12 @@ BEGIN ATOMIC
 				ORDER BY l.n) END AS lines
 		FROM call c
 		CROSS JOIN LATERAL jsonb_array_elements(c.awards) WITH ORDINALITY a (value, place)
+		UNION ALL
+		-- nothing at all is, where the entries say it
+		SELECT e.line, e.rule_id, 1, c.amount, e.amount, e.amount, NULL, NULL, NULL
+		FROM call c
+		CROSS JOIN posted e
+		WHERE c.awarded_plainly
 	), judged AS (
 		SELECT v.*, r.definition, (r.definition ->> 'unit_id')::int AS unit_id, r.definition ->> 'kind' AS kind,
 			r.definition ->> 'rule_group' AS rule_group,
@@ -129,10 +135,13 @@ BEGIN ATOMIC
 			-- what is taken back was awarded by the rule as the order found it
 			SELECT coalesce((a.value ->> 'version')::int, 1) AS version
 			FROM loyalty.journal o
-			JOIN loyalty.event_data x ON x.member_id = o.member_id AND x.journal_id = o.journal_id
-			CROSS JOIN LATERAL jsonb_array_elements(x.data -> 'awards') a (value)
+			LEFT JOIN loyalty.event_data x ON x.member_id = o.member_id AND x.journal_id = o.journal_id
+			LEFT JOIN LATERAL jsonb_array_elements(x.data -> 'awards') a (value)
+				ON (a.value ->> 'rule')::int = m.rule_id
 			WHERE o.member_id = explain.member_id AND o.ref = c.reverses AND o.kind = 'event'
-			AND (a.value ->> 'rule')::int = m.rule_id
+			AND (a.value IS NOT NULL OR o.awarded_plainly AND EXISTS (
+				SELECT FROM loyalty.entry e
+				WHERE e.member_id = o.member_id AND e.journal_id = o.journal_id AND e.rule_id = m.rule_id))
 			ORDER BY o.journal_id LIMIT 1) v ON true
 		LEFT JOIN LATERAL (
 			SELECT coalesce(

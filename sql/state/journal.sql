@@ -36,6 +36,10 @@ CREATE TABLE loyalty.journal (
 	request_hash    bytea,
 	-- what moved no lot but must be told: lapsed, forgiven, what became of benefits
 	outcome         jsonb,
+	-- true of an event: each rule that was looked at awarded, by its first version and
+	-- for the whole amount, what the entry of the same place says; so no verdicts are
+	-- kept in event_data, as explain() can tell them from the entries
+	awarded_plainly boolean,
 	PRIMARY KEY (member_id, journal_id)
 );
 CREATE UNIQUE INDEX journal_key_idx ON loyalty.journal (member_id, key)

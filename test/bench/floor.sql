@@ -10,7 +10,6 @@ CREATE SEQUENCE floor.id_seq;
 CREATE TABLE floor.account (LIKE loyalty.account INCLUDING ALL);
 CREATE TABLE floor.journal (LIKE loyalty.journal INCLUDING ALL);
 CREATE TABLE floor.entry (LIKE loyalty.entry INCLUDING ALL);
-CREATE TABLE floor.event_data (LIKE loyalty.event_data INCLUDING ALL);
 CREATE TABLE floor.hold (LIKE loyalty.hold INCLUDING ALL);
 
 -- LIKE does not take the fill factor along
@@ -22,7 +21,7 @@ BEGIN
 		SELECT relname, unnest(reloptions) AS option
 		FROM pg_class
 		WHERE relnamespace = 'loyalty'::regnamespace
-		AND relname IN ('account', 'journal', 'event_data', 'entry', 'hold')
+		AND relname IN ('account', 'journal', 'entry', 'hold')
 	LOOP
 		EXECUTE format('ALTER TABLE floor.%I SET (%s)', relation.relname, relation.option);
 	END LOOP;
@@ -32,7 +31,6 @@ $$;
 INSERT INTO floor.account SELECT * FROM loyalty.account;
 INSERT INTO floor.journal SELECT * FROM loyalty.journal ORDER BY journal_id;
 INSERT INTO floor.entry SELECT * FROM loyalty.entry ORDER BY journal_id, line;
-INSERT INTO floor.event_data SELECT * FROM loyalty.event_data ORDER BY journal_id;
 -- far from the ids of the extension, whose holds are copied later
 SELECT setval('floor.id_seq', 1000000000000) \g /dev/null
 
@@ -50,9 +48,9 @@ BEGIN
 	SET wallet = set_byte(set_byte(wallet, 40, byte), 140, byte), last_event_at = now(), last_purchase_at = now()
 	WHERE member_id = m;
 	INSERT INTO floor.journal (member_id, journal_id, effective_at, recorded_at, amount, program_id,
-		tier_before, tier_after, kind, event, key, ref, actor, request_hash)
+		tier_before, tier_after, kind, event, key, ref, actor, request_hash, awarded_plainly)
 	VALUES (m, id, now(), clock_timestamp(), cents, 1, 3, 3, 'event', 'purchase', new_key, new_ref, 'postgres',
-		'\x00112233445566778899aabbccddeeff');
+		'\x00112233445566778899aabbccddeeff', true);
 	INSERT INTO floor.entry (member_id, journal_id, amount, balance_after, program_id, unit_id,
 		vests_on, expires_on, rule_id, line, origin)
 	VALUES (m, id, 155, 20000, 1, 1, NULL, '2030-01-31', 1, 1, 'e'),
@@ -60,8 +58,6 @@ BEGIN
 		(m, id, 1, 14, 1, 3, '2029-01-01', NULL, 3, 3, 'e'),
 		(m, id, 10, 20010, 1, 1, NULL, '2030-01-31', 4, 4, 'e'),
 		(m, id, 15, 20025, 1, 1, NULL, '2030-01-31', 5, 5, 'e');
-	INSERT INTO floor.event_data (member_id, journal_id, program_id, data)
-	VALUES (m, id, 1, '{"awards": [{"rule": 1, "granted": 155}, {"rule": 2, "granted": 15500}, {"rule": 3, "granted": 1}, {"rule": 4, "granted": 10}, {"rule": 5, "granted": 15}]}');
 	RETURN id;
 END;
 $$;

@@ -53,9 +53,9 @@ $$;
 CREATE PROCEDURE bench.floor_write() LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO floor.journal (member_id, journal_id, effective_at, recorded_at, amount, program_id,
-		tier_before, tier_after, kind, event, key, ref, actor, request_hash)
+		tier_before, tier_after, kind, event, key, ref, actor, request_hash, awarded_plainly)
 	SELECT member_id, id, at, clock_timestamp(), cents, 1, 3, 3, 'event', 'purchase', key, ref, 'postgres',
-		'\x00112233445566778899aabbccddeeff'
+		'\x00112233445566778899aabbccddeeff', true
 	FROM batch;
 	INSERT INTO floor.entry (member_id, journal_id, amount, balance_after, program_id, unit_id,
 		vests_on, expires_on, rule_id, line, origin)
@@ -66,9 +66,6 @@ BEGIN
 		(1, 14, 1, 3, '2029-01-01', NULL, 3, 3, 'e'),
 		(10, 20010, 1, 1, NULL, '2030-01-31', 4, 4, 'e'),
 		(15, 20025, 1, 1, NULL, '2030-01-31', 5, 5, 'e')) e;
-	INSERT INTO floor.event_data (member_id, journal_id, program_id, data)
-	SELECT member_id, id, 1, '{"awards": [{"rule": 1, "granted": 155}, {"rule": 2, "granted": 15500}, {"rule": 3, "granted": 1}, {"rule": 4, "granted": 10}, {"rule": 5, "granted": 15}]}'
-	FROM batch;
 	-- the first lot of a member changes due_on, which has an index
 	UPDATE floor.account a
 	SET wallet = set_byte(set_byte(a.wallet, 40, 1), 140, 2), last_event_at = b.at, last_purchase_at = b.at,

@@ -46,9 +46,15 @@ SELECT c.campaign_id, c.name, c.title, count(*) FILTER (WHERE granted > 0) AS or
 	coalesce(sum(desired - granted), 0) AS cut
 FROM loyalty.campaign c
 	JOIN loyalty.rule r USING (campaign_id)
-	LEFT JOIN (loyalty.event_data d
-		CROSS JOIN LATERAL jsonb_to_recordset(d.data -> 'awards') AS a(rule int, desired bigint, granted bigint))
-		ON a.rule = r.rule_id
+	LEFT JOIN (
+		SELECT d.member_id, x.rule, x.desired, x.granted
+		FROM loyalty.event_data d
+		CROSS JOIN LATERAL jsonb_to_recordset(d.data -> 'awards') AS x(rule int, desired bigint, granted bigint)
+		UNION ALL
+		-- or the entries say it
+		SELECT e.member_id, e.rule_id, NULL, e.amount
+		FROM loyalty.journal j JOIN loyalty.entry e USING (member_id, journal_id)
+		WHERE j.awarded_plainly) a ON a.rule = r.rule_id
 GROUP BY c.campaign_id, c.name, c.title;
 
 INSERT INTO demo.figure

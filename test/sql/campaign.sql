@@ -17,8 +17,8 @@ RETURNS text LANGUAGE sql AS $$
 $$;
 CREATE FUNCTION pg_temp.why() RETURNS text LANGUAGE sql AS $$
 	SELECT string_agg(coalesce(a ->> 'reason', a ->> 'limit', 'all'), ', ' ORDER BY n)
-	FROM (SELECT data FROM loyalty.event_data ORDER BY journal_id DESC LIMIT 1) d,
-		jsonb_array_elements(d.data -> 'awards') WITH ORDINALITY x (a, n)
+	FROM pg_temp.award_record
+	WHERE journal_id = (SELECT max(journal_id) FROM loyalty.journal WHERE kind = 'event')
 $$;
 -- '60 used, 40 left in 4': a budget as everybody sees it, and in its slots.
 CREATE FUNCTION pg_temp.budget(campaign text, unit text DEFAULT 'points') RETURNS text

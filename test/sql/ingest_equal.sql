@@ -117,7 +117,7 @@ SELECT cmp_ok((SELECT count(DISTINCT reason) FROM loyalty.ingest_reject), '>=', 
 CREATE VIEW pg_temp.books AS
 SELECT j.program_id, i.value AS name, j.journal_id,
 	row_number() OVER (PARTITION BY j.member_id ORDER BY j.journal_id) AS place,
-	(SELECT array_agg(x::text) FROM (SELECT j.kind, j.event, j.key, j.ref, j.effective_at, j.amount, j.channel, j.reverses, j.outcome, j.actor,
+	(SELECT array_agg(x::text) FROM (SELECT j.kind, j.event, j.key, j.ref, j.effective_at, j.amount, j.channel, j.reverses, j.outcome, j.actor, j.awarded_plainly,
 		b.code AS tier_before, a.code AS tier_after, j.request_hash IS NULL AS by_clock) x) AS row,
 	(SELECT jsonb_agg(jsonb_build_array(e.line, u.code, e.amount, e.balance_after, e.vests_on, e.expires_on, coalesce(r.name, r.event || r.unit_id - u.unit_id), e.origin) ORDER BY e.line)
 		FROM loyalty.entry e JOIN loyalty.unit u USING (unit_id) LEFT JOIN loyalty.rule r ON r.rule_id = e.rule_id
