@@ -44,7 +44,7 @@ typedef struct Account
 	TierState	tier_state;
 	bool		tier_promoted;
 	int			ntier_base;		/* pairs of unit and amount */
-	int64	   *tier_base;
+	int64	   *tier_base;		/* made anew when it changes */
 	LotList		wallet;
 	/* account_note_locked(): the version, and what it says; else NULL */
 	ItemPointerData tid;

@@ -375,6 +375,7 @@ rows_begin(StatementRows *rows, const Statement *single)
 	memset(rows, 0, sizeof(StatementRows));
 	rows->context = CurrentMemoryContext;
 	rows->type = RECORDOID;
+	rows->ncolumns = single->nargs;
 	rows->tupdesc = CreateTemplateTupleDesc(single->nargs);
 	for (int i = 0; i < single->nargs; i++)
 		TupleDescInitEntry(rows->tupdesc, i + 1, NULL,
@@ -382,15 +383,20 @@ rows_begin(StatementRows *rows, const Statement *single)
 	rows->tupdesc = BlessTupleDesc(rows->tupdesc);
 }
 
-/* The same of a table, given the type of its rows and how many columns. */
+/*
+ * The same of a table, given the type of its rows and how many columns are
+ * given of each; those that somebody has added are NULL.
+ */
 void
 rows_begin_of(StatementRows *rows, Oid type, int ncolumns)
 {
 	memset(rows, 0, sizeof(StatementRows));
 	rows->context = CurrentMemoryContext;
 	rows->type = type;
+	rows->ncolumns = ncolumns;
 	rows->tupdesc = lookup_rowtype_tupdesc_copy(type, -1);
-	if (rows->tupdesc->natts != ncolumns)
+	if (rows->tupdesc->natts < ncolumns ||
+		rows->tupdesc->natts > STATEMENT_MAX_ARGS)
 		elog(ERROR, "the type %u has %d columns, not %d", type,
 			 rows->tupdesc->natts, ncolumns);
 }
@@ -405,8 +411,8 @@ rows_append(StatementRows *rows, const NullableDatum *args)
 
 	for (int i = 0; i < rows->tupdesc->natts; i++)
 	{
-		values[i] = args[i].value;
-		nulls[i] = args[i].isnull;
+		values[i] = i < rows->ncolumns ? args[i].value : (Datum) 0;
+		nulls[i] = i < rows->ncolumns ? args[i].isnull : true;
 	}
 	if (rows->n == rows->capacity)
 	{

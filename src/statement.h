@@ -58,6 +58,7 @@ typedef struct StatementRows
 {
 	Oid			type;
 	TupleDesc	tupdesc;
+	int			ncolumns;		/* that are given */
 	MemoryContext context;		/* in which they are kept */
 	int			n;
 	int			capacity;

@@ -123,5 +123,6 @@ SELECT FROM loyalty.sale('Shop', '{"customer_no": "eve"}', 30, 'o7');
 SELECT is((SELECT string_agg(concat_ws(' ', event, awarded_plainly), ', ' ORDER BY journal_id) FROM loyalty.journal WHERE member_id = pg_temp.id('eve')),
 	'signup, purchase t', 'who signs up brings no amount, which is the base of nothing');
 
-SELECT is_empty('SELECT * FROM loyalty.verify()', 'verify()');
-SELECT finish();
+SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
+SELECT * FROM finish();
+ROLLBACK;

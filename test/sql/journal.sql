@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(231);
+SELECT plan(233);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Later', 'GBP', 'Europe/London', vest_days => 14) AS later \gset
@@ -246,6 +246,18 @@ SELECT throws_ok(sql, 'LY190', NULL, sql)
 FROM unnest(ARRAY['UPDATE loyalty.journal SET reason = NULL', 'DELETE FROM loyalty.journal', 'TRUNCATE loyalty.journal',
 	'UPDATE loyalty.entry SET amount = 1', 'DELETE FROM loyalty.entry', 'TRUNCATE loyalty.entry',
 	'DELETE FROM loyalty.entry WHERE false', 'TRUNCATE loyalty.entry CASCADE']) sql;
+
+-- A column that somebody has added
+ALTER TABLE loyalty.entry ADD COLUMN note text;
+ALTER TABLE loyalty.account ADD COLUMN note text;
+SELECT FROM loyalty.purchase(pg_temp.id('eve'), 5, 'added');
+SELECT is((SELECT count(*) FROM loyalty.entry e JOIN loyalty.journal j USING (member_id, journal_id) WHERE j.ref = 'added' AND e.note IS NULL),
+	3::bigint, 'a column that was added is in nobody''s way');
+ALTER TABLE loyalty.entry DROP COLUMN note;
+ALTER TABLE loyalty.account DROP COLUMN note;
+SELECT FROM loyalty.purchase(pg_temp.id('eve'), 5, 'dropped');
+SELECT is((SELECT count(*) FROM loyalty.entry e JOIN loyalty.journal j USING (member_id, journal_id) WHERE j.ref = 'dropped'),
+	3::bigint, 'nor is one that was dropped');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();
