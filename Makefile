@@ -114,7 +114,9 @@ loyalty--%--$(LOYALTY_VERSION).sql: sql/update/%.sql $(REPLAYED_SQL) loyalty.con
 strays:
 	@$(if $(strip $(STRAYS)),echo 'of no concept in CONCEPTS: $(strip $(STRAYS))' >&2; exit 1,:)
 
+# A file without expected output, or one whose plan is not all ok, must not pass.
 regress-expected:
+	@! grep -H '^not ok\|^# Looks like' $(wildcard expected/*.out)
 	@test/cluster expected build/regress/expected expected $(REGRESS)
 
 expected: ## take the last results of installcheck and isolation as expected (review them first)
@@ -127,29 +129,28 @@ expected: ## take the last results of installcheck and isolation as expected (re
 # with "make test": ready installs what is missing and builds in a second make.
 prepare:
 	@test/setup
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$$(nproc)) all
 	@$(MAKE) --no-print-directory install DESTDIR="$$(test/cluster stage)" >/dev/null
 
 ready: $(if $(CLUSTER_ACTIVE)$(IS_READY),,prepare)
 
-# In two halves of about the same length, side by side, each with a server of its own.
-test: ready ## everything that must pass: pgtap, installcheck, isolation, tap, script
-	@$(MAKE) --no-print-directory IS_READY=1 -j2 -k --output-sync=target test-database test-server
+# Two lanes at a time, the longest first, each with a server of its own. pgtap is
+# not among them: the same files with the same output are all ok, which the expected
+# output says of itself (regress-expected).
+TEST_LANES = script tap installcheck isolation
+test: ready ## everything that must pass: script, tap, installcheck, isolation
+	@$(MAKE) --no-print-directory IS_READY=1 -j2 -k --output-sync=target $(TEST_LANES:%=test-%)
 
-test-database:
-	@CLUSTER_NAME=$(or $(CLUSTER_NAME),test)-database \
-	test/cluster run $(MAKE) --no-print-directory -j1 -k pgtap installcheck isolation
-
-test-server:
-	@CLUSTER_NAME=$(or $(CLUSTER_NAME),test)-server \
-	test/cluster run $(MAKE) --no-print-directory -j1 -k script tap
+$(TEST_LANES:%=test-%): test-%:
+	@CLUSTER_NAME=$(or $(CLUSTER_NAME),test)-$* \
+	test/cluster run $(MAKE) --no-print-directory -j1 -k $*
 
 # $(call lane,name,files,command that takes them)
 lane = @files="$(or $(T),$(wildcard $(2)))"; \
        if [ -z "$$files" ]; then echo "== $(1): no tests in $(2)"; \
        else echo "== $(1)" && $(3); fi
 
-pgtap: ready ## test/sql/*.sql by pg_prove, each in a fresh database
+pgtap: ready ## test/sql/*.sql by pg_prove, with what failed told test by test
 	$(call lane,pgtap,test/sql/*.sql,\
 	    test/cluster run test/cluster pgtap $$files)
 
@@ -158,10 +159,10 @@ isolation: ready ## test/isolation/specs/*.spec
 	    test/cluster run test/cluster isolation $$files)
 
 tap: ready ## test/t/*.pl, which start servers of their own
-	$(call lane,tap,test/t/*.pl,test/cluster tap prove -Itest/t $$files)
+	$(call lane,tap,test/t/*.pl,test/cluster tap prove --timer -Itest/t $$files)
 
 script: ready ## test/check/*, executables that print TAP
-	$(call lane,script,test/check/*,test/cluster run prove -e '' $$files)
+	$(call lane,script,test/check/*,test/cluster run prove --timer -e '' $$files)
 
 demo: ready ## a year of a real shop's orders (DATA=directory)
 	@CLUSTER_NAME=demo DATA="$(DEMO_DATA)" test/cluster run test/demo/run
@@ -195,4 +196,4 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
 	while IFS='|' read -r target text; do printf '  %-14s%s\n' "$$target" "$$text"; done
 
-.PHONY: all install install-dispatch uninstall-dispatch installcheck clean strays regress-expected expected prepare ready test test-database test-server pgtap isolation tap script demo bench bench-bi sanitize format stop-servers help
+.PHONY: all install install-dispatch uninstall-dispatch installcheck clean strays regress-expected expected prepare ready test $(TEST_LANES:%=test-%) pgtap isolation tap script demo bench bench-bi sanitize format stop-servers help
