@@ -1,9 +1,9 @@
 /*
  * journal.c
  *
- * The ledger: the only statements that write journal, entry, event_data and
- * journal_ref, and the receipt.  Changes of the tier are stored with the row
- * that brought them about.
+ * The ledger: what writes journal, entry, event_data and journal_ref (the last
+ * row of a call together with its account: store_row.c), and the receipt.
+ * Changes of the tier are stored with the row that brought them about.
  */
 #include "journal.h"
 

@@ -1,5 +1,6 @@
 -- Holds for capture() to capture, one for each call that will be measured.
--- pgbench computes their ids too.
+-- pgbench computes their ids too: in steps of a prime, because the floor takes random
+-- ones and neighbours share pages.
 -- Variables: holds
 \set ON_ERROR_STOP on
 SET synchronous_commit = off;
@@ -39,8 +40,3 @@ TRUNCATE plpgsql.hold, plpgsql.hold_lot;
 ALTER SEQUENCE plpgsql.hold_id_seq RESTART;
 SELECT count(plpgsql.hold(s.first + s.stride * (n % s.members), 100, '1 day', (1e15 * random())::bigint::text))
 FROM generate_series(0, :holds - 1) AS n, bench.setting s \g /dev/null
-
--- The next hold of each program. They are taken in steps of a prime, because the
--- floor takes random ones and neighbours share pages.
-CREATE SEQUENCE bench.capture_loyalty MINVALUE 0;
-CREATE SEQUENCE bench.capture_plpgsql MINVALUE 0;

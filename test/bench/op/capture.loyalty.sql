@@ -1,2 +1,6 @@
+\set i :i + 1
+\set n (((:round - 1) * :clients + :client_id) * :calls + :i) * 7919 % :holds
+\set m :first + :stride * (:n % :members)
+\set held :hold_first + :hold_stride * :n
 \set key random(1, 1000000000000000)
-SELECT journal_id FROM loyalty.capture(:first + :stride * (nextval('bench.capture_loyalty') * 7919 % :holds % :members), :hold_first + :hold_stride * (currval('bench.capture_loyalty') * 7919 % :holds), key => :key);
+SELECT journal_id FROM loyalty.capture(:m, :held, key => :key);
