@@ -2,6 +2,7 @@
 -- attach(), with hand-written statements that write the same rows, and with a row
 -- trigger that calls the PL/pgSQL program. In turn, five rounds.
 \set ON_ERROR_STOP on
+\ir floor_batch.sql
 
 CREATE TABLE bench.shop_order (order_no text PRIMARY KEY, customer_id bigint NOT NULL,
 	total numeric(12,2) NOT NULL, paid_at timestamptz);
