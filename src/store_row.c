@@ -200,20 +200,22 @@ static StoreAlso
 also_args(Decision *decision, const JournalRow *row, NullableDatum *args)
 {
 	Jsonb	   *data = journal_event_data(row);
-	NewHold    *opened = data == NULL ? opened_by(decision, row) : NULL;
-	Hold	   *ended = data == NULL ? ended_by(decision, row) : NULL;
+	NewHold    *opened;
+	Hold	   *ended;
 
 	if (data != NULL)
 	{
 		args[0] = ARG(JsonbPGetDatum(data));
 		return ALSO_DATA;
 	}
+	opened = opened_by(decision, row);
 	if (opened != NULL)
 	{
 		hold_insert_args(&opened->hold, args);
 		opened->stored = true;
 		return ALSO_NEW_HOLD;
 	}
+	ended = ended_by(decision, row);
 	if (ended != NULL)
 	{
 		hold_update_args(ended, args);

@@ -12,15 +12,22 @@ CREATE FUNCTION test.relations(kind "char") RETURNS SETOF name LANGUAGE sql STAB
 	ORDER BY relname
 $$;
 
+CREATE FUNCTION test.is_filled(name name) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	filled boolean;
+BEGIN
+	EXECUTE format('SELECT EXISTS (SELECT FROM loyalty.%I)', name) INTO filled;
+	RETURN filled;
+END;
+$$;
+
 -- What the install script has put into tables.
 DO $$
 DECLARE
 	name name;
-	filled boolean;
 BEGIN
 	FOR name IN SELECT test.relations('r') LOOP
-		EXECUTE format('SELECT EXISTS (SELECT FROM loyalty.%I)', name) INTO filled;
-		IF filled THEN
+		IF test.is_filled(name) THEN
 			EXECUTE format('CREATE TABLE test.%I AS TABLE loyalty.%1$I', name);
 		END IF;
 	END LOOP;
@@ -34,11 +41,9 @@ CREATE PROCEDURE test.reset() LANGUAGE plpgsql
 SET session_replication_role = replica AS $$
 DECLARE
 	name name;
-	filled boolean;
 BEGIN
 	FOR name IN SELECT test.relations('r') LOOP
-		EXECUTE format('SELECT EXISTS (SELECT FROM loyalty.%I)', name) INTO filled;
-		IF filled THEN
+		IF test.is_filled(name) THEN
 			EXECUTE format('DELETE FROM loyalty.%I', name);
 		END IF;
 		IF to_regclass(format('test.%I', name)) IS NOT NULL THEN

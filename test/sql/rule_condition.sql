@@ -153,8 +153,8 @@ DELETE FROM loyalty.rule;
 -- Without a condition there is no context
 SELECT FROM pg_temp.rule('{"name": "plain", "award": 1}');
 SELECT FROM loyalty.purchase(pg_temp.id('bob'), 10, 'n1');
-SELECT is((SELECT d.data FROM loyalty.journal JOIN loyalty.event_data d USING (member_id, journal_id) WHERE ref = 'n1'), NULL,
-	'no condition, no context');
+SELECT results_eq($$SELECT awarded_plainly, d.data FROM loyalty.journal LEFT JOIN loyalty.event_data d USING (member_id, journal_id) WHERE ref = 'n1'$$,
+	'VALUES (true, NULL::jsonb)', 'no condition, no context');
 
 -- What is kept without explain: only what a refund needs
 UPDATE loyalty.program SET explain = false;
