@@ -63,9 +63,16 @@ static Statement select_program_id = {
 	"SELECT program_id FROM loyalty.program WHERE name = $1",
 	1, {TEXTOID}
 };
+/*
+ * The last columns tell what a programme does without: to find that out by its
+ * own statements would take a session a third of its first call.
+ */
 static Statement select_program = {
 	"SELECT name, currency_scale, time_zone, status = 'active',"
-	" ref_scope = 'program', closed_until, tier_refund, explain, currency"
+	" ref_scope = 'program', closed_until, tier_refund, explain, currency,"
+	" EXISTS (SELECT FROM loyalty.benefit b WHERE b.program_id = $1),"
+	" EXISTS (SELECT FROM loyalty.coupon c WHERE c.program_id = $1),"
+	" EXISTS (SELECT FROM loyalty.automation a WHERE a.program_id = $1)"
 	" FROM loyalty.program WHERE program_id = $1",
 	1, {INT4OID}
 };
@@ -238,14 +245,18 @@ load_coupons(Program *program)
 	}
 }
 
-/*
- * Compiles into the current context, with one campaign taken as live (0:
- * none).  False if there is no such programme.
- */
-static bool
-load_program(Program *program, int32 live_campaign)
+/* What a programme may do without. */
+typedef struct Uses
 {
-	NullableDatum args[] = {ARG(Int32GetDatum(program->program_id))};
+	bool		benefits;
+	bool		coupons;
+	bool		automations;
+} Uses;
+
+/* The row of the programme.  False if there is none. */
+static bool
+load_settings(Program *program, const NullableDatum *args, Uses *uses)
+{
 	char	   *zone;
 
 	if (statement_run(&select_program, args, true) == 0)
@@ -263,8 +274,26 @@ load_program(Program *program, int32 live_campaign)
 	program->closed_until = statement_time_or(0, 6, DT_NOBEGIN);
 	program->tier_refund = tier_refund(statement_text(0, 7));
 	program->explain = DatumGetBool(statement_notnull(0, 8));
-	program->loader.program_id = program->program_id;
 	program->currency = statement_text(0, 9);
+	uses->benefits = DatumGetBool(statement_notnull(0, 10));
+	uses->coupons = DatumGetBool(statement_notnull(0, 11));
+	uses->automations = DatumGetBool(statement_notnull(0, 12));
+	return true;
+}
+
+/*
+ * Compiles into the current context, with one campaign taken as live (0:
+ * none).  False if there is no such programme.
+ */
+static bool
+load_program(Program *program, int32 live_campaign)
+{
+	NullableDatum args[] = {ARG(Int32GetDatum(program->program_id))};
+	Uses		uses;
+
+	if (!load_settings(program, args, &uses))
+		return false;
+	program->loader.program_id = program->program_id;
 	load_units(program, args);
 	load_events(program, args);
 	program->tiers = tier_load(program->program_id, program->units,
@@ -282,15 +311,19 @@ load_program(Program *program, int32 live_campaign)
 	define(program);
 	program->plans = plan_load(program->program_id, program->currency_scale,
 							   &program->nplans);
-	program->benefits = benefit_load(&program->loader, program->units,
-									 program->nunits, &program->nbenefits);
-	load_coupons(program);
+	if (uses.benefits)
+		program->benefits = benefit_load(&program->loader, program->units,
+										 program->nunits,
+										 &program->nbenefits);
+	if (uses.coupons)
+		load_coupons(program);
 	program->topups = topup_load(program->program_id, program->units,
 								 program->nunits, &program->ntopups);
 	cart_load(program->program_id, program->currency_scale, program->units,
 			  program->nunits, &program->cart);
-	automation_load(program->program_id, program->units, program->nunits,
-					&program->automations);
+	if (uses.automations)
+		automation_load(program->program_id, program->units, program->nunits,
+						&program->automations);
 	rule_load(program);
 	return true;
 }
