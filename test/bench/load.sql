@@ -123,6 +123,7 @@ CREATE TABLE bench.comparison (
 INSERT INTO bench.comparison (title, operation, subject, floor, plpgsql, floor_target, plpgsql_target) VALUES
 	('`purchase`, 5 rules, tier check and key, durable', 'purchase', 'loyalty', 'floor', 'plpgsql', 0.85, 1.3),
 	('the same, CPU bound', 'purchase_cpu', 'loyalty', 'floor', 'plpgsql', 0.75, 2),
+	('the same, durable, each in a session of its own', 'purchase_first', 'loyalty', 'floor', 'plpgsql', NULL, NULL),
 	('`redeem`, durable', 'redeem', 'loyalty', 'floor', 'plpgsql', 0.85, 1.3),
 	('`hold`, durable', 'hold', 'loyalty', 'floor', 'plpgsql', 0.85, 1.3),
 	('`capture`, durable', 'capture', 'loyalty', 'floor', 'plpgsql', 0.85, 1.3),
