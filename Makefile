@@ -161,8 +161,11 @@ isolation: ready ## test/isolation/specs/*.spec
 tap: ready ## test/t/*.pl, which start servers of their own
 	$(call lane,tap,test/t/*.pl,test/cluster tap prove --timer -Itest/t $$files)
 
+# Two at a time, as no two use the same database; those that take minutes first.
+LONG_SCRIPTS = $(addprefix test/check/,main_job fuzz two_years)
 script: ready ## test/check/*, executables that print TAP
-	$(call lane,script,test/check/*,test/cluster run prove --timer -e '' $$files)
+	$(call lane,script,$(LONG_SCRIPTS) $(filter-out $(LONG_SCRIPTS),$(wildcard test/check/*)),\
+	    test/cluster run prove -j2 --timer -e '' $$files)
 
 demo: ready ## a year of a real shop's orders (DATA=directory)
 	@CLUSTER_NAME=demo DATA="$(DEMO_DATA)" test/cluster run test/demo/run
