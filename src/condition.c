@@ -33,7 +33,12 @@ typedef enum Shape
 {
 	SHAPE_CONTEXT,
 	SHAPE_MEMBER,
-	SHAPE_RECORD,				/* an object of single values */
+	SHAPE_COUNTERS,				/* single values, by unit */
+	SHAPE_HAPPENED,				/* single values of the event, and so on: */
+	SHAPE_ORDER,
+	SHAPE_NOW,
+	SHAPE_TODAY,
+	SHAPE_STREAK,
 	SHAPE_DATA,					/* an object of anything */
 	SHAPE_LINES,				/* an array of lines */
 	SHAPE_LINE,
@@ -313,17 +318,66 @@ is_one_of(const char *name, int length, const char *const *names, int n)
 
 #define NAME_IN(names) is_one_of(name, length, names, lengthof(names))
 
+/* Nothing but single values. */
+static bool
+is_record(Shape shape)
+{
+	return shape >= SHAPE_COUNTERS && shape <= SHAPE_STREAK;
+}
+
+/* A misspelt key would always be absent, and its negation always hold. */
+static void
+refuse_key(Walk *walk, const char *record, const char *name, int length)
+{
+	refuse(walk, REFUSAL_RULE_INVALID,
+		   psprintf("the %s has no \"%.*s\"", record, length, name));
+}
+
+static Shape
+record_key(Walk *walk, Shape shape, const char *name, int length)
+{
+	static const char *const happened[] = {
+		"name", "at", "amount", "ref", "late_days"
+	};
+	static const char *const order[] = {"amount", "quantity", "lines"};
+	static const char *const now[] = {
+		"date", "time", "dow", "hour", "day", "month", "year"
+	};
+	static const char *const today[] = {"date", "month", "year"};
+	static const char *const streak[] = {"day"};
+
+	if (shape == SHAPE_HAPPENED && !NAME_IN(happened))
+		refuse_key(walk, "event", name, length);
+	else if (shape == SHAPE_ORDER && !NAME_IN(order))
+		refuse_key(walk, "order", name, length);
+	else if ((shape == SHAPE_NOW && !NAME_IN(now)) ||
+			 (shape == SHAPE_TODAY && !NAME_IN(today)))
+		refuse_key(walk, "time", name, length);
+	else if (shape == SHAPE_STREAK && !NAME_IN(streak))
+		refuse_key(walk, "streak", name, length);
+	return SHAPE_SINGLE;
+}
+
 static Shape
 context_key(Walk *walk, const char *name, int length)
 {
-	static const char *const records[] = {"event", "order", "now", "streak"};
+	static const char *const event[] = {"event"};
+	static const char *const order[] = {"order"};
+	static const char *const now[] = {"now"};
+	static const char *const streak[] = {"streak"};
 	static const char *const member[] = {"member"};
 	static const char *const items[] = {"items"};
 	static const char *const data[] = {"data"};
 	static const char *const version[] = {"version"};
 
-	if (NAME_IN(records))
-		return SHAPE_RECORD;
+	if (NAME_IN(event))
+		return SHAPE_HAPPENED;
+	if (NAME_IN(order))
+		return SHAPE_ORDER;
+	if (NAME_IN(now))
+		return SHAPE_NOW;
+	if (NAME_IN(streak))
+		return SHAPE_STREAK;
 	if (NAME_IN(member))
 		return SHAPE_MEMBER;
 	if (NAME_IN(items))
@@ -331,8 +385,7 @@ context_key(Walk *walk, const char *name, int length)
 	if (NAME_IN(data))
 		return SHAPE_DATA;
 	if (!NAME_IN(version))
-		refuse(walk, REFUSAL_RULE_INVALID,
-			   psprintf("the context has no \"%.*s\"", length, name));
+		refuse_key(walk, "context", name, length);
 	return SHAPE_SINGLE;
 }
 
@@ -351,14 +404,13 @@ document_key(Walk *walk, bool untagged, const char *name, int length)
 	if (NAME_IN(profile))
 		return SHAPE_PROFILE;
 	if (NAME_IN(now))
-		return SHAPE_RECORD;
+		return SHAPE_TODAY;
 	if (NAME_IN(purchases))
 		return SHAPE_WINDOWS;
 	if (NAME_IN(groups))
 		return SHAPE_GROUPS;
 	if (!NAME_IN(version))
-		refuse(walk, REFUSAL_RULE_INVALID,
-			   psprintf("the member document has no \"%.*s\"", length, name));
+		refuse_key(walk, "member document", name, length);
 	return SHAPE_SINGLE;
 }
 
@@ -390,8 +442,7 @@ event_key(Walk *walk, const char *name, int length)
 	if (NAME_IN(items))
 		return SHAPE_LINES;
 	if (!NAME_IN(fields))
-		refuse(walk, REFUSAL_RULE_INVALID,
-			   psprintf("the event has no \"%.*s\"", length, name));
+		refuse_key(walk, "event", name, length);
 	return SHAPE_SINGLE;
 }
 
@@ -423,16 +474,25 @@ member_key(Walk *walk, Shape shape, const char *name, int length)
 	static const char *const stage[] = {"stage"};
 	static const char *const segments[] = {"segments"};
 	static const char *const counters[] = {"counters"};
-	static const char *const intervals[] = {"interval_days", "recency"};
+	static const char *const known[] = {
+		"tier", "tier_rank", "joined_on", "age_days", "birthday",
+		"purchases", "days_since_purchase"
+	};
+	static const char *const of_event[] = {"first_purchase"};
+	/* an event does not read what a member did before */
+	static const char *const of_document[] = {
+		"birthday_month", "interval_days", "recency"
+	};
 
 	if (NAME_IN(counters))
-		return SHAPE_RECORD;
-	/* an event does not read what a member did before */
-	if (shape == SHAPE_MEMBER && NAME_IN(intervals))
-		refuse(walk, REFUSAL_RULE_INVALID,
-			   psprintf("the context has no \"%.*s\"", length, name));
+		return SHAPE_COUNTERS;
 	if (!NAME_IN(tags) && !NAME_IN(stage) && !NAME_IN(segments))
+	{
+		if (!NAME_IN(known) &&
+			!(shape == SHAPE_MEMBER ? NAME_IN(of_event) : NAME_IN(of_document)))
+			refuse_key(walk, "member", name, length);
 		return SHAPE_SINGLE;
+	}
 	/* tags are judged first, then segments */
 	if (shape == SHAPE_MEMBER_UNTAGGED ||
 		(shape == SHAPE_MEMBER_TAGGED && NAME_IN(segments)))
@@ -451,6 +511,8 @@ object_key(Walk *walk, Shape shape, const char *name, int length)
 		"sku", "category", "brand", "qty", "price", "net", "line"
 	};
 
+	if (is_record(shape))
+		return record_key(walk, shape, name, length);
 	switch (shape)
 	{
 		case SHAPE_CONTEXT:
@@ -476,8 +538,6 @@ object_key(Walk *walk, Shape shape, const char *name, int length)
 			return NAME_IN(fields) ? SHAPE_SINGLE : SHAPE_ANY;
 		case SHAPE_DATA:
 			return NAME_IN(columns) ? SHAPE_SINGLE : SHAPE_ANY;
-		case SHAPE_RECORD:
-			return SHAPE_SINGLE;
 		default:
 			return SHAPE_ANY;
 	}
@@ -527,9 +587,10 @@ step_key(Walk *walk, JsonPathItem *item, Found found)
 static Shape
 any_key(Shape shape)
 {
+	if (is_record(shape))
+		return SHAPE_SINGLE;
 	switch (shape)
 	{
-		case SHAPE_RECORD:
 		case SHAPE_FIGURES:
 			return SHAPE_SINGLE;
 		case SHAPE_WINDOWS:
@@ -546,7 +607,7 @@ step_any_key(const Walk *walk, Found found)
 {
 	found = unwrapped(walk, found);
 	found.many = true;
-	found.wide |= found.shape != SHAPE_RECORD &&
+	found.wide |= !is_record(found.shape) &&
 		found.shape != SHAPE_FIGURES && found.shape != SHAPE_WINDOWS;
 	found.shape = any_key(found.shape);
 	return found;

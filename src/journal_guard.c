@@ -91,6 +91,19 @@ row_trigger(FunctionCallInfo fcinfo)
 	return (TriggerData *) fcinfo->context;
 }
 
+/*
+ * PostgreSQL also takes "UTC+8", which is POSIX's word for eight hours west of
+ * Greenwich.  Who writes it means the opposite, and finds out when the
+ * programme has a journal and its zone is fixed.
+ */
+static bool
+is_zone_name(const char *zone)
+{
+	return pg_tzset(zone) != NULL &&
+		(strpbrk(zone, "0123456789") == NULL ||
+		 pg_strncasecmp(zone, "Etc/", 4) == 0);
+}
+
 /* Trigger of program. */
 Datum
 loyalty_program_check(PG_FUNCTION_ARGS)
@@ -104,7 +117,7 @@ loyalty_program_check(PG_FUNCTION_ARGS)
 	char	   *zone = column_text(tuple, trigger->tg_relation->rd_att,
 								   "time_zone");
 
-	if (zone != NULL && pg_tzset(zone) == NULL)
+	if (zone != NULL && !is_zone_name(zone))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("time zone \"%s\" not recognized", clipped(zone)),

@@ -47,15 +47,17 @@ static Statement select_programs = {
  * no longer due comes back here.
  *
  * Those found are more than a batch, because so many other sessions may each
- * have locked one.
+ * have locked one.  A batch is settled in the order of its members, so that
+ * what gets an id in it does not depend on how PostgreSQL came by them.
  */
 static Statement lock_due = {
-	"SELECT a.account FROM (SELECT member_id FROM loyalty.account"
+	"SELECT l.account FROM (SELECT a.account FROM"
+	" (SELECT member_id FROM loyalty.account"
 	" WHERE program_id = $4 AND due_on <= $5" NOT_FAULTY("account.member_id")
 	" ORDER BY due_on LIMIT $1 * 64) d"
 	" CROSS JOIN LATERAL (SELECT account FROM loyalty.account"
 	" WHERE member_id = d.member_id FOR NO KEY UPDATE SKIP LOCKED) a"
-	" LIMIT $1",
+	" LIMIT $1) l ORDER BY (l.account).member_id",
 	5, {INT4OID, TEXTOID, TIMESTAMPTZOID, INT4OID, DATEOID}
 };
 
@@ -69,7 +71,7 @@ static Statement lock_timed_out = {
 	TIMED_OUT("hold", "expires_at", "held")
 	" UNION ALL " TIMED_OUT("checkout", "expires_at", "reserved")
 	" UNION ALL " TIMED_OUT("coupon_use", "reserved_until", "reserved")
-	") ORDER BY program_id LIMIT $1 FOR NO KEY UPDATE OF account SKIP LOCKED",
+	") ORDER BY program_id, member_id LIMIT $1 FOR NO KEY UPDATE OF account SKIP LOCKED",
 	3, {INT4OID, TEXTOID, TIMESTAMPTZOID}
 };
 

@@ -63,8 +63,9 @@ CREATE OR REPLACE FUNCTION loyalty.segment_members(program text, segment text)
 RETURNS TABLE (member_id bigint, entered_at timestamptz) LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
+	SELECT loyalty.segment_require(segment_members.program, segment_members.segment);
 	SELECT m.member_id, m.entered_at FROM loyalty.member_segment m
-	WHERE m.program_id = (SELECT loyalty.segment_require(segment_members.program, segment_members.segment))
+	WHERE m.program_id = (SELECT p.program_id FROM loyalty.program p WHERE p.name = segment_members.program)
 	AND m.segment = segment_members.segment;
 END;
 COMMENT ON FUNCTION loyalty.segment_members(text, text) IS

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(49);
+SELECT plan(57);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Idle', 'GBP', 'Europe/London') AS idle \gset
@@ -22,6 +22,11 @@ SELECT throws_ok($$EXECUTE program('Shop', 'EUR', 2, 'Europe/Paris')$$, '23505',
 SELECT throws_ok($$EXECUTE program('X', 'eur', 2, 'Europe/Paris')$$, '23514', NULL, 'a currency in lower case');
 SELECT throws_ok($$EXECUTE program('X', 'EUR', 5, 'Europe/Paris')$$, '23514', NULL, 'a currency with 5 decimals');
 SELECT throws_ok($$EXECUTE program('X', 'EUR', 2, 'Mars/Olympus')$$, '22023', NULL, 'a time zone that does not exist');
+SELECT throws_ok(format($$EXECUTE program('X', 'EUR', 2, %L)$$, zone), '22023', NULL, 'a POSIX time zone, whose sign is not what one means: ' || zone)
+FROM unnest('{UTC+8,+2,-3,EST5EDT}'::text[]) zone;
+SELECT lives_ok(format($$EXECUTE program('Zone %s', 'EUR', 2, %L)$$, n, zone), 'a name of a time zone: ' || zone)
+FROM unnest('{UTC,CET,Etc/GMT-8,America/Port-au-Prince}'::text[]) WITH ORDINALITY z (zone, n);
+DELETE FROM loyalty.program WHERE name LIKE 'Zone %';
 SELECT throws_ok($$EXECUTE program('X', 'EUR', 2, '')$$, '22023', NULL, 'an empty time zone');
 SELECT throws_ok($$EXECUTE program('X', 'EUR', 2, NULL)$$, '23502', NULL, 'no time zone');
 SELECT throws_ok($$UPDATE loyalty.program SET status = 'paused'$$, '23514', NULL, 'an unknown status');

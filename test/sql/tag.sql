@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(131);
+SELECT plan(134);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 CREATE FUNCTION pg_temp.tags(name text) RETURNS text LANGUAGE sql STABLE AS $$
@@ -58,6 +58,9 @@ FROM (VALUES
 	('$.purchases.days_60.times > 1', 'LY801', 'refused: no such window'),
 	('$.purchases.month.turnover > 1', 'LY801', 'refused: no such figure'),
 	('$.items[*].sku == "a"', 'LY801', 'refused: what only events have'),
+	('!($.member.teir == "gold")', 'LY801', 'refused: a key of the member that is not there'),
+	('$.member.first_purchase == true', 'LY801', 'refused: what only events say of a member'),
+	('$.now.dow == 1', 'LY801', 'refused: what only events say of the time'),
 	('$.member.tags[*] == "a"', 'LY801', 'refused: tags are judged before they are known'),
 	('$.purchases.month.times > $x', 'LY801', 'refused: a variable'),
 	('exists($.**.times)', 'LY805', 'refused: too costly'),

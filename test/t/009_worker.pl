@@ -147,7 +147,9 @@ set('loyalty.now' => '2027-04-01 00:30+08');
 wait_until('shop', q{SELECT count(*) = 1 FROM loyalty.journal WHERE kind = 'expire'}, 'a year later the points have');
 is(sql('shop', q{SELECT unit, amount, balance_after, at FROM loyalty.statement(loyalty.find('shop', 'customer_no', '1')) WHERE kind = 'expire'}),
     'points|-129|0|2027-03-31 16:00:00+00', 'all of them, dated at midnight in Shanghai');
-is(sql('shop', q{SELECT job, backlog, errors FROM loyalty.maintenance_status WHERE backlog > 0 OR errors > 0}), '', 'nothing is left');
+# what has been posted is added up for the reports by a later job, perhaps of the next round
+wait_until('shop', q{SELECT count(*) = 0 FROM loyalty.maintenance_status WHERE backlog > 0}, 'nothing is left');
+is(sql('shop', q{SELECT job, errors FROM loyalty.maintenance_status WHERE errors > 0}), '', 'nothing has failed');
 books_agree($node, 'shop', 'after maintenance');
 
 #
