@@ -539,7 +539,9 @@ check_owner(Relation relation, Oid function)
 				 errmsg("permission denied for attached table \"%s\"",
 						RelationGetRelationName(relation)),
 				 errdetail("Its owner may not execute "
-						   "loyalty.attach_order().")));
+						   "loyalty.attach_order()."),
+				 errhint("Grant the owner the role for applications that "
+						 "loyalty.setup_roles() makes.")));
 }
 
 /* The trigger: books what a statement did to the orders of the table. */

@@ -110,6 +110,14 @@ BEGIN
 		IF NOT pg_has_role(current_user, (SELECT c.relowner FROM pg_class c WHERE c.oid = target), 'USAGE') THEN
 			RAISE EXCEPTION 'must be owner of table %', target USING ERRCODE = 'insufficient_privilege';
 		END IF;
+		-- or every order would fail, because the triggers ask for it, too
+		IF NOT has_function_privilege((SELECT c.relowner FROM pg_class c WHERE c.oid = target),
+				'loyalty.attach_order()', 'EXECUTE') THEN
+			RAISE EXCEPTION 'owner of table % may not book orders', target
+				USING ERRCODE = 'insufficient_privilege',
+				DETAIL = 'The triggers run with the rights of the owner, who may not execute loyalty.attach_order().',
+				HINT = 'Grant the owner the role for applications that loyalty.setup_roles() makes.';
+		END IF;
 	END LOOP;
 
 	SELECT array_remove(ARRAY[
@@ -123,6 +131,14 @@ BEGIN
 	INTO mapping
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = source;
 	PERFORM loyalty.attach_check(source, mapping);
+	IF NOT EXISTS (
+		SELECT FROM pg_index i
+		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+		WHERE i.indrelid = source AND i.indisunique AND a.attname = attach.ref) THEN
+		RAISE WARNING 'no unique index of table % has column "%"', source, ref
+			USING DETAIL = 'Two rows of one reference and amount are taken for one order.',
+			HINT = 'Create a unique index, or look at loyalty.reconcile() for duplicate_ref.';
+	END IF;
 
 	SELECT string_agg(quote_literal(m), ', ') INTO arguments FROM unnest(mapping) m;
 	FOR target IN SELECT t FROM loyalty.attach_tables(source) t LOOP
@@ -304,7 +320,9 @@ BEGIN
 	-- reference: there it may have another date.
 	RETURN QUERY EXECUTE format(
 		'WITH source AS (
-			SELECT o.member_id, o.ref, o.amount FROM (%1$s) o
+			SELECT o.member_id, o.ref, o.amount,
+				o.ref IS NOT NULL AND count(*) OVER (PARTITION BY o.member_id, o.identity, o.ref) > 1 AS repeated
+			FROM (%1$s) o
 			WHERE o.paid AND (o.member_id IS NOT NULL OR o.identity IS NOT NULL AND $6)
 			AND ($4 IS NULL OR o.at >= $4) AND ($5 IS NULL OR o.at < $5)
 		), ledger AS (
@@ -314,15 +332,16 @@ BEGIN
 				s.amount AS source_amount,
 				CASE WHEN l.ref IS NOT NULL THEN l.amount
 					ELSE loyalty.attach_booked($1, $2, s.member_id, s.ref) END AS ledger_amount,
-				l.ref IS NULL OR s.ref IS NOT NULL AS has_order
+				l.ref IS NULL OR s.ref IS NOT NULL AS has_order, coalesce(s.repeated, false) AS repeated
 			FROM source s FULL JOIN ledger l ON l.member_id = s.member_id AND l.ref = s.ref
 		)
-		SELECT CASE WHEN NOT p.has_order THEN ''no_order''
+		SELECT CASE WHEN p.repeated THEN ''duplicate_ref''
+				WHEN NOT p.has_order THEN ''no_order''
 				WHEN p.ledger_amount IS NULL THEN ''not_booked''
 				ELSE ''amount_differs'' END,
 			p.ref, p.member_id, p.source_amount, p.ledger_amount
 		FROM pair p
-		WHERE coalesce(p.source_amount, 0) IS DISTINCT FROM p.ledger_amount
+		WHERE (p.repeated OR coalesce(p.source_amount, 0) IS DISTINCT FROM p.ledger_amount)
 		AND (p.has_order OR p.ledger_amount IS NOT NULL AND NOT EXISTS (
 			SELECT FROM (%1$s) o WHERE o.ref = p.ref AND o.member_id = p.member_id AND o.paid))
 		ORDER BY p.member_id, p.ref', orders)
@@ -332,7 +351,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION loyalty.reconcile(regclass, timestamptz, timestamptz) IS
-'Every paid order of an attached table without its journal, every journal without its order, every amount that differs';
+'Every paid order of an attached table without its journal, every journal without its order, every amount that differs, every row of a reference that several rows have';
 
 CREATE OR REPLACE FUNCTION loyalty.attach_count(source regclass, since timestamptz DEFAULT NULL,
 	until timestamptz DEFAULT NULL)
@@ -371,14 +390,15 @@ BEGIN
 	FOR o IN EXECUTE format(
 		'SELECT p.problem, p.member_id, p.ref, o.identity, o.amount, o.at, o.items, o.data
 		FROM loyalty.reconcile($1, $2, $3) p
-		LEFT JOIN (%s) o ON p.problem <> ''no_order'' AND o.ref = p.ref AND o.paid
+		LEFT JOIN (%s) o ON p.problem NOT IN (''no_order'', ''duplicate_ref'') AND o.ref = p.ref AND o.paid
 			AND o.member_id IS NOT DISTINCT FROM p.member_id
 		ORDER BY p.member_id, o.at, p.ref', loyalty.attach_query(source))
 	USING source, since, until
 	LOOP
 		CONTINUE WHEN o.problem = 'no_order' AND loyalty.attach_option(mapping, 'on_delete') = 'ignore';
-		IF loyalty.attach_set(source, o.member_id, o.identity, o.ref, o.problem <> 'no_order', o.amount,
-				o.at, o.items, o.data) THEN
+		-- which of several rows is the order, and which order has no reference, only the shop knows
+		IF o.ref IS NOT NULL AND o.problem <> 'duplicate_ref' AND loyalty.attach_set(source, o.member_id,
+				o.identity, o.ref, o.problem <> 'no_order', o.amount, o.at, o.items, o.data) THEN
 			booked := booked + 1;
 		ELSE
 			refused := refused + 1;
@@ -399,7 +419,7 @@ BEGIN
 		USING coalesce(loyalty.attach_option(mapping, 'enroll') = 'true', false), since, until,
 			loyalty.attach_option(mapping, 'program')
 		LOOP
-			IF loyalty.attach_set(source, NULL, NULL, o.ref, true, o.amount, o.at, o.items, o.data) THEN
+			IF o.ref IS NOT NULL AND loyalty.attach_set(source, NULL, NULL, o.ref, true, o.amount, o.at, o.items, o.data) THEN
 				booked := booked + 1;
 			ELSE
 				refused := refused + 1;

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(199);
+SELECT plan(200);
 
 SELECT loyalty.program_create('Shop', 'CNY', 'Asia/Shanghai') AS shop \gset
 CALL pg_temp.enroll('Shop', 'ann', 'bob', 'cat', 'dan', 'eve');
@@ -471,6 +471,7 @@ GRANT USAGE ON SCHEMA loyalty TO loyalty_test_owner;
 SET ROLE loyalty_test_owner;
 SELECT throws_ok($$SELECT loyalty.attach('shop.mine', 'Shop')$$, '42501', NULL, 'rights: who may not attach does not');
 RESET ROLE;
+SELECT throws_ok($$SELECT loyalty.attach('shop.mine', 'Shop')$$, '42501', 'owner of table shop.mine may not book orders', 'rights: nor does a superuser for him, as all his orders would fail');
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA loyalty TO loyalty_test_owner;
 GRANT SELECT ON loyalty.program TO loyalty_test_owner;
 SET ROLE loyalty_test_owner;

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(26);
+SELECT plan(32);
 
 SELECT loyalty.program_create('Shop', 'JPY', 'Asia/Tokyo') AS shop \gset
 SELECT loyalty.program_create('Other', 'CNY', 'Asia/Shanghai') AS other \gset
@@ -18,8 +18,8 @@ SELECT is(pg_temp.signature('attach_count'),
 	'TABLE(orders bigint, paid bigint, paid_amount numeric, without_member bigint, without_member_amount numeric)', 'attach_count(): arguments');
 
 -- Two tables, names that need quotes, and calls of the application
-CREATE TABLE shop."Web Orders" ("customer id" int, "order" text, "Total" int, "paid at" timestamptz, "select" boolean DEFAULT true);
-CREATE TABLE shop.till (customer_id bigint, order_no text, total bigint, paid_at timestamptz);
+CREATE TABLE shop."Web Orders" ("customer id" int, "order" text UNIQUE, "Total" int, "paid at" timestamptz, "select" boolean DEFAULT true);
+CREATE TABLE shop.till (customer_id bigint, order_no text UNIQUE, total bigint, paid_at timestamptz);
 SELECT loyalty.attach('shop."Web Orders"', 'Shop', member => 'customer id', amount => 'Total', ref => 'order', at => 'paid at', paid => 'select');
 SELECT loyalty.attach('shop.till', 'Shop');
 INSERT INTO shop."Web Orders" SELECT pg_temp.id(CASE n % 2 WHEN 0 THEN 'ann' ELSE 'bob' END), 'w' || n, n * 100, timestamptz '2026-03-01 00:00+09' + n * interval '12 hours'
@@ -86,6 +86,25 @@ SELECT is_empty($$SELECT * FROM loyalty.reconcile('shop.till')$$, 'until the row
 -- Inputs that were erased: still found from the table, but not missed without a row
 DELETE FROM loyalty.event_data;
 SELECT is_empty($$SELECT * FROM loyalty.reconcile('shop.till') UNION ALL SELECT * FROM loyalty.reconcile('shop."Web Orders"')$$, 'without the inputs of the events all agree as well');
+
+-- Nothing keeps one reference from being two orders, or none: told when it is attached, found,
+-- and left to who knows which is which
+CREATE TABLE shop.loose (customer_id bigint, order_no text, total int, paid_at timestamptz);
+SELECT loyalty.attach('shop.loose', 'Shop');
+INSERT INTO shop.loose VALUES (pg_temp.id('ann'), 'l1', 10, '2026-03-12 12:00+09'), (pg_temp.id('ann'), 'l2', 20, '2026-03-12 12:00+09');
+INSERT INTO shop.loose VALUES (pg_temp.id('ann'), 'l1', 10, '2026-03-12 12:00+09'), (pg_temp.id('ann'), NULL, 40, '2026-03-12 12:00+09');
+INSERT INTO shop.loose VALUES (pg_temp.id('ann'), 'l2', 21, '2026-03-12 12:00+09');
+CREATE FUNCTION pg_temp.loose() RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(concat_ws(' ', problem, ref, source_amount, 'of', ledger_amount), ', ' ORDER BY ref, source_amount) FROM loyalty.reconcile('shop.loose')
+$$;
+SELECT is(pg_temp.loose(), 'duplicate_ref l1 10 of 10, duplicate_ref l1 10 of 10, duplicate_ref l2 20 of 20, duplicate_ref l2 21 of 20, not_booked 40 of', 'two rows of one reference, and one without');
+SELECT results_eq($$SELECT booked, refused FROM loyalty.attach_catch_up('shop.loose')$$, $$VALUES (0::bigint, 5::bigint)$$, 'attach_catch_up: none is guessed');
+SELECT is(pg_temp.loose(), 'duplicate_ref l1 10 of 10, duplicate_ref l1 10 of 10, duplicate_ref l2 20 of 20, duplicate_ref l2 21 of 20, not_booked 40 of', 'attach_catch_up: nor changes anything');
+DELETE FROM shop.loose WHERE total IN (21, 40);
+DELETE FROM shop.loose WHERE ctid IN (SELECT min(ctid) FROM shop.loose WHERE order_no = 'l1');
+SELECT is(pg_temp.loose(), 'not_booked l1 10 of, not_booked l2 20 of', 'a copy that is deleted takes its order along, which is told');
+SELECT results_eq($$SELECT booked, refused FROM loyalty.attach_catch_up('shop.loose')$$, $$VALUES (2::bigint, 0::bigint)$$, 'attach_catch_up: and mended');
+SELECT is(pg_temp.loose(), NULL, 'all agree');
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books agree');
 SELECT * FROM finish();
