@@ -1270,19 +1270,37 @@ BEGIN ATOMIC
 		WHERE NOT EXISTS (
 			SELECT FROM loyalty.unit u WHERE u.unit_id = n.unit_id AND u.program_id = n.program_id)
 		UNION ALL
-		SELECT r.program_id, format('rule=%s unit=%s event=%s program_id=%s', r.rule_id, r.unit_id, r.event, r.program_id)
+		SELECT r.program_id, format('rule=%s %s program_id=%s', r.rule_id, x.missing, r.program_id)
 		FROM loyalty.rule r
-		WHERE NOT EXISTS (
-			SELECT FROM loyalty.unit u WHERE u.unit_id = r.unit_id AND u.program_id = r.program_id)
-		OR NOT EXISTS (
-			SELECT FROM loyalty.program_event v WHERE v.program_id = r.program_id AND v.event = r.event)
-		OR (r.campaign_id IS NOT NULL AND NOT EXISTS (
-			SELECT FROM loyalty.campaign k WHERE k.program_id = r.program_id AND k.campaign_id = r.campaign_id))
-		OR (r.rule_group IS NOT NULL AND NOT EXISTS (
-			SELECT FROM loyalty.rule_group g WHERE g.program_id = r.program_id AND g.name = r.rule_group))
-		OR EXISTS (
-			SELECT FROM unnest(r.segments) n (name) WHERE NOT EXISTS (
-				SELECT FROM loyalty.segment x WHERE x.program_id = r.program_id AND x.name = n.name))
+		CROSS JOIN LATERAL (
+			SELECT format('unit=%s', r.unit_id) AS missing
+			WHERE NOT EXISTS (
+				SELECT FROM loyalty.unit u WHERE u.unit_id = r.unit_id AND u.program_id = r.program_id)
+			UNION ALL
+			SELECT format('event=%s', r.event)
+			WHERE NOT EXISTS (
+				SELECT FROM loyalty.program_event v WHERE v.program_id = r.program_id AND v.event = r.event)
+			UNION ALL
+			SELECT format('campaign=%s', r.campaign_id)
+			WHERE r.campaign_id IS NOT NULL AND NOT EXISTS (
+				SELECT FROM loyalty.campaign k WHERE k.program_id = r.program_id AND k.campaign_id = r.campaign_id)
+			UNION ALL
+			SELECT format('group=%s', r.rule_group)
+			WHERE r.rule_group IS NOT NULL AND NOT EXISTS (
+				SELECT FROM loyalty.rule_group g WHERE g.program_id = r.program_id AND g.name = r.rule_group)
+			UNION ALL
+			SELECT format('collection=%s', n.name)
+			FROM (VALUES (r.collection), (r.excluded_collection), (r.store_collection)) n (name)
+			WHERE n.name IS NOT NULL AND NOT EXISTS (
+				SELECT FROM loyalty.collection k WHERE k.program_id = r.program_id AND k.name = n.name)
+			UNION ALL
+			SELECT format('tier=%s', n.code) FROM unnest(r.tiers) n (code)
+			WHERE NOT EXISTS (
+				SELECT FROM loyalty.tier t WHERE t.program_id = r.program_id AND t.code = n.code)
+			UNION ALL
+			SELECT format('segment=%s', n.name) FROM unnest(r.segments) n (name)
+			WHERE NOT EXISTS (
+				SELECT FROM loyalty.segment g WHERE g.program_id = r.program_id AND g.name = n.name)) x
 		UNION ALL
 		SELECT x.program_id, format('segment=%s program_id=%s', x.name, x.program_id)
 		FROM loyalty.segment x
@@ -1330,24 +1348,37 @@ BEGIN ATOMIC
 		AND NOT EXISTS (
 			SELECT FROM coupon_budget b WHERE b.budget_id = x.budget_id AND b.program_id = x.program_id)
 		UNION ALL
-		SELECT c.program_id, format('coupon=%s program_id=%s', c.coupon_id, c.program_id)
+		SELECT c.program_id, concat_ws(' ', format('coupon=%s', c.coupon_id), x.missing, format('program_id=%s', c.program_id))
 		FROM loyalty.coupon c
-		WHERE NOT EXISTS (SELECT FROM loyalty.program p WHERE p.program_id = c.program_id)
-		OR (c.campaign_id IS NOT NULL AND NOT EXISTS (
-			SELECT FROM loyalty.campaign k WHERE k.program_id = c.program_id AND k.campaign_id = c.campaign_id))
-		OR (c.category IS NOT NULL AND NOT EXISTS (
-			SELECT FROM loyalty.coupon_category g WHERE g.program_id = c.program_id AND g.name = c.category))
-		OR EXISTS (
-			SELECT FROM (VALUES (c.unit_id), (c.price_unit_id)) n (unit_id)
+		CROSS JOIN LATERAL (
+			SELECT NULL AS missing
+			WHERE NOT EXISTS (SELECT FROM loyalty.program p WHERE p.program_id = c.program_id)
+			UNION ALL
+			SELECT format('campaign=%s', c.campaign_id)
+			WHERE c.campaign_id IS NOT NULL AND NOT EXISTS (
+				SELECT FROM loyalty.campaign k WHERE k.program_id = c.program_id AND k.campaign_id = c.campaign_id)
+			UNION ALL
+			SELECT format('category=%s', c.category)
+			WHERE c.category IS NOT NULL AND NOT EXISTS (
+				SELECT FROM loyalty.coupon_category g WHERE g.program_id = c.program_id AND g.name = c.category)
+			UNION ALL
+			SELECT format('unit=%s', n.unit_id)
+			FROM (VALUES (c.unit_id), (c.price_unit_id)) n (unit_id)
 			WHERE n.unit_id IS NOT NULL AND NOT EXISTS (
-				SELECT FROM loyalty.unit u WHERE u.unit_id = n.unit_id AND u.program_id = c.program_id))
-		OR EXISTS (
-			SELECT FROM (VALUES (c.collection), (c.excluded_collection), (c.target_collection), (c.store_collection)) n (name)
+				SELECT FROM loyalty.unit u WHERE u.unit_id = n.unit_id AND u.program_id = c.program_id)
+			UNION ALL
+			SELECT format('collection=%s', n.name)
+			FROM (VALUES (c.collection), (c.excluded_collection), (c.target_collection), (c.store_collection)) n (name)
 			WHERE n.name IS NOT NULL AND NOT EXISTS (
-				SELECT FROM loyalty.collection k WHERE k.program_id = c.program_id AND k.name = n.name))
-		OR EXISTS (
-			SELECT FROM unnest(c.segments) n (name) WHERE NOT EXISTS (
-				SELECT FROM loyalty.segment x WHERE x.program_id = c.program_id AND x.name = n.name))
+				SELECT FROM loyalty.collection k WHERE k.program_id = c.program_id AND k.name = n.name)
+			UNION ALL
+			SELECT format('tier=%s', n.code) FROM unnest(c.tiers) n (code)
+			WHERE NOT EXISTS (
+				SELECT FROM loyalty.tier t WHERE t.program_id = c.program_id AND t.code = n.code)
+			UNION ALL
+			SELECT format('segment=%s', n.name) FROM unnest(c.segments) n (name)
+			WHERE NOT EXISTS (
+				SELECT FROM loyalty.segment g WHERE g.program_id = c.program_id AND g.name = n.name)) x
 		UNION ALL
 		SELECT g.program_id, format('coupon_category=%s program_id=%s', g.name, g.program_id)
 		FROM loyalty.coupon_category g

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(222);
+SELECT plan(227);
 
 -- Books with something of everything, of which verify() finds nothing to say.
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', vest_days => 7) AS shop \gset
@@ -414,6 +414,11 @@ INSERT INTO change (codes, what, sql) VALUES
 	('config_reference', 'periods of no plan', $$UPDATE loyalty.member_plan SET plan_id = 999 WHERE ref = 'p1' AND member_id = pg_temp.id('cat')$$),
 	('config_reference', 'periods with a tier that is gone', $$UPDATE loyalty.member_plan SET tier_id = 999 WHERE ref = 'p1' AND member_id = pg_temp.id('cat')$$),
 	('config_reference', 'a rule for no segment', $$UPDATE loyalty.rule SET segments = '{nobody}' WHERE unit_id = pg_temp.unit('points')$$),
+	('config_reference', 'a rule for no tier', $$UPDATE loyalty.rule SET tiers = '{nobody}' WHERE unit_id = pg_temp.unit('points')$$),
+	('config_reference', 'a rule for no campaign', $$UPDATE loyalty.rule SET campaign_id = 999 WHERE unit_id = pg_temp.unit('points')$$),
+	('config_reference', 'a rule of no group', $$UPDATE loyalty.rule SET rule_group = 'none' WHERE unit_id = pg_temp.unit('points')$$),
+	('config_reference', 'a rule for no collection', $$UPDATE loyalty.rule SET excluded_collection = 'none' WHERE unit_id = pg_temp.unit('points')$$),
+	('config_reference', 'a coupon for no tier', format('UPDATE loyalty.coupon SET tiers = ''{nobody}'' WHERE coupon_id = %s', :ten)),
 	('config_reference', 'a segment of no programme', $$INSERT INTO loyalty.segment (program_id, name) VALUES (999, 'club')$$),
 	('segment_is_history', 'a member who never entered', format($$INSERT INTO loyalty.member_segment VALUES (pg_temp.id('bob'), 'club', %s, now())$$, :shop)),
 	('segment_is_history', 'a member who never left', $$DELETE FROM loyalty.member_segment WHERE member_id = pg_temp.id('ann')$$),
