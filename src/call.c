@@ -111,6 +111,7 @@ call_check_text(Call *call, const text *value, Refusal refusal,
 {
 	const unsigned char *bytes = (const unsigned char *) VARDATA_ANY(value);
 	Size		length = VARSIZE_ANY_EXHDR(value);
+	bool		blank = true;
 
 	if (length == 0)
 		return call_refuse(call, refusal, "%s is empty", what);
@@ -118,9 +119,15 @@ call_check_text(Call *call, const text *value, Refusal refusal,
 		return call_refuse(call, refusal, "%s has %zu bytes, at most %d",
 						   what, length, MAX_KEY_BYTES);
 	for (Size i = 0; i < length; i++)
+	{
 		if (bytes[i] < 0x20 || bytes[i] == 0x7f)
 			return call_refuse(call, refusal,
 							   "%s contains a control character", what);
+		blank &= bytes[i] == ' ';
+	}
+	/* as a column of fixed width says that it is empty */
+	if (blank)
+		return call_refuse(call, refusal, "%s is blank", what);
 	return true;
 }
 

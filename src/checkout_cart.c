@@ -194,19 +194,6 @@ read_data(Call *call, const Jsonb *json, Cart *cart)
 }
 
 /* No line says what is for us to say. */
-/*
- * Fields of a line that nobody knows are kept.  This one would make one piece
- * of many.
- */
-static bool
-is_miscounted(const JsonbValue *item)
-{
-	JsonbValue	buffer;
-
-	return item_field(item, "quantity", &buffer) != NULL &&
-		item_field(item, "qty", &buffer) == NULL;
-}
-
 static bool
 check_lines(Call *call, const Cart *cart)
 {
@@ -224,10 +211,6 @@ check_lines(Call *call, const Cart *cart)
 								   "line %d: %s is worked out, not given",
 								   i + 1, reserved_fields[f]);
 		}
-		if (is_miscounted(item))
-			return call_refuse(call, REFUSAL_CART_INVALID,
-							   "line %d: a line has no field \"quantity\", it"
-							   " is qty", i + 1);
 	}
 	return true;
 }

@@ -75,7 +75,7 @@ extern void event_refund_again(Call *call, JournalRow *row, int64 journal_id,
 extern bool event_hold_end(Call *call, const Interval *ttl,
 						   TimestampTz *end);
 extern bool items_parse(Call *call, const Jsonb *json, CartLines *list);
-extern bool item_quantity(Call *call, const JsonbValue *value, int line,
+extern bool item_quantity(Call *call, const JsonbValue *item, int line,
 						  int64 *qty);
 extern bool item_gross(Numeric price, int64 qty, int scale, int64 *gross);
 extern JsonbValue *item_field(const JsonbValue *item, const char *name,

@@ -24,11 +24,18 @@ item_field(const JsonbValue *item, const char *name, JsonbValue *buffer)
 	return value == NULL || value->type == jbvNull ? NULL : value;
 }
 
-/* A quantity in thousandths; one, if it is not given. */
+/* A quantity in thousandths; qty is left as it is if none is given. */
 bool
-item_quantity(Call *call, const JsonbValue *value, int line, int64 *qty)
+item_quantity(Call *call, const JsonbValue *item, int line, int64 *qty)
 {
-	*qty = 1000;
+	JsonbValue	buffer;
+	JsonbValue *value = item_field(item, "qty", &buffer);
+
+	/* fields that nobody knows are kept, but this one would count as one */
+	if (value == NULL && item_field(item, "quantity", &buffer) != NULL)
+		return call_refuse(call, REFUSAL_ITEMS_INVALID,
+						   "line %d: a line has no field \"quantity\", it is "
+						   "qty", line);
 	if (value == NULL)
 		return true;
 	if (value->type != jbvNumeric ||
@@ -114,7 +121,6 @@ static bool
 parse_item(Call *call, const JsonbValue *value, int line, CartLine *item)
 {
 	JsonbValue	sku_buffer;
-	JsonbValue	qty_buffer;
 	JsonbValue	price_buffer;
 	JsonbValue	net_buffer;
 	JsonbValue *sku;
@@ -128,10 +134,10 @@ parse_item(Call *call, const JsonbValue *value, int line, CartLine *item)
 		return call_refuse(call, REFUSAL_ITEMS_INVALID,
 						   "line %d: sku must be a string", line);
 	item->sku = pnstrdup(sku->val.string.val, sku->val.string.len);
+	item->qty = 1000;
 	return item_text(call, value, "category", line, &item->category) &&
 		item_text(call, value, "brand", line, &item->brand) &&
-		item_quantity(call, item_field(value, "qty", &qty_buffer), line,
-						 &item->qty) &&
+		item_quantity(call, value, line, &item->qty) &&
 		gross_amount(call, item_field(value, "price", &price_buffer),
 					 item->qty, line, &item->gross) &&
 		item_net(call, item_field(value, "net", &net_buffer), line,

@@ -170,10 +170,10 @@ line_of(const Order *order, const JsonbValue *number)
 static bool
 refund_item(Call *call, Order *order, const JsonbValue *item, int position)
 {
-	JsonbValue	buffers[3];
+	JsonbValue	buffers[2];
 	JsonbValue *number;
 	JsonbValue *sku;
-	JsonbValue *qty_value;
+	bool		known;
 	int64		qty = PG_INT64_MAX;
 	int64		taken = 0;
 
@@ -183,25 +183,29 @@ refund_item(Call *call, Order *order, const JsonbValue *item, int position)
 						   "item %d must be a json object", position);
 	number = item_field(item, "line", &buffers[0]);
 	sku = item_field(item, "sku", &buffers[1]);
-	qty_value = item_field(item, "qty", &buffers[2]);
 	if ((number == NULL) == (sku == NULL) ||
 		(number != NULL && number->type != jbvNumeric) ||
 		(sku != NULL && sku->type != jbvString))
 		return call_refuse(call, REFUSAL_ITEMS_INVALID,
 						   "item %d must have a line number or a sku",
 						   position);
-	if (qty_value != NULL &&
-		!item_quantity(call, qty_value, position, &qty))
+	if (!item_quantity(call, item, position, &qty))
 		return false;
 
-	if (number != NULL && line_of(order, number) >= 0)
+	known = number != NULL && line_of(order, number) >= 0;
+	if (known)
 		taken = take_quantity(order, line_of(order, number), qty);
 	for (int i = 0; sku != NULL && i < order->lines.n && taken < qty; i++)
 		if (has_sku(order, i, sku))
+		{
+			known = true;
 			taken += take_quantity(order, i, qty - taken);
-	if (taken == 0 || (qty_value != NULL && taken < qty))
+		}
+	if (taken == 0 || (qty != PG_INT64_MAX && taken < qty))
 		return call_refuse(call, REFUSAL_REFUND_EXCEEDS,
-						   "item %d: the order has less than this left",
+						   known ?
+						   "item %d: the order has less than this left" :
+						   "item %d: the order has no such line",
 						   position);
 	return true;
 }

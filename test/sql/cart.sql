@@ -79,7 +79,7 @@ FROM (VALUES
 	('{"category": 5}', 'LY006 line 1: category must be a string'),
 	('{"brand": {}}', 'LY006 line 1: brand must be a string'),
 	('{"net": 5}', 'LY224 line 1: net is worked out, not given'),
-	('{"qty": null, "quantity": 2}', 'LY224 line 1: a line has no field "quantity", it is qty'),
+	('{"qty": null, "quantity": 2}', 'LY006 line 1: a line has no field "quantity", it is qty'),
 	('{"list": 5}', 'LY224 line 1: list is worked out, not given'),
 	('{"line": 1}', 'LY224 line 1: line is worked out, not given')
 ) x (fields, refusal);
