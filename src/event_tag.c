@@ -66,13 +66,8 @@ read_tag(FunctionCallInfo fcinfo, const Decision *decision)
 {
 	HeldTag		tag = {.tagged_at = decision->now, .valid_until = DT_NOEND};
 
-	if (PG_ARGISNULL(TAG_TAG))
-		ereport(ERROR,
-				(errcode(ERRCODE_NOT_NULL_VIOLATION),
-				 errmsg("tag must not be null")));
-	require_argument(fcinfo, TAG_SOURCE, "source");
-	tag.tag = text_to_cstring(PG_GETARG_TEXT_PP(TAG_TAG));
-	tag.source = text_to_cstring(PG_GETARG_TEXT_PP(TAG_SOURCE));
+	tag.tag = name_argument(fcinfo, TAG_TAG, "tag", "");
+	tag.source = name_argument(fcinfo, TAG_SOURCE, "source", "");
 	if (strcmp(tag.source, "rule") == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -107,6 +107,40 @@ require_argument(FunctionCallInfo fcinfo, int arg, const char *name)
 				 errmsg("%s must not be null", name)));
 }
 
+#define MAX_NAME_BYTES 63
+
+/* Lower case letters, digits, underscores, and the characters in also. */
+static bool
+is_name(const char *name, const char *also)
+{
+	if (*name < 'a' || *name > 'z' || strlen(name) > MAX_NAME_BYTES)
+		return false;
+	for (const char *c = name; *c != '\0'; c++)
+		if (!(*c >= 'a' && *c <= 'z') && !(*c >= '0' && *c <= '9') &&
+			*c != '_' && strchr(also, *c) == NULL)
+			return false;
+	return true;
+}
+
+char *
+name_argument(FunctionCallInfo fcinfo, int arg, const char *what,
+			  const char *also)
+{
+	char	   *name;
+
+	require_argument(fcinfo, arg, what);
+	name = text_to_cstring(PG_GETARG_TEXT_PP(arg));
+	if (!is_name(name, also))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is no name", what),
+				 errdetail("It must be 1 to %d lower case letters, digits and "
+						   "underscores%s, and begin with a letter.",
+						   MAX_NAME_BYTES, *also == '\0' ? "" :
+						   ", dots and hyphens")));
+	return name;
+}
+
 /* Raises a refusal, for functions that have no receipt. */
 void
 refusal_raise(Refusal refusal, const char *detail)

@@ -62,6 +62,13 @@ extern const char *clipped(const char *text);
 extern void require_argument(FunctionCallInfo fcinfo, int arg,
 							 const char *name);
 
+/*
+ * A name of lower case letters, digits, underscores and the characters in
+ * also; 22023 if it is none, 22004 if it is NULL.
+ */
+extern char *name_argument(FunctionCallInfo fcinfo, int arg, const char *what,
+						   const char *also);
+
 /* Types of the extension; their oids change when it is created anew. */
 typedef struct LoyaltyTypes
 {

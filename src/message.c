@@ -19,7 +19,6 @@ PG_FUNCTION_INFO_V1(loyalty_message_cancel);
 /* The channel of LISTEN; its payload is the channel of the messages. */
 #define WAKE_UP "loyalty_message"
 
-#define MAX_NAME_BYTES 63
 #define MAX_DEDUPE_BYTES 255
 #define MAX_PARAMS_DEPTH 4
 
@@ -110,38 +109,6 @@ message_check_member(const MessageMember *member, bool open)
 		refusal_raise(REFUSAL_MEMBER_MERGED, detail);
 	if (open && strcmp(member->status, "closed") == 0)
 		refusal_raise(REFUSAL_MEMBER_CLOSED, detail);
-}
-
-/* Lower case letters, digits, underscores, and the characters in also. */
-static bool
-is_name(const char *name, const char *also)
-{
-	if (*name < 'a' || *name > 'z' || strlen(name) > MAX_NAME_BYTES)
-		return false;
-	for (const char *c = name; *c != '\0'; c++)
-		if (!(*c >= 'a' && *c <= 'z') && !(*c >= '0' && *c <= '9') &&
-			*c != '_' && strchr(also, *c) == NULL)
-			return false;
-	return true;
-}
-
-char *
-message_name(FunctionCallInfo fcinfo, int arg, const char *what,
-			 const char *also)
-{
-	char	   *name;
-
-	require_argument(fcinfo, arg, what);
-	name = text_to_cstring(PG_GETARG_TEXT_PP(arg));
-	if (!is_name(name, also))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s is no name", what),
-				 errdetail("It must be 1 to %d lower case letters, digits and "
-						   "underscores%s, and begin with a letter.",
-						   MAX_NAME_BYTES, *also == '\0' ? "" :
-						   ", dots and hyphens")));
-	return name;
 }
 
 void
@@ -321,11 +288,11 @@ read_message(FunctionCallInfo fcinfo, NewMessage *message)
 	require_argument(fcinfo, ENQUEUE_MEMBER_ID, "member_id");
 	require_argument(fcinfo, ENQUEUE_PRIORITY, "priority");
 	message->member_id = PG_GETARG_INT64(ENQUEUE_MEMBER_ID);
-	message->channel = message_name(fcinfo, ENQUEUE_CHANNEL, "channel", "");
-	message->template = message_name(fcinfo, ENQUEUE_TEMPLATE, "template",
+	message->channel = name_argument(fcinfo, ENQUEUE_CHANNEL, "channel", "");
+	message->template = name_argument(fcinfo, ENQUEUE_TEMPLATE, "template",
 									 ".-");
 	message->params = read_params(fcinfo);
-	message->purpose = message_name(fcinfo, ENQUEUE_PURPOSE, "purpose", "");
+	message->purpose = name_argument(fcinfo, ENQUEUE_PURPOSE, "purpose", "");
 	message->dedupe_key = read_dedupe_key(fcinfo);
 	read_times(fcinfo, message);
 	message->priority = PG_GETARG_INT32(ENQUEUE_PRIORITY);

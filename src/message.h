@@ -80,10 +80,6 @@ extern MessageMember message_member(int64 member_id);
 /* LY504 if he was merged into another; LY502 if he was closed, and must not be. */
 extern void message_check_member(const MessageMember *member, bool open);
 
-/* Refuses with 22023 what is no name; NULL: 22004. */
-extern char *message_name(FunctionCallInfo fcinfo, int arg, const char *what,
-						  const char *also);
-
 /*
  * When something was said or happened: now for NULL, and for what is a little
  * ahead of this clock.  LY107, LY108 for what cannot be.

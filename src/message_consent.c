@@ -97,13 +97,13 @@ read_consent(FunctionCallInfo fcinfo, Consent *consent)
 	memset(consent, 0, sizeof(Consent));
 	require_argument(fcinfo, CONSENT_MEMBER_ID, "member_id");
 	consent->member_id = PG_GETARG_INT64(CONSENT_MEMBER_ID);
-	consent->purpose = message_name(fcinfo, CONSENT_PURPOSE, "purpose", "");
+	consent->purpose = name_argument(fcinfo, CONSENT_PURPOSE, "purpose", "");
 	if (strcmp(consent->purpose, PURPOSE_SERVICE) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("purpose \"%s\" needs no consent", PURPOSE_SERVICE)));
 	if (!PG_ARGISNULL(CONSENT_CHANNEL))
-		consent->channel = message_name(fcinfo, CONSENT_CHANNEL, "channel",
+		consent->channel = name_argument(fcinfo, CONSENT_CHANNEL, "channel",
 										"");
 	consent->evidence = read_evidence(fcinfo);
 	consent->at = message_time(fcinfo, CONSENT_AT);

@@ -66,7 +66,7 @@ CREATE TABLE loyalty.automation (
 	campaign_id   int,
 	starts_at     timestamptz CHECK (isfinite(starts_at)),
 	ends_at       timestamptz CHECK (isfinite(ends_at)),
-	CHECK (starts_at < ends_at),
+	CONSTRAINT automation_period_inverted CHECK (starts_at < ends_at),
 	UNIQUE (program_id, name)
 );
 

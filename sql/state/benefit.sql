@@ -33,15 +33,15 @@ CREATE TABLE loyalty.benefit (
 	-- gift: days that must lie between two, whatever the birthday says by then
 	gap_days    int         CHECK (gap_days BETWEEN 0 AND 366),
 	UNIQUE (program_id, name),
-	CHECK (valid_from < valid_until),
+	CONSTRAINT benefit_validity_inverted CHECK (valid_from < valid_until),
 	CONSTRAINT benefit_price_is_one_of CHECK ((kind = 'price') = (num_nonnulls(percent_off, price_list) = 1)
 	       AND num_nonnulls(percent_off, price_list) <= 1),
-	CHECK ((kind = 'multiplier') = (factor IS NOT NULL)),
-	CHECK (kind IN ('multiplier', 'quota', 'every_n') OR unit_id IS NULL),
-	CHECK (kind NOT IN ('quota', 'every_n') OR unit_id IS NOT NULL),
-	CHECK ((kind IN ('quota', 'every_n')) = (quantity IS NOT NULL)),
-	CHECK (kind IN ('voucher', 'gift', 'every_n') OR valid_days IS NULL),
-	CHECK ((kind = 'gift') = (gap_days IS NOT NULL))
+	CONSTRAINT benefit_factor_goes_with_multiplier CHECK ((kind = 'multiplier') = (factor IS NOT NULL)),
+	CONSTRAINT benefit_kind_without_unit CHECK (kind IN ('multiplier', 'quota', 'every_n') OR unit_id IS NULL),
+	CONSTRAINT benefit_kind_needs_unit CHECK (kind NOT IN ('quota', 'every_n') OR unit_id IS NOT NULL),
+	CONSTRAINT benefit_quantity_goes_with_kind CHECK ((kind IN ('quota', 'every_n')) = (quantity IS NOT NULL)),
+	CONSTRAINT benefit_kind_without_valid_days CHECK (kind IN ('voucher', 'gift', 'every_n') OR valid_days IS NULL),
+	CONSTRAINT benefit_gap_days_go_with_gift CHECK ((kind = 'gift') = (gap_days IS NOT NULL))
 );
 
 -- Who has a benefit: each row is enough.
@@ -55,7 +55,7 @@ CREATE TABLE loyalty.benefit_holder (
 	-- quota: instead of the benefit's own; of several, the largest counts
 	quantity   numeric CHECK (quantity > 0 AND quantity < 1000000000),
 	PRIMARY KEY (benefit_id, source, name),
-	CHECK ((source = 'everyone') = (name = ''))
+	CONSTRAINT benefit_holder_everyone_has_no_name CHECK ((source = 'everyone') = (name = ''))
 );
 
 -- Benefits given to one member by hand.

@@ -11,7 +11,7 @@ CREATE TABLE loyalty.campaign (
 	-- not included
 	ends_at     timestamptz CHECK (isfinite(ends_at)),
 	UNIQUE (program_id, name),
-	CHECK (starts_at < ends_at)
+	CONSTRAINT campaign_period_inverted CHECK (starts_at < ends_at)
 );
 
 -- How much of a unit may be awarded in all: by a campaign, or by every rule of the programme.

@@ -238,9 +238,9 @@ CREATE TABLE loyalty.coupon_code (
 	-- the call that made it, for reports
 	batch          text,
 	PRIMARY KEY (code, program_id),
-	CHECK (uses >= 0 AND uses <= max_uses),
-	CHECK ((kind = 'generic') = (max_uses IS NULL)),
-	CHECK ((member_id IS NULL) = (coupon_no IS NULL))
+	CONSTRAINT coupon_code_uses_exceeded CHECK (uses >= 0 AND uses <= max_uses),
+	CONSTRAINT coupon_code_generic_has_no_max_uses CHECK ((kind = 'generic') = (max_uses IS NULL)),
+	CONSTRAINT coupon_code_member_goes_with_coupon CHECK ((member_id IS NULL) = (coupon_no IS NULL))
 );
 CREATE INDEX coupon_code_coupon_id_idx ON loyalty.coupon_code (coupon_id, batch);
 

@@ -6,7 +6,7 @@ CREATE TABLE loyalty.table_kind (
 	kind        text    NOT NULL CHECK (kind IN ('member', 'reference', 'lookup')),
 	column_name name,
 	builtin     boolean NOT NULL DEFAULT false,
-	CHECK ((kind = 'lookup') = (column_name IS NOT NULL))
+	CONSTRAINT table_kind_column_goes_with_kind CHECK ((kind = 'lookup') = (column_name IS NOT NULL))
 );
 
 -- CACHE 1, because the order of a member's journal is the order of its ids.

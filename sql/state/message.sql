@@ -25,10 +25,10 @@ CREATE TABLE loyalty.message_channel (
 	retry_max     interval NOT NULL DEFAULT '6 hours' CHECK (retry_max > '0' AND retry_max <= '7 days'),
 	-- consumers are told by NOTIFY; transactions that do so commit one after the other
 	wakes         boolean  NOT NULL DEFAULT true,
-	CHECK ((quiet_from IS NULL) = (quiet_until IS NULL)),
-	CHECK (quiet_from <> quiet_until),
-	CHECK (retry_after <= retry_max),
-	CHECK (fallback <> name),
+	CONSTRAINT message_channel_quiet_from_goes_with_until CHECK ((quiet_from IS NULL) = (quiet_until IS NULL)),
+	CONSTRAINT message_channel_quiet_window_empty CHECK (quiet_from <> quiet_until),
+	CONSTRAINT message_channel_retry_inverted CHECK (retry_after <= retry_max),
+	CONSTRAINT message_channel_falls_back_on_itself CHECK (fallback <> name),
 	PRIMARY KEY (program_id, name)
 );
 

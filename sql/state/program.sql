@@ -35,6 +35,6 @@ CREATE TABLE loyalty.program_event (
 	daily      boolean NOT NULL DEFAULT false,
 	-- how many days later a missed day may still be made up for, with `at`
 	makeup_days int NOT NULL DEFAULT 0 CHECK (makeup_days BETWEEN 0 AND 366),
-	CHECK (daily OR makeup_days = 0),
+	CONSTRAINT program_event_makeup_needs_daily CHECK (daily OR makeup_days = 0),
 	PRIMARY KEY (program_id, event)
 );

@@ -91,20 +91,20 @@ CREATE TABLE loyalty.rule (
 	expiry       text        CHECK (expiry IN ('never', 'days', 'months', 'end_of_month', 'end_of_year')),
 	expiry_count int         CHECK (expiry_count >= 0),
 
-	CHECK ((kind IN ('per_amount', 'per_quantity')) = (per IS NOT NULL)),
-	CHECK ((kind = 'steps') = (award IS NULL)),
-	CHECK ((kind = 'steps') = (step_from IS NOT NULL) AND (kind = 'steps') = (step_award IS NOT NULL)),
-	CHECK (cardinality(step_from) BETWEEN 1 AND 100 AND cardinality(step_from) = cardinality(step_award)),
-	CHECK (kind = 'steps' OR base = 'amount'),
-	CHECK (kind IN ('per_amount', 'per_quantity') OR NOT proportional),
-	CHECK (kind <> 'multiplier' OR award <= 1000),
-	CHECK (weeks_of_month IS NULL OR days_of_week IS NOT NULL),
-	CHECK ((time_from IS NULL) = (time_until IS NULL)),
-	CHECK (time_from <> time_until),
-	CHECK (idle_from <= idle_until),
-	CHECK ((expiry IS NULL OR expiry = 'never') = (expiry_count IS NULL)),
-	CHECK (expiry_count <= CASE expiry WHEN 'days' THEN 36500 WHEN 'end_of_year' THEN 100 ELSE 1200 END),
-	CHECK (valid_from < valid_until)
+	CONSTRAINT rule_per_goes_with_kind CHECK ((kind IN ('per_amount', 'per_quantity')) = (per IS NOT NULL)),
+	CONSTRAINT rule_award_unless_steps CHECK ((kind = 'steps') = (award IS NULL)),
+	CONSTRAINT rule_steps_go_with_kind CHECK ((kind = 'steps') = (step_from IS NOT NULL) AND (kind = 'steps') = (step_award IS NOT NULL)),
+	CONSTRAINT rule_steps_as_many_as_awards CHECK (cardinality(step_from) BETWEEN 1 AND 100 AND cardinality(step_from) = cardinality(step_award)),
+	CONSTRAINT rule_base_needs_steps CHECK (kind = 'steps' OR base = 'amount'),
+	CONSTRAINT rule_proportional_needs_per CHECK (kind IN ('per_amount', 'per_quantity') OR NOT proportional),
+	CONSTRAINT rule_multiplier_too_large CHECK (kind <> 'multiplier' OR award <= 1000),
+	CONSTRAINT rule_weeks_need_days CHECK (weeks_of_month IS NULL OR days_of_week IS NOT NULL),
+	CONSTRAINT rule_time_from_goes_with_until CHECK ((time_from IS NULL) = (time_until IS NULL)),
+	CONSTRAINT rule_time_window_empty CHECK (time_from <> time_until),
+	CONSTRAINT rule_idle_inverted CHECK (idle_from <= idle_until),
+	CONSTRAINT rule_expiry_count_goes_with_expiry CHECK ((expiry IS NULL OR expiry = 'never') = (expiry_count IS NULL)),
+	CONSTRAINT rule_expiry_too_long CHECK (expiry_count <= CASE expiry WHEN 'days' THEN 36500 WHEN 'end_of_year' THEN 100 ELSE 1200 END),
+	CONSTRAINT rule_validity_inverted CHECK (valid_from < valid_until)
 );
 CREATE INDEX rule_program_id_idx ON loyalty.rule (program_id);
 

@@ -10,7 +10,7 @@ CREATE TABLE loyalty.segment (
 	status     text     NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'inactive')),
 	PRIMARY KEY (program_id, name),
 	-- neither: a list
-	CHECK (condition IS NULL OR source IS NULL)
+	CONSTRAINT segment_condition_or_source CHECK (condition IS NULL OR source IS NULL)
 );
 
 CREATE TABLE loyalty.member_segment (

@@ -27,8 +27,8 @@ CREATE TABLE loyalty.tier (
 	vest_days       int          CHECK (vest_days BETWEEN 0 AND 3650),
 	UNIQUE (program_id, code),
 	UNIQUE (program_id, rank),
-	CHECK ((expiry IS NULL OR expiry = 'never') = (expiry_count IS NULL)),
-	CHECK (expiry_count <= CASE expiry WHEN 'days' THEN 36500 WHEN 'end_of_year' THEN 100 ELSE 1200 END)
+	CONSTRAINT tier_expiry_count_goes_with_expiry CHECK ((expiry IS NULL OR expiry = 'never') = (expiry_count IS NULL)),
+	CONSTRAINT tier_expiry_too_long CHECK (expiry_count <= CASE expiry WHEN 'days' THEN 36500 WHEN 'end_of_year' THEN 100 ELSE 1200 END)
 );
 
 -- What a tier asks for. Without an entry threshold everybody qualifies; without
@@ -46,7 +46,7 @@ CREATE TABLE loyalty.tier_threshold (
 	           CHECK (window_kind IN ('rolling', 'calendar_year', 'tier_start', 'lifetime')),
 	months     int     CHECK (months BETWEEN 1 AND 1200),
 	PRIMARY KEY (tier_id, purpose, unit_id),
-	CHECK ((window_kind = 'rolling') = (months IS NOT NULL))
+	CONSTRAINT tier_threshold_months_go_with_rolling CHECK ((window_kind = 'rolling') = (months IS NOT NULL))
 );
 
 -- Every change of a member's tier, and every review; append-only.

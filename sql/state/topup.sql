@@ -69,8 +69,8 @@ CREATE TABLE loyalty.topup (
 	-- spent, bonus that was taken back or paid for in this way, points taken back
 	refunded    bigint      NOT NULL DEFAULT 0 CHECK (refunded >= 0),
 	deducted    bigint      NOT NULL DEFAULT 0 CHECK (deducted >= 0),
-	bonus_taken bigint      NOT NULL DEFAULT 0 CHECK (bonus_taken BETWEEN deducted AND bonus),
-	points_taken bigint     NOT NULL DEFAULT 0 CHECK (points_taken BETWEEN 0 AND points),
+	bonus_taken bigint      NOT NULL DEFAULT 0 CONSTRAINT topup_bonus_taken_at_most_bonus CHECK (bonus_taken BETWEEN deducted AND bonus),
+	points_taken bigint     NOT NULL DEFAULT 0 CONSTRAINT topup_points_taken_at_most_points CHECK (points_taken BETWEEN 0 AND points),
 	-- the call that made it, and the one that put it on the card
 	journal_id  bigint      NOT NULL,
 	done_by     bigint,

@@ -23,17 +23,17 @@ CREATE TABLE loyalty.unit (
 	-- counter only: what it counts is forgotten at the end of the local period
 	period        text     CHECK (period IN ('day', 'week', 'month', 'year', 'lifetime')),
 	UNIQUE (program_id, code),
-	CHECK ((expiry = 'never') = (expiry_count IS NULL)),
-	CHECK (expiry_count <= CASE expiry WHEN 'days' THEN 36500 WHEN 'end_of_year' THEN 100 ELSE 1200 END),
-	CHECK ((return_policy = 'grace') = (grace_days IS NOT NULL)),
+	CONSTRAINT unit_expiry_count_goes_with_expiry CHECK ((expiry = 'never') = (expiry_count IS NULL)),
+	CONSTRAINT unit_expiry_too_long CHECK (expiry_count <= CASE expiry WHEN 'days' THEN 36500 WHEN 'end_of_year' THEN 100 ELSE 1200 END),
+	CONSTRAINT unit_grace_days_go_with_policy CHECK ((return_policy = 'grace') = (grace_days IS NOT NULL)),
 	-- nothing lapses before it can be used
 	CONSTRAINT unit_vests_before_it_lapses
 	CHECK (vest_days <= CASE expiry WHEN 'days' THEN expiry_count WHEN 'never' THEN vest_days
 	       WHEN 'end_of_year' THEN expiry_count * 365 ELSE expiry_count * 28 END),
-	CHECK (kind = 'metric' OR window_months IS NULL),
+	CONSTRAINT unit_window_needs_metric CHECK (kind = 'metric' OR window_months IS NULL),
 	-- a metric lot is a month of history: it neither vests nor lapses
-	CHECK (kind NOT IN ('metric', 'counter') OR (vest_days = 0 AND expiry = 'never')),
-	CHECK ((kind = 'counter') = (period IS NOT NULL))
+	CONSTRAINT unit_counted_neither_vests_nor_expires CHECK (kind NOT IN ('metric', 'counter') OR (vest_days = 0 AND expiry = 'never')),
+	CONSTRAINT unit_period_goes_with_counter CHECK ((kind = 'counter') = (period IS NOT NULL))
 );
 
 -- What a unit is worth: `units` minor units of it = `money` minor units of the currency.

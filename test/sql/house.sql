@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(83);
+SELECT plan(85);
 
 -- The rules that every object of the extension keeps. Each rule is a query for
 -- what breaks it.
@@ -48,6 +48,9 @@ INSERT INTO rule (what, sql) VALUES
 	   WHERE atttypid = ANY ('{regproc,regprocedure,regoper,regoperator,regconfig,regdictionary,regnamespace,regcollation}'::regtype[])$$),
 	('no table has a foreign key, which a parallel restore could not keep',
 	 $$SELECT f.conname::text FROM pg_constraint f JOIN relation c ON c.oid = f.conrelid WHERE f.contype = 'f'$$),
+	('a constraint of several columns has a name that says what is wrong',
+	 $$SELECT f.conname::text FROM pg_constraint f JOIN relation c ON c.oid = f.conrelid
+	   WHERE f.contype = 'c' AND f.conname ~ ('^' || c.relname || '_check[0-9]*$')$$),
 	('nothing stands outside the schema loyalty',
 	 $$SELECT i.identity FROM member m, pg_identify_object(m.classid, m.objid, 0) i
 	   WHERE i.schema IS DISTINCT FROM 'loyalty' AND i.identity <> 'loyalty'$$),
@@ -193,7 +196,7 @@ SELECT is_empty($$SELECT name FROM pg_settings WHERE name LIKE 'loyalty.%' AND c
 -- A rule that nothing could break would be worth nothing. These objects break
 -- every one of them.
 CREATE TABLE loyalty.bad_member (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, member_id int,
-	"Price" double precision, at timestamp, f regproc, parent int REFERENCES loyalty.bad_member);
+	"Price" double precision, at timestamp, f regproc, parent int REFERENCES loyalty.bad_member, CHECK (id <> member_id));
 CREATE TABLE loyalty.bad_lookup (value text, member_id bigint NOT NULL PRIMARY KEY REFERENCES loyalty.member);
 CREATE UNLOGGED TABLE loyalty.bad_unlogged (program_id int);
 CREATE TABLE public.bad_outside (id int PRIMARY KEY);

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(134);
+SELECT plan(136);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 CREATE FUNCTION pg_temp.tags(name text) RETURNS text LANGUAGE sql STABLE AS $$
@@ -198,7 +198,9 @@ SELECT throws_ok($$SELECT loyalty.tag_add(pg_temp.id('eve'), 'frequent')$$, 'LY8
 SELECT throws_ok($$SELECT loyalty.tag_remove(pg_temp.id('eve'), 'loyal')$$, 'LY809', NULL, 'nor taken');
 SELECT throws_ok($$SELECT loyalty.tag_add(pg_temp.id('eve'), 'friend', 'rule')$$, '22023', NULL, 'rule is no source');
 SELECT throws_ok($$SELECT loyalty.tag_add(pg_temp.id('eve'), 'friend', NULL)$$, '22004', NULL, 'there must be a source');
-SELECT throws_ok($$SELECT loyalty.tag_add(pg_temp.id('eve'), 'friend', 'By Hand')$$, '23514', NULL, 'of plain letters');
+SELECT throws_ok($$SELECT loyalty.tag_add(pg_temp.id('eve'), NULL)$$, '22004', 'tag must not be null', 'there must be a tag');
+SELECT throws_ok($$SELECT loyalty.tag_add(pg_temp.id('eve'), 'Big Spender')$$, '22023', 'tag is no name', 'which is a name');
+SELECT throws_ok($$SELECT loyalty.tag_add(pg_temp.id('eve'), 'friend', 'By Hand')$$, '22023', NULL, 'of plain letters');
 SELECT throws_ok($$SELECT loyalty.tag_add(pg_temp.id('eve'), 'friend', valid_until => '2027-03-27 12:00+00')$$, 'LY110', NULL, 'an end lies ahead');
 SELECT throws_ok($$SELECT loyalty.tag_add(pg_temp.id('eve'), 'friend', valid_until => 'infinity')$$, 'LY107', NULL, 'and is finite');
 
