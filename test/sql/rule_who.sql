@@ -106,8 +106,8 @@ SELECT is(loyalty.tag_add(pg_temp.id('bob'), 'staff'), true, 'tag_add: another m
 SELECT throws_ok($$SELECT loyalty.tag_add(-1, 'vip')$$, 'LY501', NULL, 'tag_add: no such member');
 SELECT throws_ok($$SELECT loyalty.tag_remove(-1, 'vip')$$, 'LY501', NULL, 'tag_remove: no such member');
 SELECT throws_ok($$SELECT loyalty.tag_add(NULL, 'vip')$$, '22004', NULL, 'tag_add: no member');
-SELECT throws_ok($$SELECT loyalty.tag_add(pg_temp.id('ann'), NULL)$$, '23502', NULL, 'tag_add: no tag');
-SELECT throws_ok(format($$SELECT loyalty.tag_add(pg_temp.id('ann'), %L)$$, tag), '23514', NULL, format('tag_add: not %L', left(tag, 10)))
+SELECT throws_ok($$SELECT loyalty.tag_add(pg_temp.id('ann'), NULL)$$, '22004', NULL, 'tag_add: no tag');
+SELECT throws_ok(format($$SELECT loyalty.tag_add(pg_temp.id('ann'), %L)$$, tag), '22023', NULL, format('tag_add: not %L', left(tag, 10)))
 FROM unnest(ARRAY['', 'VIP', '1st', 'a b', 'é', repeat('x', 64)]) tag;
 SELECT FROM pg_temp.rule('{"program": "Shop", "event": "visit", "name": "vip", "award": 1, "tags": "{vip,staff}"}');
 SELECT FROM pg_temp.rule('{"program": "Shop", "event": "visit", "name": "tea", "award": 2, "tags": "{tea_lover}"}');
