@@ -309,6 +309,37 @@ BEGIN ATOMIC
 		FROM loyalty.segment_history h
 		WHERE verify.program IS NULL OR h.program_id = (SELECT s.program_id FROM scope s)
 		WINDOW past AS (PARTITION BY h.member_id, h.segment ORDER BY h.history_id)
+	), config_thing (program_id, kind, name) AS MATERIALIZED (
+		-- what rules and coupons can name
+		SELECT u.program_id, 'unit', u.unit_id::text FROM loyalty.unit u
+		UNION ALL SELECT v.program_id, 'event', v.event FROM loyalty.program_event v
+		UNION ALL SELECT k.program_id, 'campaign', k.campaign_id::text FROM loyalty.campaign k
+		UNION ALL SELECT g.program_id, 'group', g.name FROM loyalty.rule_group g
+		UNION ALL SELECT g.program_id, 'category', g.name FROM loyalty.coupon_category g
+		UNION ALL SELECT k.program_id, 'collection', k.name FROM loyalty.collection k
+		UNION ALL SELECT t.program_id, 'tier', t.code FROM loyalty.tier t
+		UNION ALL SELECT g.program_id, 'segment', g.name FROM loyalty.segment g
+	), config_name (program_id, place, kind, name) AS MATERIALIZED (
+		-- and what they name
+		SELECT r.program_id, format('rule=%s', r.rule_id), n.kind, n.name
+		FROM loyalty.rule r
+		CROSS JOIN LATERAL (
+			VALUES (r.unit_id::text, 'unit'), (r.event, 'event'), (r.campaign_id::text, 'campaign'),
+				(r.rule_group, 'group'), (r.collection, 'collection'), (r.excluded_collection, 'collection'),
+				(r.store_collection, 'collection')
+			UNION ALL SELECT unnest(r.tiers), 'tier'
+			UNION ALL SELECT unnest(r.segments), 'segment') n (name, kind)
+		WHERE n.name IS NOT NULL
+		UNION ALL
+		SELECT c.program_id, format('coupon=%s', c.coupon_id), n.kind, n.name
+		FROM loyalty.coupon c
+		CROSS JOIN LATERAL (
+			VALUES (c.unit_id::text, 'unit'), (c.price_unit_id::text, 'unit'), (c.campaign_id::text, 'campaign'),
+				(c.category, 'category'), (c.collection, 'collection'), (c.excluded_collection, 'collection'),
+				(c.target_collection, 'collection'), (c.store_collection, 'collection')
+			UNION ALL SELECT unnest(c.tiers), 'tier'
+			UNION ALL SELECT unnest(c.segments), 'segment') n (name, kind)
+		WHERE n.name IS NOT NULL
 	), bought AS MATERIALIZED (
 		-- every period of a plan, beside the call that bought it
 		SELECT b.*, j.amount AS paid,
@@ -1270,37 +1301,10 @@ BEGIN ATOMIC
 		WHERE NOT EXISTS (
 			SELECT FROM loyalty.unit u WHERE u.unit_id = n.unit_id AND u.program_id = n.program_id)
 		UNION ALL
-		SELECT r.program_id, format('rule=%s %s program_id=%s', r.rule_id, x.missing, r.program_id)
-		FROM loyalty.rule r
-		CROSS JOIN LATERAL (
-			SELECT format('unit=%s', r.unit_id) AS missing
-			WHERE NOT EXISTS (
-				SELECT FROM loyalty.unit u WHERE u.unit_id = r.unit_id AND u.program_id = r.program_id)
-			UNION ALL
-			SELECT format('event=%s', r.event)
-			WHERE NOT EXISTS (
-				SELECT FROM loyalty.program_event v WHERE v.program_id = r.program_id AND v.event = r.event)
-			UNION ALL
-			SELECT format('campaign=%s', r.campaign_id)
-			WHERE r.campaign_id IS NOT NULL AND NOT EXISTS (
-				SELECT FROM loyalty.campaign k WHERE k.program_id = r.program_id AND k.campaign_id = r.campaign_id)
-			UNION ALL
-			SELECT format('group=%s', r.rule_group)
-			WHERE r.rule_group IS NOT NULL AND NOT EXISTS (
-				SELECT FROM loyalty.rule_group g WHERE g.program_id = r.program_id AND g.name = r.rule_group)
-			UNION ALL
-			SELECT format('collection=%s', n.name)
-			FROM (VALUES (r.collection), (r.excluded_collection), (r.store_collection)) n (name)
-			WHERE n.name IS NOT NULL AND NOT EXISTS (
-				SELECT FROM loyalty.collection k WHERE k.program_id = r.program_id AND k.name = n.name)
-			UNION ALL
-			SELECT format('tier=%s', n.code) FROM unnest(r.tiers) n (code)
-			WHERE NOT EXISTS (
-				SELECT FROM loyalty.tier t WHERE t.program_id = r.program_id AND t.code = n.code)
-			UNION ALL
-			SELECT format('segment=%s', n.name) FROM unnest(r.segments) n (name)
-			WHERE NOT EXISTS (
-				SELECT FROM loyalty.segment g WHERE g.program_id = r.program_id AND g.name = n.name)) x
+		SELECT n.program_id, format('%s %s=%s program_id=%s', n.place, n.kind, n.name, n.program_id)
+		FROM config_name n
+		WHERE NOT EXISTS (
+			SELECT FROM config_thing t WHERE t.program_id = n.program_id AND t.kind = n.kind AND t.name = n.name)
 		UNION ALL
 		SELECT x.program_id, format('segment=%s program_id=%s', x.name, x.program_id)
 		FROM loyalty.segment x
@@ -1348,37 +1352,9 @@ BEGIN ATOMIC
 		AND NOT EXISTS (
 			SELECT FROM coupon_budget b WHERE b.budget_id = x.budget_id AND b.program_id = x.program_id)
 		UNION ALL
-		SELECT c.program_id, concat_ws(' ', format('coupon=%s', c.coupon_id), x.missing, format('program_id=%s', c.program_id))
+		SELECT c.program_id, format('coupon=%s program_id=%s', c.coupon_id, c.program_id)
 		FROM loyalty.coupon c
-		CROSS JOIN LATERAL (
-			SELECT NULL AS missing
-			WHERE NOT EXISTS (SELECT FROM loyalty.program p WHERE p.program_id = c.program_id)
-			UNION ALL
-			SELECT format('campaign=%s', c.campaign_id)
-			WHERE c.campaign_id IS NOT NULL AND NOT EXISTS (
-				SELECT FROM loyalty.campaign k WHERE k.program_id = c.program_id AND k.campaign_id = c.campaign_id)
-			UNION ALL
-			SELECT format('category=%s', c.category)
-			WHERE c.category IS NOT NULL AND NOT EXISTS (
-				SELECT FROM loyalty.coupon_category g WHERE g.program_id = c.program_id AND g.name = c.category)
-			UNION ALL
-			SELECT format('unit=%s', n.unit_id)
-			FROM (VALUES (c.unit_id), (c.price_unit_id)) n (unit_id)
-			WHERE n.unit_id IS NOT NULL AND NOT EXISTS (
-				SELECT FROM loyalty.unit u WHERE u.unit_id = n.unit_id AND u.program_id = c.program_id)
-			UNION ALL
-			SELECT format('collection=%s', n.name)
-			FROM (VALUES (c.collection), (c.excluded_collection), (c.target_collection), (c.store_collection)) n (name)
-			WHERE n.name IS NOT NULL AND NOT EXISTS (
-				SELECT FROM loyalty.collection k WHERE k.program_id = c.program_id AND k.name = n.name)
-			UNION ALL
-			SELECT format('tier=%s', n.code) FROM unnest(c.tiers) n (code)
-			WHERE NOT EXISTS (
-				SELECT FROM loyalty.tier t WHERE t.program_id = c.program_id AND t.code = n.code)
-			UNION ALL
-			SELECT format('segment=%s', n.name) FROM unnest(c.segments) n (name)
-			WHERE NOT EXISTS (
-				SELECT FROM loyalty.segment g WHERE g.program_id = c.program_id AND g.name = n.name)) x
+		WHERE NOT EXISTS (SELECT FROM loyalty.program p WHERE p.program_id = c.program_id)
 		UNION ALL
 		SELECT g.program_id, format('coupon_category=%s program_id=%s', g.name, g.program_id)
 		FROM loyalty.coupon_category g
