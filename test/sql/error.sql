@@ -3,7 +3,7 @@
 -- Bad input gets a clear error and nothing is lost: every case is called in
 -- mode 'do', which raises, and, when it is a verb, in mode 'try', which answers;
 -- neither may change a row.
-SELECT plan(1186);
+SELECT plan(1188);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 INSERT INTO loyalty.automation (program_id, name, trigger_kind) VALUES (:shop, 'idle', 'announcement');
@@ -615,6 +615,7 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('items: qty negative',            $$purchase({ann}, 10, 'n', '[{"sku":"A","price":10,"qty":-1}]')$$, 'LY006'),
 ('items: qty of four decimals',    $$purchase({ann}, 10, 'n', '[{"sku":"A","price":10,"qty":1.0001}]')$$, 'LY006'),
 ('items: quantity for qty',        $$purchase({ann}, 10, 'n', '[{"sku":"A","price":10,"quantity":2}]')$$, 'LY006'),
+('items: quantity for qty, refund', $$refund({ann}, 'o1', items => '[{"sku":"A","quantity":1}]', refund_ref => 'n')$$, 'LY006'),
 ('items: qty a text',              $$purchase({ann}, 10, 'n', '[{"sku":"A","price":10,"qty":"1"}]')$$, 'LY006'),
 ('items: a price of 1e100',        $$purchase({ann}, 10, 'n', '[{"sku":"A","price":1e100}]')$$, 'LY004'),
 ('items: a sum above 2^63',         $$purchase({ann}, 10, 'n', (SELECT jsonb_agg('{"sku":"A","price":90000000000000}'::jsonb) FROM generate_series(1, 2000)))$$, 'LY102'),

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(138);
+SELECT plan(139);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London', 'empty') AS shop \gset
 SELECT loyalty.program_create('Cafe', 'GBP', 'Europe/London', 'empty') AS cafe \gset
@@ -65,6 +65,11 @@ SELECT is(pg_temp.refresh('Shop', 'rich'), 'rich 0 in 0 out 5 ignored', 'source:
 SELECT is(pg_temp.members('rich'), 'bob cat', 'source: and is not in it');
 INSERT INTO loyalty.segment (program_id, name, source) VALUES (:cafe, 'rich', 'crm.rich');
 SELECT is(pg_temp.refresh('Cafe', 'rich'), 'rich 1 in 0 out 6 ignored', 'source: the other programme takes its own');
+SET enable_indexscan = off;
+SET enable_bitmapscan = off;
+SELECT throws_ok($$SELECT * FROM loyalty.segment_members('Shop', 'nothing')$$, 'LY811', NULL, 'segment_members(): one that is not there, whatever the plan');
+RESET enable_indexscan;
+RESET enable_bitmapscan;
 SELECT results_eq($$SELECT member_id FROM loyalty.segment_members('Cafe', 'rich')$$, $$SELECT pg_temp.id('zoe')$$, 'segment_members(): of one programme');
 
 -- Some members only, as a trigger of the shop's would ask
