@@ -1,7 +1,7 @@
 -- Bytes on disk, when nothing but purchases has been written: a year by the month,
--- then some by random members, so that the indexes are as full as they stay. A
--- purchase has a ref and may have a key; those that were measured have both, so their
--- rows are written once more, in the same order, without a key.
+-- then some by random members, so that the indexes are as full as they stay. Every
+-- purchase has a ref and a key. What it would cost without the key is told besides:
+-- the rows are written once more, in the same order, without it.
 \set ON_ERROR_STOP on
 
 CREATE TABLE bench.keyless (LIKE loyalty.journal INCLUDING ALL);
@@ -15,11 +15,11 @@ SELECT pg_total_relation_size('loyalty.journal') / (SELECT count(*) FROM loyalty
 	pg_total_relation_size('loyalty.entry') / (SELECT count(*) FROM loyalty.entry) AS entry;
 
 INSERT INTO bench.measure (title, value, target, met)
-SELECT 'bytes on disk of a purchase that moves three units, indexes included', keyless + 3 * entry,
-	'<= 700', keyless + 3 * entry <= 700
+SELECT 'bytes on disk of a purchase that moves three units, indexes included', journal + 3 * entry,
+	'<= 700', journal + 3 * entry <= 700
 FROM bench.size
 UNION ALL
-SELECT 'the same with a key of 15 bytes beside its ref of 15 bytes', journal + 3 * entry, NULL, NULL
+SELECT 'of these for its key of 15 bytes, which lies beside a ref of 15 bytes', journal - keyless, NULL, NULL
 FROM bench.size
 UNION ALL
 SELECT 'of these for each entry', entry, NULL, NULL
