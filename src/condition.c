@@ -45,6 +45,7 @@ typedef enum Shape
 	SHAPE_NAMES,				/* an array of single values */
 	SHAPE_SINGLE,
 	SHAPE_ANY,
+	SHAPE_UNKNOWN,				/* not yet, when the condition is judged */
 	/* of the member document */
 	SHAPE_DOCUMENT,
 	SHAPE_DOCUMENT_UNTAGGED,	/* for tags, which come before tags */
@@ -306,17 +307,142 @@ check_datetime(Walk *walk, JsonPathItem *item)
  * Shapes.
  */
 
-static bool
-is_one_of(const char *name, int length, const char *const *names, int n)
+/* What stands under a key of an object. */
+typedef struct Key
 {
-	for (int i = 0; i < n; i++)
-		if (strlen(names[i]) == length &&
-			memcmp(names[i], name, length) == 0)
-			return true;
-	return false;
-}
+	Shape		of;
+	const char *name;
+	Shape		is;
+} Key;
 
-#define NAME_IN(names) is_one_of(name, length, names, lengthof(names))
+#define DOCUMENT_KEYS(of, member) \
+	{of, "version", SHAPE_SINGLE}, \
+	{of, "member", member}, \
+	{of, "profile", SHAPE_PROFILE}, \
+	{of, "now", SHAPE_TODAY}, \
+	{of, "purchases", SHAPE_WINDOWS}, \
+	{of, "categories", SHAPE_GROUPS}, \
+	{of, "brands", SHAPE_GROUPS}, \
+	{of, "activities", SHAPE_GROUPS}
+
+#define MEMBER_KEYS(of) \
+	{of, "tier", SHAPE_SINGLE}, \
+	{of, "tier_rank", SHAPE_SINGLE}, \
+	{of, "joined_on", SHAPE_SINGLE}, \
+	{of, "age_days", SHAPE_SINGLE}, \
+	{of, "birthday", SHAPE_SINGLE}, \
+	{of, "purchases", SHAPE_SINGLE}, \
+	{of, "days_since_purchase", SHAPE_SINGLE}, \
+	{of, "counters", SHAPE_COUNTERS}
+
+/* An event does not read what a member did before. */
+#define HISTORY_KEYS(of) \
+	{of, "birthday_month", SHAPE_SINGLE}, \
+	{of, "interval_days", SHAPE_SINGLE}, \
+	{of, "recency", SHAPE_SINGLE}
+
+static const Key keys[] = {
+	{SHAPE_CONTEXT, "version", SHAPE_SINGLE},
+	{SHAPE_CONTEXT, "event", SHAPE_HAPPENED},
+	{SHAPE_CONTEXT, "order", SHAPE_ORDER},
+	{SHAPE_CONTEXT, "now", SHAPE_NOW},
+	{SHAPE_CONTEXT, "streak", SHAPE_STREAK},
+	{SHAPE_CONTEXT, "member", SHAPE_MEMBER},
+	{SHAPE_CONTEXT, "items", SHAPE_LINES},
+	{SHAPE_CONTEXT, "data", SHAPE_DATA},
+	{SHAPE_HAPPENED, "name", SHAPE_SINGLE},
+	{SHAPE_HAPPENED, "at", SHAPE_SINGLE},
+	{SHAPE_HAPPENED, "amount", SHAPE_SINGLE},
+	{SHAPE_HAPPENED, "ref", SHAPE_SINGLE},
+	{SHAPE_HAPPENED, "late_days", SHAPE_SINGLE},
+	{SHAPE_ORDER, "amount", SHAPE_SINGLE},
+	{SHAPE_ORDER, "quantity", SHAPE_SINGLE},
+	{SHAPE_ORDER, "lines", SHAPE_SINGLE},
+	{SHAPE_NOW, "date", SHAPE_SINGLE},
+	{SHAPE_NOW, "time", SHAPE_SINGLE},
+	{SHAPE_NOW, "dow", SHAPE_SINGLE},
+	{SHAPE_NOW, "hour", SHAPE_SINGLE},
+	{SHAPE_NOW, "day", SHAPE_SINGLE},
+	{SHAPE_NOW, "month", SHAPE_SINGLE},
+	{SHAPE_NOW, "year", SHAPE_SINGLE},
+	{SHAPE_TODAY, "date", SHAPE_SINGLE},
+	{SHAPE_TODAY, "month", SHAPE_SINGLE},
+	{SHAPE_TODAY, "year", SHAPE_SINGLE},
+	{SHAPE_STREAK, "day", SHAPE_SINGLE},
+	MEMBER_KEYS(SHAPE_MEMBER),
+	{SHAPE_MEMBER, "first_purchase", SHAPE_SINGLE},
+	{SHAPE_MEMBER, "stage", SHAPE_SINGLE},
+	{SHAPE_MEMBER, "tags", SHAPE_NAMES},
+	{SHAPE_MEMBER, "segments", SHAPE_NAMES},
+	/* tags are judged first, then segments */
+	MEMBER_KEYS(SHAPE_MEMBER_UNTAGGED),
+	HISTORY_KEYS(SHAPE_MEMBER_UNTAGGED),
+	{SHAPE_MEMBER_UNTAGGED, "stage", SHAPE_UNKNOWN},
+	{SHAPE_MEMBER_UNTAGGED, "tags", SHAPE_UNKNOWN},
+	{SHAPE_MEMBER_UNTAGGED, "segments", SHAPE_UNKNOWN},
+	MEMBER_KEYS(SHAPE_MEMBER_TAGGED),
+	HISTORY_KEYS(SHAPE_MEMBER_TAGGED),
+	{SHAPE_MEMBER_TAGGED, "stage", SHAPE_SINGLE},
+	{SHAPE_MEMBER_TAGGED, "tags", SHAPE_NAMES},
+	{SHAPE_MEMBER_TAGGED, "segments", SHAPE_UNKNOWN},
+	{SHAPE_LINE, "sku", SHAPE_SINGLE},
+	{SHAPE_LINE, "category", SHAPE_SINGLE},
+	{SHAPE_LINE, "brand", SHAPE_SINGLE},
+	{SHAPE_LINE, "qty", SHAPE_SINGLE},
+	{SHAPE_LINE, "price", SHAPE_SINGLE},
+	{SHAPE_LINE, "net", SHAPE_SINGLE},
+	{SHAPE_LINE, "line", SHAPE_SINGLE},
+	{SHAPE_DATA, "channel", SHAPE_SINGLE},
+	{SHAPE_DATA, "store", SHAPE_SINGLE},
+	{SHAPE_DATA, "staff", SHAPE_SINGLE},
+	DOCUMENT_KEYS(SHAPE_DOCUMENT, SHAPE_MEMBER_TAGGED),
+	DOCUMENT_KEYS(SHAPE_DOCUMENT_UNTAGGED, SHAPE_MEMBER_UNTAGGED),
+	{SHAPE_WINDOWS, "days_30", SHAPE_FIGURES},
+	{SHAPE_WINDOWS, "days_90", SHAPE_FIGURES},
+	{SHAPE_WINDOWS, "days_365", SHAPE_FIGURES},
+	{SHAPE_WINDOWS, "month", SHAPE_FIGURES},
+	{SHAPE_WINDOWS, "last_month", SHAPE_FIGURES},
+	{SHAPE_WINDOWS, "year", SHAPE_FIGURES},
+	{SHAPE_FIGURES, "times", SHAPE_SINGLE},
+	{SHAPE_FIGURES, "quantity", SHAPE_SINGLE},
+	{SHAPE_FIGURES, "amount", SHAPE_SINGLE},
+	{SHAPE_FIGURES, "average", SHAPE_SINGLE},
+	{SHAPE_FIGURES, "discounted", SHAPE_SINGLE},
+	{SHAPE_FIGURES, "discount_share", SHAPE_SINGLE},
+	DOCUMENT_KEYS(SHAPE_AUTOMATION, SHAPE_MEMBER_TAGGED),
+	{SHAPE_AUTOMATION, "event", SHAPE_EVENT},
+	{SHAPE_AUTOMATION, "trigger", SHAPE_PROFILE},
+	{SHAPE_EVENT, "name", SHAPE_SINGLE},
+	{SHAPE_EVENT, "at", SHAPE_SINGLE},
+	{SHAPE_EVENT, "amount", SHAPE_SINGLE},
+	{SHAPE_EVENT, "ref", SHAPE_SINGLE},
+	{SHAPE_EVENT, "channel", SHAPE_SINGLE},
+	{SHAPE_EVENT, "store", SHAPE_SINGLE},
+	{SHAPE_EVENT, "data", SHAPE_DATA},
+	{SHAPE_EVENT, "items", SHAPE_LINES}
+};
+
+/*
+ * How a message names the objects that have no other keys than these: a
+ * misspelt key would always be absent, and its negation always hold.
+ */
+static const char *const closed[] = {
+	[SHAPE_CONTEXT] = "the context",
+	[SHAPE_HAPPENED] = "the event",
+	[SHAPE_ORDER] = "the order",
+	[SHAPE_NOW] = "what is known of now",
+	[SHAPE_TODAY] = "what is known of now",
+	[SHAPE_STREAK] = "the streak",
+	[SHAPE_MEMBER] = "the member",
+	[SHAPE_MEMBER_UNTAGGED] = "the member",
+	[SHAPE_MEMBER_TAGGED] = "the member",
+	[SHAPE_DOCUMENT] = "the member document",
+	[SHAPE_DOCUMENT_UNTAGGED] = "the member document",
+	[SHAPE_WINDOWS] = "the windows",
+	[SHAPE_FIGURES] = "the figures of a window",
+	[SHAPE_AUTOMATION] = "the automation document",
+	[SHAPE_EVENT] = "the event"
+};
 
 /* Nothing but single values. */
 static bool
@@ -325,222 +451,45 @@ is_record(Shape shape)
 	return shape >= SHAPE_COUNTERS && shape <= SHAPE_STREAK;
 }
 
-/* A misspelt key would always be absent, and its negation always hold. */
-static void
-refuse_key(Walk *walk, const char *record, const char *name, int length)
-{
-	refuse(walk, REFUSAL_RULE_INVALID,
-		   psprintf("the %s has no \"%.*s\"", record, length, name));
-}
-
+/* What stands under any key of an object. */
 static Shape
-record_key(Walk *walk, Shape shape, const char *name, int length)
+any_key(Shape shape)
 {
-	static const char *const happened[] = {
-		"name", "at", "amount", "ref", "late_days"
-	};
-	static const char *const order[] = {"amount", "quantity", "lines"};
-	static const char *const now[] = {
-		"date", "time", "dow", "hour", "day", "month", "year"
-	};
-	static const char *const today[] = {"date", "month", "year"};
-	static const char *const streak[] = {"day"};
-
-	if (shape == SHAPE_HAPPENED && !NAME_IN(happened))
-		refuse_key(walk, "event", name, length);
-	else if (shape == SHAPE_ORDER && !NAME_IN(order))
-		refuse_key(walk, "order", name, length);
-	else if ((shape == SHAPE_NOW && !NAME_IN(now)) ||
-			 (shape == SHAPE_TODAY && !NAME_IN(today)))
-		refuse_key(walk, "time", name, length);
-	else if (shape == SHAPE_STREAK && !NAME_IN(streak))
-		refuse_key(walk, "streak", name, length);
-	return SHAPE_SINGLE;
-}
-
-static Shape
-context_key(Walk *walk, const char *name, int length)
-{
-	static const char *const event[] = {"event"};
-	static const char *const order[] = {"order"};
-	static const char *const now[] = {"now"};
-	static const char *const streak[] = {"streak"};
-	static const char *const member[] = {"member"};
-	static const char *const items[] = {"items"};
-	static const char *const data[] = {"data"};
-	static const char *const version[] = {"version"};
-
-	if (NAME_IN(event))
-		return SHAPE_HAPPENED;
-	if (NAME_IN(order))
-		return SHAPE_ORDER;
-	if (NAME_IN(now))
-		return SHAPE_NOW;
-	if (NAME_IN(streak))
-		return SHAPE_STREAK;
-	if (NAME_IN(member))
-		return SHAPE_MEMBER;
-	if (NAME_IN(items))
-		return SHAPE_LINES;
-	if (NAME_IN(data))
-		return SHAPE_DATA;
-	if (!NAME_IN(version))
-		refuse_key(walk, "context", name, length);
-	return SHAPE_SINGLE;
-}
-
-static Shape
-document_key(Walk *walk, bool untagged, const char *name, int length)
-{
-	static const char *const member[] = {"member"};
-	static const char *const profile[] = {"profile"};
-	static const char *const now[] = {"now"};
-	static const char *const purchases[] = {"purchases"};
-	static const char *const groups[] = {"categories", "brands", "activities"};
-	static const char *const version[] = {"version"};
-
-	if (NAME_IN(member))
-		return untagged ? SHAPE_MEMBER_UNTAGGED : SHAPE_MEMBER_TAGGED;
-	if (NAME_IN(profile))
-		return SHAPE_PROFILE;
-	if (NAME_IN(now))
-		return SHAPE_TODAY;
-	if (NAME_IN(purchases))
-		return SHAPE_WINDOWS;
-	if (NAME_IN(groups))
-		return SHAPE_GROUPS;
-	if (!NAME_IN(version))
-		refuse_key(walk, "member document", name, length);
-	return SHAPE_SINGLE;
-}
-
-/* What started a run, and the member. */
-static Shape
-automation_key(Walk *walk, const char *name, int length)
-{
-	static const char *const event[] = {"event"};
-	static const char *const trigger[] = {"trigger"};
-
-	if (NAME_IN(event))
-		return SHAPE_EVENT;
-	if (NAME_IN(trigger))
-		return SHAPE_PROFILE;
-	return document_key(walk, false, name, length);
-}
-
-static Shape
-event_key(Walk *walk, const char *name, int length)
-{
-	static const char *const fields[] = {
-		"name", "at", "amount", "ref", "channel", "store"
-	};
-	static const char *const data[] = {"data"};
-	static const char *const items[] = {"items"};
-
-	if (NAME_IN(data))
-		return SHAPE_DATA;
-	if (NAME_IN(items))
-		return SHAPE_LINES;
-	if (!NAME_IN(fields))
-		refuse_key(walk, "event", name, length);
-	return SHAPE_SINGLE;
-}
-
-/* A window of time, or a figure of one. */
-static Shape
-figures_key(Walk *walk, Shape shape, const char *name, int length)
-{
-	static const char *const windows[] = {
-		"days_30", "days_90", "days_365", "month", "last_month", "year"
-	};
-	static const char *const figures[] = {
-		"times", "quantity", "amount", "average", "discounted",
-		"discount_share"
-	};
-
-	if (shape == SHAPE_WINDOWS ? NAME_IN(windows) : NAME_IN(figures))
-		return shape == SHAPE_WINDOWS ? SHAPE_FIGURES : SHAPE_SINGLE;
-	refuse(walk, REFUSAL_RULE_INVALID,
-		   psprintf("there is no %s \"%.*s\"",
-					shape == SHAPE_WINDOWS ? "window" : "figure", length,
-					name));
-	return SHAPE_SINGLE;
-}
-
-static Shape
-member_key(Walk *walk, Shape shape, const char *name, int length)
-{
-	static const char *const tags[] = {"tags"};
-	static const char *const stage[] = {"stage"};
-	static const char *const segments[] = {"segments"};
-	static const char *const counters[] = {"counters"};
-	static const char *const known[] = {
-		"tier", "tier_rank", "joined_on", "age_days", "birthday",
-		"purchases", "days_since_purchase"
-	};
-	static const char *const of_event[] = {"first_purchase"};
-	/* an event does not read what a member did before */
-	static const char *const of_document[] = {
-		"birthday_month", "interval_days", "recency"
-	};
-
-	if (NAME_IN(counters))
-		return SHAPE_COUNTERS;
-	if (!NAME_IN(tags) && !NAME_IN(stage) && !NAME_IN(segments))
-	{
-		if (!NAME_IN(known) &&
-			!(shape == SHAPE_MEMBER ? NAME_IN(of_event) : NAME_IN(of_document)))
-			refuse_key(walk, "member", name, length);
+	if (is_record(shape))
 		return SHAPE_SINGLE;
+	switch (shape)
+	{
+		case SHAPE_FIGURES:
+			return SHAPE_SINGLE;
+		case SHAPE_WINDOWS:
+			return SHAPE_FIGURES;
+		case SHAPE_GROUPS:
+			return SHAPE_WINDOWS;
+		default:
+			return SHAPE_ANY;
 	}
-	/* tags are judged first, then segments */
-	if (shape == SHAPE_MEMBER_UNTAGGED ||
-		(shape == SHAPE_MEMBER_TAGGED && NAME_IN(segments)))
-		refuse(walk, REFUSAL_RULE_INVALID,
-			   psprintf("it is judged before \"%.*s\" is known", length,
-						name));
-	return NAME_IN(stage) ? SHAPE_SINGLE : SHAPE_NAMES;
 }
 
 /* What stands under a key of an object. */
 static Shape
 object_key(Walk *walk, Shape shape, const char *name, int length)
 {
-	static const char *const columns[] = {"channel", "store", "staff"};
-	static const char *const fields[] = {
-		"sku", "category", "brand", "qty", "price", "net", "line"
-	};
-
-	if (is_record(shape))
-		return record_key(walk, shape, name, length);
-	switch (shape)
+	for (int i = 0; i < lengthof(keys); i++)
 	{
-		case SHAPE_CONTEXT:
-			return context_key(walk, name, length);
-		case SHAPE_DOCUMENT:
-		case SHAPE_DOCUMENT_UNTAGGED:
-			return document_key(walk, shape == SHAPE_DOCUMENT_UNTAGGED, name,
-								length);
-		case SHAPE_AUTOMATION:
-			return automation_key(walk, name, length);
-		case SHAPE_EVENT:
-			return event_key(walk, name, length);
-		case SHAPE_MEMBER:
-		case SHAPE_MEMBER_TAGGED:
-		case SHAPE_MEMBER_UNTAGGED:
-			return member_key(walk, shape, name, length);
-		case SHAPE_GROUPS:
-			return SHAPE_WINDOWS;
-		case SHAPE_WINDOWS:
-		case SHAPE_FIGURES:
-			return figures_key(walk, shape, name, length);
-		case SHAPE_LINE:
-			return NAME_IN(fields) ? SHAPE_SINGLE : SHAPE_ANY;
-		case SHAPE_DATA:
-			return NAME_IN(columns) ? SHAPE_SINGLE : SHAPE_ANY;
-		default:
-			return SHAPE_ANY;
+		if (keys[i].of != shape || strlen(keys[i].name) != length ||
+			memcmp(keys[i].name, name, length) != 0)
+			continue;
+		if (keys[i].is == SHAPE_UNKNOWN)
+			refuse(
+				walk, REFUSAL_RULE_INVALID,
+				psprintf("it is judged before \"%s\" is known", keys[i].name));
+		return keys[i].is;
 	}
+	if (shape < lengthof(closed) && closed[shape] != NULL)
+		refuse(walk, REFUSAL_RULE_INVALID,
+			   psprintf("there is no \"%.*s\" in %s", length, name,
+						closed[shape]));
+	return any_key(shape);
 }
 
 static Shape
@@ -581,25 +530,6 @@ step_key(Walk *walk, JsonPathItem *item, Found found)
 	found = unwrapped(walk, found);
 	found.shape = object_key(walk, found.shape, name, length);
 	return found;
-}
-
-/* What stands under any key of an object. */
-static Shape
-any_key(Shape shape)
-{
-	if (is_record(shape))
-		return SHAPE_SINGLE;
-	switch (shape)
-	{
-		case SHAPE_FIGURES:
-			return SHAPE_SINGLE;
-		case SHAPE_WINDOWS:
-			return SHAPE_FIGURES;
-		case SHAPE_GROUPS:
-			return SHAPE_WINDOWS;
-		default:
-			return SHAPE_ANY;
-	}
 }
 
 static Found

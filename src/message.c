@@ -290,7 +290,7 @@ read_message(FunctionCallInfo fcinfo, NewMessage *message)
 	message->member_id = PG_GETARG_INT64(ENQUEUE_MEMBER_ID);
 	message->channel = name_argument(fcinfo, ENQUEUE_CHANNEL, "channel", "");
 	message->template = name_argument(fcinfo, ENQUEUE_TEMPLATE, "template",
-									 ".-");
+									  ".-");
 	message->params = read_params(fcinfo);
 	message->purpose = name_argument(fcinfo, ENQUEUE_PURPOSE, "purpose", "");
 	message->dedupe_key = read_dedupe_key(fcinfo);

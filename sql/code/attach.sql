@@ -73,6 +73,7 @@ DECLARE
 	wrong text;
 	problem text;
 	target regclass;
+	owner oid;
 	mapping text[];
 	arguments text;
 BEGIN
@@ -100,19 +101,18 @@ BEGIN
 			WHEN c.relkind = 'r' AND c.oid <> source AND c.relispartition IS FALSE AND NOT EXISTS (
 				SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = attach.ref)
 				THEN format('"%s" inherits from it without its columns.', target)
-			END
-		INTO problem
+			END, c.relowner
+		INTO problem, owner
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = target;
 		IF problem IS NOT NULL THEN
 			RAISE EXCEPTION 'source table cannot be used in this way'
 				USING ERRCODE = 'LY810', DETAIL = problem;
 		END IF;
-		IF NOT pg_has_role(current_user, (SELECT c.relowner FROM pg_class c WHERE c.oid = target), 'USAGE') THEN
+		IF NOT pg_has_role(current_user, owner, 'USAGE') THEN
 			RAISE EXCEPTION 'must be owner of table %', target USING ERRCODE = 'insufficient_privilege';
 		END IF;
 		-- or every order would fail, because the triggers ask for it, too
-		IF NOT has_function_privilege((SELECT c.relowner FROM pg_class c WHERE c.oid = target),
-				'loyalty.attach_order()', 'EXECUTE') THEN
+		IF NOT has_function_privilege(owner, 'loyalty.attach_order()', 'EXECUTE') THEN
 			RAISE EXCEPTION 'owner of table % may not book orders', target
 				USING ERRCODE = 'insufficient_privilege',
 				DETAIL = 'The triggers run with the rights of the owner, who may not execute loyalty.attach_order().',
