@@ -178,9 +178,7 @@ pack_tier_base(const Account *account)
 
 	for (int i = 0; i < n; i++)
 		elements[i] = Int64GetDatum(account->tier_base[i]);
-	return PointerGetDatum(construct_array(elements, n, INT8OID,
-										   sizeof(int64), FLOAT8PASSBYVAL,
-										   TYPALIGN_DOUBLE));
+	return array_of(elements, n, INT8OID);
 }
 
 /* The columns of the account that a row of the last result begins with. */
@@ -290,10 +288,7 @@ account_note_locked(Account *account, ItemPointer tid)
 Account *
 account_lock_many(const Datum *member_ids, int n, int *nfound)
 {
-	ArrayType  *ids = construct_array(unconstify(Datum *, member_ids), n,
-									  INT8OID, sizeof(int64),
-									  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
-	NullableDatum args[] = {ARG(PointerGetDatum(ids))};
+	NullableDatum args[] = {ARG(array_of(member_ids, n, INT8OID))};
 	Account    *accounts;
 
 	*nfound = statement_run(&lock_accounts, args, false);
@@ -320,7 +315,7 @@ IdList
 account_lock_ids(int32 program_id, const IdList *ids)
 {
 	NullableDatum args[] = {
-		ARG(PointerGetDatum(id_array(ids))),
+		ARG(id_array(ids)),
 		ARG(Int32GetDatum(program_id))
 	};
 	bool		nulls;

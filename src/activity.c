@@ -195,9 +195,7 @@ member_ids(const Tracking *tracking)
 	for (int i = 0; i < n; i++)
 		if (i == 0 || ids[i - 1] != ids[i])
 			elements[kept++] = Int64GetDatum(ids[i]);
-	return PointerGetDatum(construct_array(elements, kept, INT8OID,
-										   sizeof(int64), FLOAT8PASSBYVAL,
-										   TYPALIGN_DOUBLE));
+	return array_of(elements, kept, INT8OID);
 }
 
 /* Those of them that there are, ascending. */

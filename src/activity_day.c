@@ -174,9 +174,7 @@ members_of(const Count *counts, int n)
 	for (int i = 0; i < n; i++)
 		if (i == 0 || counts[i - 1].member_id != counts[i].member_id)
 			ids[nids++] = Int64GetDatum(counts[i].member_id);
-	return PointerGetDatum(construct_array(ids, nids, INT8OID, sizeof(int64),
-										   FLOAT8PASSBYVAL,
-										   TYPALIGN_DOUBLE));
+	return array_of(ids, nids, INT8OID);
 }
 
 /*

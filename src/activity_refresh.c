@@ -115,14 +115,6 @@ static Statement delete_old_days = {
 	2, {INT8ARRAYOID, DATEOID}
 };
 
-static Datum
-array_of_ids(Datum *ids, int n)
-{
-	return PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64),
-										   FLOAT8PASSBYVAL,
-										   TYPALIGN_DOUBLE));
-}
-
 /* The ids that a statement has returned. */
 static Datum *
 read_ids(uint64 n)
@@ -186,7 +178,7 @@ refresh_members(Refresh *refresh, Datum *ids, int n, bool anew)
 	StoreBatch *batch = store_batch_begin(refresh->program, ids, n);
 	int			parts = refresh->program->reads.parts;
 	NullableDatum args[] = {
-		ARG(array_of_ids(ids, n)),
+		ARG(array_of(ids, n, INT8OID)),
 		ARG(DateADTGetDatum(decide_days_from(refresh->today)))
 	};
 	NullableDatum due[] = {
@@ -225,7 +217,7 @@ static bool
 try_members(void *argument)
 {
 	Going	   *going = argument;
-	NullableDatum ids[] = {ARG(array_of_ids(going->ids, going->n))};
+	NullableDatum ids[] = {ARG(array_of(going->ids, going->n, INT8OID))};
 
 	refresh_members(going->refresh, going->ids, going->n, going->anew);
 	statement_run(&forget_faults, ids, false);
@@ -261,7 +253,7 @@ leave_alone(const Refresh *refresh, Datum member_id, const ErrorData *error)
 		ARG(CStringGetTextDatum(statement_error_text(error)))
 	};
 	NullableDatum due[] = {
-		ARG(array_of_ids(&member_id, 1)),
+		ARG(array_of(&member_id, 1, INT8OID)),
 		ARG(Int32GetDatum(refresh->program->program_id)),
 		ARG(DateADTGetDatum(refresh->today))
 	};
@@ -557,7 +549,7 @@ check_days(Check *check, Datum *ids, int n)
 		put_days(check, store_days_compare(ids, n, check->today));
 	if (parts & READS_ACTIVITIES)
 		put_days(check, activity_compare(check->program,
-										 array_of_ids(ids, n)));
+										 array_of(ids, n, INT8OID)));
 }
 
 /*

@@ -80,8 +80,7 @@ unknown_names(const Visitor *visitors, int n, NullableDatum *names)
 	for (int i = 0; i < n; i++)
 		if (visitors[i].owner == 0)
 			elements[unknown++] = CStringGetTextDatum(visitors[i].name);
-	*names = ARG(PointerGetDatum(construct_array(elements, unknown, TEXTOID,
-												 -1, false, TYPALIGN_INT)));
+	*names = ARG(array_of(elements, unknown, TEXTOID));
 	return unknown;
 }
 
@@ -126,10 +125,7 @@ enter(const Tracking *tracking, const Visitor *visitors, int n)
 
 	for (int i = 0; i < unknown; i++)
 		ids[i] = Int64GetDatum(loyalty_new_id());
-	args[2] = ARG(PointerGetDatum(construct_array(ids, unknown, INT8OID,
-												  sizeof(int64),
-												  FLOAT8PASSBYVAL,
-												  TYPALIGN_DOUBLE)));
+	args[2] = ARG(array_of(ids, unknown, INT8OID));
 	statement_run(&insert_visitors, args, false);
 }
 
@@ -231,9 +227,7 @@ static void
 count_moved(const Program *program, int64 member_id)
 {
 	Datum		id = Int64GetDatum(member_id);
-	Datum		members =
-		PointerGetDatum(construct_array(&id, 1, INT8OID, sizeof(int64),
-										FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	Datum		members = array_of(&id, 1, INT8OID);
 
 	activity_judge_again(program, members);
 	activity_recount(program, members);

@@ -625,6 +625,5 @@ loyalty_attach_mapping(PG_FUNCTION_ARGS)
 	for (int i = 0; i < nargs; i++)
 		elements[i] = CStringGetTextDatum(args[i]);
 	table_close(relation, AccessShareLock);
-	PG_RETURN_ARRAYTYPE_P(construct_array(elements, nargs, TEXTOID, -1, false,
-										  TYPALIGN_INT));
+	PG_RETURN_DATUM(array_of(elements, nargs, TEXTOID));
 }

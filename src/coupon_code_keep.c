@@ -159,8 +159,7 @@ text_array(char **strings, int n)
 
 	for (int i = 0; i < n; i++)
 		texts[i] = CStringGetTextDatum(strings[i]);
-	return PointerGetDatum(construct_array(texts, n, TEXTOID, -1, false,
-										   TYPALIGN_INT));
+	return array_of(texts, n, TEXTOID);
 }
 
 /*

@@ -525,14 +525,6 @@ run_all(RunBatch *batch, const DueRun *runs, int n)
 	return done;
 }
 
-static NullableDatum
-ids_of(Datum *ids, int n)
-{
-	return ARG(PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64),
-											   FLOAT8PASSBYVAL,
-											   TYPALIGN_DOUBLE)));
-}
-
 static void
 name_all(const DueRun *runs, int n)
 {
@@ -548,7 +540,7 @@ name_all(const DueRun *runs, int n)
 		ids[2 * n + i] = Int64GetDatum(runs[i].run_id);
 	}
 	for (int i = 0; i < 3; i++)
-		args[i] = ids_of(ids + i * n, n);
+		args[i] = ARG(array_of(ids + i * n, n, INT8OID));
 	statement_run(&name_runs, args, false);
 }
 

@@ -186,7 +186,7 @@ lock_entitled(const SegmentIssue *work, const IdList *members)
 	const Coupon *coupon = work->issue.coupon;
 	IdList		locked = account_lock_ids(work->program->program_id, members);
 	NullableDatum args[] = {
-		ARG(PointerGetDatum(id_array(&locked))),
+		ARG(id_array(&locked)),
 		ARG(Int32GetDatum(work->program->program_id)),
 		ARG(CStringGetTextDatum(work->segment)),
 		ARG(PointerGetDatum(work->ref)),

@@ -8,7 +8,6 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 
@@ -321,8 +320,7 @@ text_array(const IdentityList *list, bool kinds)
 		elements[i] = CStringGetTextDatum(kinds ?
 										  list->identities[i].kind :
 										  list->identities[i].value);
-	return PointerGetDatum(construct_array(elements, list->n, TEXTOID, -1,
-										   false, TYPALIGN_INT));
+	return array_of(elements, list->n, TEXTOID);
 }
 
 /* Whom identities lead to. */
@@ -368,9 +366,7 @@ identity_owners_many(int32 program_id, const IdentityList *lists, int n,
 		}
 
 	args[0] = ARG(Int32GetDatum(program_id));
-	args[1] = ARG(PointerGetDatum(construct_array(numbers, all.n, INT4OID,
-												  sizeof(int32), true,
-												  TYPALIGN_INT)));
+	args[1] = ARG(array_of(numbers, all.n, INT4OID));
 	args[2] = ARG(text_array(&all, true));
 	args[3] = ARG(text_array(&all, false));
 	nfound = statement_run(&select_owners_of_lists, args, false);

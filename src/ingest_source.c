@@ -17,7 +17,6 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "storage/itemptr.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/jsonb.h"
@@ -787,8 +786,7 @@ record_rows(Load *load)
 	INT4OID, BOOLOID};
 	NullableDatum args[] = {
 		ARG(load->program),
-		ARG(PointerGetDatum(construct_array(source->rows, source->n, row_type,
-											-1, false, TYPALIGN_DOUBLE))),
+		ARG(array_of(source->rows, source->n, row_type)),
 		ARG(CStringGetTextDatum(source->name)),
 		ARG(Int32GetDatum(load->run_id)),
 		ARG(load->enroll)

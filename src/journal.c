@@ -14,7 +14,6 @@
 #include "executor/executor.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/json.h"
@@ -368,10 +367,7 @@ journal_known(const JournalRequest *requests, int n)
 		texts[KIND][i] = CStringGetTextDatum(request->kind);
 		texts[EVENT][i] = CStringGetTextDatum(request->event);
 	}
-	args[0] = ARG(PointerGetDatum(construct_array(members, n, INT8OID,
-												  sizeof(int64),
-												  FLOAT8PASSBYVAL,
-												  TYPALIGN_DOUBLE)));
+	args[0] = ARG(array_of(members, n, INT8OID));
 	for (int column = 0; column < NTEXTS; column++)
 		args[1 + column] = ARG(text_array_of(texts[column], nulls[column], n));
 
@@ -774,9 +770,7 @@ make_postings(const JournalRow *row, const Program *program)
 
 	for (int i = 0; i < row->npostings; i++)
 		elements[i] = make_posting(&row->postings[i], program);
-	return PointerGetDatum(construct_array(elements, row->npostings,
-										   loyalty_types()->posting,
-										   -1, false, TYPALIGN_DOUBLE));
+	return array_of(elements, row->npostings, loyalty_types()->posting);
 }
 
 enum receipt_column

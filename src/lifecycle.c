@@ -221,8 +221,7 @@ names_of(int from, int until)
 	for (int set = from; set < until; set++)
 		for (int i = 0; i < sets[set].nstages; i++)
 			names[n++] = CStringGetTextDatum(sets[set].stages[i].name);
-	return PointerGetDatum(construct_array(names, n, TEXTOID, -1, false,
-										   TYPALIGN_INT));
+	return array_of(names, n, TEXTOID);
 }
 
 static Datum

@@ -237,10 +237,7 @@ finish(const Work *work, const Datum *members, int n)
 	maintenance_healthy(work->job, members, n);
 	if (!work->timed_out)
 		return;
-	args[0] = ARG(PointerGetDatum(construct_array(unconstify(Datum *, members),
-												  n, INT8OID, sizeof(int64),
-												  FLOAT8PASSBYVAL,
-												  TYPALIGN_DOUBLE)));
+	args[0] = ARG(array_of(members, n, INT8OID));
 	args[1] = ARG(TimestampTzGetDatum(work->now));
 	statement_run(&end_checkouts, args, false);
 }

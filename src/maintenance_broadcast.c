@@ -431,9 +431,7 @@ static bool
 next_broadcast(Broadcast *broadcast, Datum *skipped, int nskipped)
 {
 	NullableDatum args[] = {
-		ARG(PointerGetDatum(construct_array(skipped, nskipped, INT8OID,
-											sizeof(int64), FLOAT8PASSBYVAL,
-											TYPALIGN_DOUBLE)))
+		ARG(array_of(skipped, nskipped, INT8OID))
 	};
 	int32		program_id;
 	int32		automation_id;
@@ -475,10 +473,7 @@ choose(const Broadcast *broadcast, Datum **ids, int n)
 	NullableDatum args[6];
 	Statement  *statement = &select_open;
 
-	args[0] = ARG(PointerGetDatum(construct_array(*ids, n, INT8OID,
-												  sizeof(int64),
-												  FLOAT8PASSBYVAL,
-												  TYPALIGN_DOUBLE)));
+	args[0] = ARG(array_of(*ids, n, INT8OID));
 	if (broadcast->target_kind != NULL)
 	{
 		statement = strcmp(broadcast->target_kind, "sku") == 0 ?

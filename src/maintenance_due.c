@@ -197,13 +197,8 @@ make_due(const MemberScan *scan)
 
 	if (scan->n == 0)
 		return;
-	args[0] = ARG(PointerGetDatum(construct_array(scan->members, scan->n,
-												  INT8OID, sizeof(int64),
-												  FLOAT8PASSBYVAL,
-												  TYPALIGN_DOUBLE)));
-	args[1] = ARG(PointerGetDatum(construct_array(scan->dates, scan->n,
-												  DATEOID, sizeof(DateADT),
-												  true, TYPALIGN_INT)));
+	args[0] = ARG(array_of(scan->members, scan->n, INT8OID));
+	args[1] = ARG(array_of(scan->dates, scan->n, DATEOID));
 	statement_run(&lower_due_on, args, false);
 }
 

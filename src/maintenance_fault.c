@@ -55,12 +55,9 @@ maintenance_fault(const char *job, int64 member_id, const ErrorData *error,
 void
 maintenance_healthy(const char *job, const Datum *member_ids, int n)
 {
-	ArrayType  *ids = construct_array(unconstify(Datum *, member_ids), n,
-									  INT8OID, sizeof(int64),
-									  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 	NullableDatum args[] = {
 		ARG(CStringGetTextDatum(job)),
-		ARG(PointerGetDatum(ids))
+		ARG(array_of(member_ids, n, INT8OID))
 	};
 
 	statement_run(&delete_faults, args, false);

@@ -89,22 +89,13 @@ typedef struct Receivers
 } Receivers;
 
 static Datum
-int8_array(const Datum *values, int n)
-{
-	return PointerGetDatum(construct_array(unconstify(Datum *, values), n,
-										   INT8OID, sizeof(int64),
-										   FLOAT8PASSBYVAL,
-										   TYPALIGN_DOUBLE));
-}
-
-static Datum
 message_ids(const Candidate *candidates, int n)
 {
 	Datum	   *ids = palloc(sizeof(Datum) * Max(n, 1));
 
 	for (int i = 0; i < n; i++)
 		ids[i] = Int64GetDatum(candidates[i].message_id);
-	return int8_array(ids, n);
+	return array_of(ids, n, INT8OID);
 }
 
 /* Those of all members, or of those whose messages are counted. */
@@ -117,7 +108,7 @@ member_ids(const Candidate *candidates, int n, bool all)
 	for (int i = 0; i < n; i++)
 		if (all || candidates[i].capped)
 			ids[nids++] = Int64GetDatum(candidates[i].member_id);
-	return int8_array(ids, nids);
+	return array_of(ids, nids, INT8OID);
 }
 
 /* Status, zone and consent of each. */
@@ -130,8 +121,7 @@ load_members(const Queue *queue, Candidate *candidates, int n)
 	for (int i = 0; i < n; i++)
 		purposes[i] = CStringGetTextDatum(candidates[i].purpose);
 	args[0] = ARG(member_ids(candidates, n, true));
-	args[1] = ARG(PointerGetDatum(construct_array(purposes, n, TEXTOID, -1,
-												  false, TYPALIGN_INT)));
+	args[1] = ARG(array_of(purposes, n, TEXTOID));
 	args[2] = ARG(CStringGetTextDatum(queue->channel));
 	args[3] = ARG(TimestampTzGetDatum(queue->now));
 	if (statement_run(&select_members, args, false) != n)

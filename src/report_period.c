@@ -173,7 +173,7 @@ running_others(void)
 									   psprintf("%d/%u", ids[i].backendId,
 #endif
 												ids[i].localTransactionId));
-	return construct_array(texts, n, TEXTOID, -1, false, TYPALIGN_INT);
+	return DatumGetArrayTypeP(array_of(texts, n, TEXTOID));
 }
 
 /* Are those who were running when it was noted over? */
@@ -242,10 +242,7 @@ settle_due(const Closing *closing)
 			members[failed++] = member.value;
 	}
 	forget[0] = closing->args[0];
-	forget[1] = ARG(PointerGetDatum(construct_array(members, failed, INT8OID,
-													sizeof(int64),
-													FLOAT8PASSBYVAL,
-													TYPALIGN_DOUBLE)));
+	forget[1] = ARG(array_of(members, failed, INT8OID));
 	statement_run(&forget_faults, forget, false);
 	return failed == 0;
 }

@@ -37,7 +37,7 @@ extern IdList segment_source_read(const char *source, const IdList *only,
 								  bool *nulls);
 
 extern IdList id_list(ArrayType *array, bool *nulls);
-extern ArrayType *id_array(const IdList *list);
+extern Datum id_array(const IdList *list);
 extern IdList id_difference(const IdList *list, const IdList *without);
 extern IdList id_union(const IdList *one, const IdList *other);
 extern IdList id_intersection(const IdList *one, const IdList *other);

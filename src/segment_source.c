@@ -70,17 +70,16 @@ id_list(ArrayType *array, bool *nulls)
 	return list;
 }
 
-ArrayType *
+Datum
 id_array(const IdList *list)
 {
 	Datum	   *values = palloc_extended(sizeof(Datum) * Max(list->n, 1),
 										 MCXT_ALLOC_HUGE);
-	ArrayType  *array;
+	Datum		array;
 
 	for (int i = 0; i < list->n; i++)
 		values[i] = Int64GetDatum(list->ids[i]);
-	array = construct_array(values, list->n, INT8OID, sizeof(int64),
-							FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	array = array_of(values, list->n, INT8OID);
 	pfree(values);
 	return array;
 }
@@ -255,7 +254,7 @@ run_reading(const char *sql, Reading *reading)
 	int			result;
 
 	if (nargs > 0)
-		value = PointerGetDatum(id_array(reading->only));
+		value = id_array(reading->only);
 	/* not with the snapshot of the call, which may be older than our locks */
 	result = SPI_execute_with_args(sql, nargs, &type, &value, NULL, false, 0);
 	MemoryContextSwitchTo(caller);

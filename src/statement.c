@@ -313,6 +313,19 @@ array_elements(ArrayType *array, Oid type, Datum **elements)
 	return n;
 }
 
+/* An array of values, none of them NULL, in the current context. */
+Datum
+array_of(const Datum *elements, int n, Oid type)
+{
+	int16		length;
+	bool		by_value;
+	char		align;
+
+	get_typlenbyvalalign(type, &length, &by_value, &align);
+	return PointerGetDatum(construct_array(unconstify(Datum *, elements), n,
+										   type, length, by_value, align));
+}
+
 /* Texts in the current context; NULL for NULL. */
 NameList *
 statement_names(uint64 row, int column)
@@ -472,7 +485,5 @@ rows_sort(StatementRows *rows)
 Datum
 rows_array(const StatementRows *rows)
 {
-	return PointerGetDatum(construct_array(rows->rows, rows->n,
-										   rows->type, -1, false,
-										   TYPALIGN_DOUBLE));
+	return array_of(rows->rows, rows->n, rows->type);
 }

@@ -107,6 +107,7 @@ extern bool name_listed(const NameList *list, const char *name);
 extern bool text_listed(const NameList *list, const text *name);
 extern int	word_of(const char *word, const char *const *words, int nwords);
 extern int	array_elements(ArrayType *array, Oid type, Datum **elements);
+extern Datum array_of(const Datum *elements, int n, Oid type);
 
 #pragma GCC visibility pop
 

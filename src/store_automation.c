@@ -302,14 +302,6 @@ static Statement start_broadcast = {
 	TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID}
 };
 
-static Datum
-array_of(Datum *ids, int n)
-{
-	return PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64),
-										   FLOAT8PASSBYVAL,
-										   TYPALIGN_DOUBLE));
-}
-
 /*
  * Makes a run of a broadcast for each of many members, in ascending order;
  * returns how many are new.
@@ -339,8 +331,8 @@ store_runs_broadcast(const Program *program, const Automation *automation,
 		return 0;
 	for (int i = 0; i < n; i++)
 		run_ids[i] = Int64GetDatum(loyalty_new_id());
-	args[0] = ARG(array_of(member_ids, n));
-	args[1] = ARG(array_of(run_ids, n));
+	args[0] = ARG(array_of(member_ids, n, INT8OID));
+	args[1] = ARG(array_of(run_ids, n, INT8OID));
 	return statement_run(&start_broadcast, args, false);
 }
 

@@ -162,15 +162,14 @@ store_coupon_version(const Program *program, int32 coupon_id, int version)
 							   coupon_id, version);
 }
 
-static ArrayType *
+static Datum
 int32_array(const int32 *values, int n)
 {
 	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
 
 	for (int i = 0; i < n; i++)
 		elements[i] = Int32GetDatum(values[i]);
-	return construct_array(elements, n, INT4OID, sizeof(int32), true,
-						   TYPALIGN_INT);
+	return array_of(elements, n, INT4OID);
 }
 
 /*
@@ -262,7 +261,7 @@ judge_member_limits(const Search *search, Candidate *candidates, int n)
 	if (nids == 0)
 		return;
 	args[0] = ARG(Int64GetDatum(search->member_id));
-	args[1] = ARG(PointerGetDatum(int32_array(ids, nids)));
+	args[1] = ARG(int32_array(ids, nids));
 	args[2] = ARG(TimestampTzGetDatum(search->decision->now));
 	args[3] = POINTER_ARG(search->ref);
 	nuses = statement_run(&select_uses, args, search->read_only);
@@ -328,7 +327,7 @@ static void
 left_load(const Search *search, Left *left)
 {
 	NullableDatum args[] = {
-		ARG(PointerGetDatum(int32_array(left->budget_ids, left->n)))
+		ARG(int32_array(left->budget_ids, left->n))
 	};
 	uint64		n = statement_run(&select_left, args, search->read_only);
 

@@ -129,14 +129,6 @@ store_coupon_issue(Decision *decision, const JournalRow *row,
 	return coupon_no;
 }
 
-static Datum
-array_of(Datum *ids, int n)
-{
-	return PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64),
-										   FLOAT8PASSBYVAL,
-										   TYPALIGN_DOUBLE));
-}
-
 /* What decide_due() does for one: the end of the coupons may be told. */
 static void
 lower_due(const Program *program, DateADT valid_until, Datum member_ids,
@@ -170,9 +162,9 @@ store_coupon_issue_many(const CouponIssue *issue, const Program *program,
 		coupons[i] = Int64GetDatum(loyalty_new_id());
 		journals[i] = Int64GetDatum(rows[i]->journal_id);
 	}
-	args[0] = ARG(array_of(members, n));
-	args[1] = ARG(array_of(coupons, n));
-	args[2] = ARG(array_of(journals, n));
+	args[0] = ARG(array_of(members, n, INT8OID));
+	args[1] = ARG(array_of(coupons, n, INT8OID));
+	args[2] = ARG(array_of(journals, n, INT8OID));
 	args[3] = ARG(Int32GetDatum(program->program_id));
 	args[4] = ARG(Int32GetDatum(issue->coupon->coupon_id));
 	args[5] = ARG(Int32GetDatum(issue->coupon->version));

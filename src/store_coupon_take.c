@@ -310,15 +310,14 @@ load_uses(const Decision *decision, Statement *statement, const text *ref,
 					 nuses);
 }
 
-static ArrayType *
+static Datum
 int64_array(const int64 *values, int n)
 {
 	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
 
 	for (int i = 0; i < n; i++)
 		elements[i] = Int64GetDatum(values[i]);
-	return construct_array(elements, n, INT8OID, sizeof(int64),
-						   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	return array_of(elements, n, INT8OID);
 }
 
 /*
@@ -385,8 +384,7 @@ codes_of(const UseRow *uses, int nuses, const CouponTaking *takings,
 	for (int i = 0; i < ntakings; i++)
 		if (takings[i].candidate->code != NULL)
 			codes[n++] = CStringGetTextDatum(takings[i].candidate->code);
-	return n == 0 ? NULL : construct_array(codes, n, TEXTOID, -1, false,
-										   TYPALIGN_INT);
+	return n == 0 ? NULL : DatumGetArrayTypeP(array_of(codes, n, TEXTOID));
 }
 
 static void
@@ -600,7 +598,7 @@ found_ids(uint64 n)
 
 	for (uint64 i = 0; i < n; i++)
 		ids[i] = DatumGetInt64(statement_notnull(i, 1));
-	return n == 0 ? NULL : int64_array(ids, n);
+	return n == 0 ? NULL : DatumGetArrayTypeP(int64_array(ids, n));
 }
 
 /*
@@ -799,8 +797,7 @@ write_taking(Work *work, const text *ref, TimestampTz reserved_until,
 		ARG_OR_NULL(TimestampTzGetDatum(reserved_until), reserved),
 		ARG(Int64GetDatum(taking->discount)),
 		taking->nlines == 0 ? NULL_ARG :
-		ARG(PointerGetDatum(int64_array(taking->line_discounts,
-										taking->nlines))),
+		ARG(int64_array(taking->line_discounts, taking->nlines)),
 		ARG(Int64GetDatum(work->journal_id)),
 		campaign == NULL ? NULL_ARG :
 		ARG(Int32GetDatum(campaign->campaign_id))
@@ -824,8 +821,7 @@ rewrite(const Work *work, const UseRow *use, TimestampTz reserved_until,
 		ARG_OR_NULL(TimestampTzGetDatum(reserved_until), reserved),
 		ARG(Int64GetDatum(taking->discount)),
 		taking->nlines == 0 ? NULL_ARG :
-		ARG(PointerGetDatum(int64_array(taking->line_discounts,
-										taking->nlines))),
+		ARG(int64_array(taking->line_discounts, taking->nlines)),
 		ARG(Int64GetDatum(work->journal_id))
 	};
 

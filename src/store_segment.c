@@ -68,7 +68,7 @@ members_of(int32 program_id, const char *segment, const IdList *only)
 	NullableDatum args[] = {
 		ARG(Int32GetDatum(program_id)),
 		ARG(CStringGetTextDatum(segment)),
-		only == NULL ? NULL_ARG : ARG(PointerGetDatum(id_array(only)))
+		only == NULL ? NULL_ARG : ARG(id_array(only))
 	};
 	bool		nulls;
 
@@ -86,7 +86,7 @@ change(Statement *statement, int32 program_id, const char *segment,
 													  Max(members->n, 1),
 													  MCXT_ALLOC_HUGE)};
 	NullableDatum args[] = {
-		ARG(PointerGetDatum(id_array(members))),
+		ARG(id_array(members)),
 		NULL_ARG,
 		ARG(Int32GetDatum(program_id)),
 		ARG(CStringGetTextDatum(segment)),
@@ -100,7 +100,7 @@ change(Statement *statement, int32 program_id, const char *segment,
 		CHECK_FOR_INTERRUPTS();
 		history.ids[i] = loyalty_new_id();
 	}
-	args[1] = ARG(PointerGetDatum(id_array(&history)));
+	args[1] = ARG(id_array(&history));
 	statement_run(statement, args, false);
 	store_hear_segment(members, program_id, segment,
 					   statement == &enter_members,

@@ -210,10 +210,7 @@ store_timed_begin(const Program *program, const Datum *member_ids, int n,
 	batch->context = CurrentMemoryContext;
 	batch->today = program_date(program, now);
 	batch->member_ids =
-		ARG(PointerGetDatum(construct_array(unconstify(Datum *, member_ids),
-											n, INT8OID, sizeof(int64),
-											FLOAT8PASSBYVAL,
-											TYPALIGN_DOUBLE)));
+		ARG(array_of(member_ids, n, INT8OID));
 	batch->members = make_members(member_ids, n);
 	store_runs_begin(&batch->starts, program, now);
 	if (asks(program, TRIGGER_DATE, "birthday") ||

@@ -6,7 +6,6 @@
 #include "tier.h"
 
 #include "commands/trigger.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
 
@@ -351,10 +350,7 @@ tier_history_store(const StatementRows *rows)
 TierPast *
 tier_history_many(const Datum *member_ids, int n, int *npast)
 {
-	ArrayType  *ids = construct_array(unconstify(Datum *, member_ids), n,
-									  INT8OID, sizeof(int64),
-									  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
-	NullableDatum args[] = {ARG(PointerGetDatum(ids))};
+	NullableDatum args[] = {ARG(array_of(member_ids, n, INT8OID))};
 	TierPast   *past;
 
 	*npast = statement_run(&select_histories, args, false);
