@@ -232,9 +232,11 @@ add_days(const Decision *decision)
  * left of it, as event_refund.c has it.  A purchase that was refunded wholly
  * did not happen.  Nets of lines are allocated as cart_nets() does it.
  */
-#define DAYS_FROM_LEDGER \
+#define LOCAL_DAY(row) "(" row ".effective_at AT TIME ZONE p.time_zone)::date"
+
+#define DAYS_FROM_LEDGER(which) \
 	"WITH purchase AS (SELECT j.member_id, j.journal_id, j.program_id, j.ref," \
-	" (j.effective_at AT TIME ZONE p.time_zone)::date AS day," \
+	" " LOCAL_DAY("j") " AS day," \
 	" p.currency_scale::int AS scale, coalesce(j.amount, 0) AS amount," \
 	" d.data -> 'items' AS items," \
 	" CASE WHEN jsonb_typeof(d.data #> '{data,discount}') = 'number'" \
@@ -257,7 +259,7 @@ add_days(const Decision *decision)
 	" max(e.journal_id) AS last FROM loyalty.journal e" \
 	" WHERE e.member_id = j.member_id AND e.reverses = j.ref" \
 	" AND e.kind = 'refund' AND e.unit_id IS NULL) r" \
-	" WHERE (j.effective_at AT TIME ZONE p.time_zone)::date >= $2" \
+	" WHERE " LOCAL_DAY("j") " " which \
 	" AND (r.last IS NULL OR r.last < j.journal_id OR r.refunded <" \
 	" CASE coalesce(j.amount, 0) WHEN 0 THEN o.total" \
 	" ELSE o.before + j.amount END))," \
@@ -328,16 +330,37 @@ static Statement delete_days = {
 	1, {INT8ARRAYOID}
 };
 
+#define INSERT_DAYS \
+	" INSERT INTO loyalty.member_day (member_id, day, kind, name, program_id," \
+	" times, quantity, amount, discounted) SELECT * FROM found"
+
 static Statement insert_days = {
-	DAYS_FROM_LEDGER
-	" INSERT INTO loyalty.member_day (member_id, day, kind, name, program_id,"
-	" times, quantity, amount, discounted) SELECT * FROM found",
-	2, {INT8ARRAYOID, DATEOID}
+	DAYS_FROM_LEDGER(">= $2") INSERT_DAYS, 2, {INT8ARRAYOID, DATEOID}
+};
+
+/* The days of orders, no earlier than one. */
+static Statement select_days_of = {
+	"SELECT array_agg(DISTINCT " LOCAL_DAY("j") ")"
+	" FROM loyalty.journal j JOIN loyalty.program p USING (program_id)"
+	" WHERE j.member_id = $1 AND j.ref = ANY ($2) AND j.kind = 'event'"
+	" AND j.event = 'purchase' AND " LOCAL_DAY("j") " >= $3",
+	3, {INT8OID, TEXTARRAYOID, DATEOID}
+};
+
+static Statement delete_days_of = {
+	"DELETE FROM loyalty.member_day WHERE member_id = ANY ($1)"
+	" AND day = ANY ($2) AND kind <> 'activity'",
+	2, {INT8ARRAYOID, DATEARRAYOID}
+};
+
+static Statement insert_days_of = {
+	DAYS_FROM_LEDGER("= ANY ($2)") INSERT_DAYS,
+	2, {INT8ARRAYOID, DATEARRAYOID}
 };
 
 /* The days of a member as the ledger has them, with those of activities. */
 static Statement count_days = {
-	DAYS_FROM_LEDGER
+	DAYS_FROM_LEDGER(">= $2")
 	" SELECT * FROM (SELECT day, kind, name, times, quantity, amount,"
 	" discounted FROM found"
 	" UNION ALL SELECT a.day, 'activity', a.kind, a.times, 0, 0, 0"
@@ -349,7 +372,7 @@ static Statement count_days = {
 
 /* What differs between the days as they are and as the ledger has them. */
 static Statement compare_days = {
-	DAYS_FROM_LEDGER
+	DAYS_FROM_LEDGER(">= $2")
 	" SELECT member_id, concat_ws(' ', to_char(day, 'YYYY-MM-DD'), kind,"
 	" nullif(name, '')),"
 	" CASE WHEN d.member_id IS NOT NULL THEN concat_ws(' ', d.times,"
@@ -368,11 +391,7 @@ static Statement compare_days = {
 static void
 days_args(const Datum *member_ids, int n, DateADT today, NullableDatum *args)
 {
-	args[0] = ARG(PointerGetDatum(construct_array(unconstify(Datum *,
-															 member_ids),
-												  n, INT8OID, sizeof(int64),
-												  FLOAT8PASSBYVAL,
-												  TYPALIGN_DOUBLE)));
+	args[0] = ARG(array_of(member_ids, n, INT8OID));
 	args[1] = ARG(DateADTGetDatum(decide_days_from(today)));
 }
 
@@ -413,32 +432,61 @@ store_days_compare(const Datum *member_ids, int n, DateADT today)
 	return statement_run(&compare_days, args, true);
 }
 
-/* Is what the member did to be taken from the ledger? */
-static bool
-is_refund(const Decision *decision)
+/* The orders that a decision takes back, wholly or in part. */
+static Datum
+refunded_orders(const Decision *decision, int *n)
 {
+	Datum	   *refs = palloc(sizeof(Datum) * Max(decision->nrows, 1));
+
+	*n = 0;
 	for (int i = 0; i < decision->nrows; i++)
 		if (strcmp(decision->rows[i]->kind, "refund") == 0)
-			return true;
-	return false;
+			refs[(*n)++] = PointerGetDatum(decision->rows[i]->reverses);
+	return array_of(refs, *n, TEXTOID);
+}
+
+/* Makes the days of orders anew, of which something was taken back. */
+static void
+days_of_orders_anew(const Decision *decision, Datum refs)
+{
+	Datum		member_id = Int64GetDatum(decision->account->member_id);
+	NullableDatum args[3];
+	bool		isnull;
+
+	args[0] = ARG(member_id);
+	args[1] = ARG(refs);
+	args[2] = ARG(DateADTGetDatum(decide_days_from(decision->today)));
+	statement_run(&select_days_of, args, false);
+	args[1].value = statement_value(0, 1, &isnull);
+	if (isnull)
+		return;
+	args[0] = ARG(array_of(&member_id, 1, INT8OID));
+	statement_run(&delete_days_of, args, false);
+	statement_run(&insert_days_of, args, false);
 }
 
 /* Brings the days up to the decision, which is stored. */
 static void
 bring_days(const Decision *decision, bool is_judged)
 {
+	Datum		member_id = Int64GetDatum(decision->account->member_id);
+	int			nrefunded;
+	Datum		refunded;
+
 	if (!(decision->program->reads.parts & READS_BOUGHT))
 		return;
-	if (!is_judged || is_refund(decision))
+	refunded = refunded_orders(decision, &nrefunded);
+	if (is_judged && nrefunded == 0)
 	{
-		Datum		member_id =
-			Int64GetDatum(decision->account->member_id);
-
-		store_publish(decision);
-		store_days_anew(&member_id, 1, decision->today);
-	}
-	else
 		add_days(decision);
+		return;
+	}
+	store_publish(decision);
+	/* orders that came with a refund have days of their own */
+	if (is_judged && decision->nawards == 0)
+		days_of_orders_anew(decision, refunded);
+	else
+		store_days_anew(&member_id, 1, decision->today);
 }
 
 /*
@@ -578,8 +626,7 @@ delete_gone(const Decision *decision, const Portrait *portrait,
 	if (n == 0)
 		return;
 	args[0] = ARG(Int64GetDatum(decision->account->member_id));
-	args[1] = ARG(PointerGetDatum(construct_array(names, n, TEXTOID, -1,
-												  false, TYPALIGN_INT)));
+	args[1] = ARG(array_of(names, n, TEXTOID));
 	statement_run(is_segment ? &delete_segments : &delete_tags, args, false);
 }
 
