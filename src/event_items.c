@@ -5,6 +5,7 @@
  */
 #include "event.h"
 
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
@@ -12,6 +13,8 @@
 #include "amount.h"
 
 #define QTY_SCALE 3
+
+PG_FUNCTION_INFO_V1(loyalty_event_lines);
 
 /* A field of a json object, NULL if it has none or it is null. */
 JsonbValue *
@@ -190,4 +193,64 @@ items_parse(Call *call, const Jsonb *json, CartLines *list)
 							   "the lines add up to too much");
 	}
 	return true;
+}
+
+enum event_lines_argument
+{
+	LINES_ITEMS,
+	LINES_AMOUNT,
+	LINES_CURRENCY_SCALE
+};
+
+enum event_lines_column
+{
+	LINES_LINE,
+	LINES_SKU,
+	LINES_CATEGORY,
+	LINES_BRAND,
+	LINES_QUANTITY,
+	LINES_GROSS,
+	LINES_NET,
+	LINES_COLUMNS
+};
+
+/*
+ * event_lines(items, amount, currency_scale): the lines of an order that was
+ * recorded, with what each contributed to its amount.
+ */
+Datum
+loyalty_event_lines(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Program		program = {.currency_scale =
+		PG_GETARG_INT32(LINES_CURRENCY_SCALE)};
+	/* in this mode a refusal is an error */
+	Call		call = {.mode = MODE_DO, .decision = {.program = &program}};
+	CartLines	list;
+	int64	   *nets;
+
+	InitMaterializedSRF(fcinfo, 0);
+	items_parse(&call, PG_GETARG_JSONB_P(LINES_ITEMS), &list);
+	nets = cart_nets(&list, PG_GETARG_INT64(LINES_AMOUNT));
+	for (int i = 0; i < list.n; i++)
+	{
+		const CartLine *line = &list.lines[i];
+		Datum		values[LINES_COLUMNS];
+		bool		nulls[LINES_COLUMNS] = {false};
+
+		values[LINES_LINE] = Int32GetDatum(i + 1);
+		values[LINES_SKU] = CStringGetTextDatum(line->sku);
+		nulls[LINES_CATEGORY] = line->category == NULL;
+		if (line->category != NULL)
+			values[LINES_CATEGORY] = CStringGetTextDatum(line->category);
+		nulls[LINES_BRAND] = line->brand == NULL;
+		if (line->brand != NULL)
+			values[LINES_BRAND] = CStringGetTextDatum(line->brand);
+		values[LINES_QUANTITY] = Int64GetDatum(line->qty);
+		values[LINES_GROSS] = Int64GetDatum(line->gross);
+		values[LINES_NET] = Int64GetDatum(nets[i]);
+		tuplestore_putvalues(result->setResult, result->setDesc, values,
+							 nulls);
+	}
+	return (Datum) 0;
 }

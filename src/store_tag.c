@@ -230,7 +230,7 @@ add_days(const Decision *decision)
 /*
  * The days of members from the ledger: each purchase with what refunds have
  * left of it, as event_refund.c has it.  A purchase that was refunded wholly
- * did not happen.  Nets of lines are allocated as cart_nets() does it.
+ * did not happen.
  */
 #define LOCAL_DAY(row) "(" row ".effective_at AT TIME ZONE p.time_zone)::date"
 
@@ -263,30 +263,6 @@ add_days(const Decision *decision)
 	" AND (r.last IS NULL OR r.last < j.journal_id OR r.refunded <" \
 	" CASE coalesce(j.amount, 0) WHEN 0 THEN o.total" \
 	" ELSE o.before + j.amount END))," \
-	" priced AS (SELECT p.member_id, p.journal_id, i.line, p.amount," \
-	" i.item ->> 'category' AS category, i.item ->> 'brand' AS brand," \
-	" (coalesce((i.item ->> 'qty')::numeric, 1) * 1000)::bigint AS qty," \
-	" round((i.item ->> 'price')::numeric" \
-	" * coalesce((i.item ->> 'qty')::numeric, 1), p.scale)" \
-	" * 10::numeric ^ p.scale AS gross," \
-	" (i.item ->> 'net')::numeric * 10::numeric ^ p.scale AS net" \
-	" FROM purchase p CROSS JOIN LATERAL jsonb_array_elements(p.items)" \
-	" WITH ORDINALITY AS i (item, line))," \
-	" weighed AS (SELECT x.member_id, x.journal_id, x.line, x.amount," \
-	" x.category, x.brand, x.qty, coalesce(x.net, x.gross) AS worth," \
-	" sum(coalesce(x.net, x.gross)) OVER w AS total," \
-	" sum(x.gross) OVER w AS gross FROM priced x" \
-	" WINDOW w AS (PARTITION BY member_id, journal_id))," \
-	" shared AS (SELECT x.*," \
-	" CASE WHEN amount < total THEN div(amount * worth, total)" \
-	" ELSE worth END AS net," \
-	" CASE WHEN amount < total THEN mod(amount * worth, total)" \
-	" ELSE 0 END AS remainder FROM weighed x)," \
-	" allocated AS (SELECT x.*, net + CASE WHEN amount < total AND" \
-	" row_number() OVER (PARTITION BY member_id, journal_id" \
-	" ORDER BY remainder DESC, line)" \
-	" <= amount - sum(net) OVER (PARTITION BY member_id, journal_id)" \
-	" THEN 1 ELSE 0 END AS whole FROM shared x)," \
 	" returned AS (SELECT p.member_id, p.journal_id," \
 	" (l.line ->> 'line')::int AS line," \
 	" sum((l.line ->> 'qty')::bigint) AS qty," \
@@ -297,11 +273,14 @@ add_days(const Decision *decision)
 	" AND d.journal_id = r.journal_id" \
 	" CROSS JOIN LATERAL jsonb_array_elements(d.data -> 'lines') AS l (line)" \
 	" GROUP BY 1, 2, 3)," \
-	" line AS (SELECT a.member_id, a.journal_id, a.category, a.brand," \
-	" least(a.amount, a.total) < a.gross AS discounted," \
-	" a.qty - coalesce(r.qty, 0) AS qty," \
-	" a.whole - coalesce(r.net, 0) AS net FROM allocated a" \
-	" LEFT JOIN returned r USING (member_id, journal_id, line))," \
+	" line AS (SELECT p.member_id, p.journal_id, l.category, l.brand," \
+	" sum(l.net) OVER w < sum(l.gross) OVER w AS discounted," \
+	" l.quantity - coalesce(r.qty, 0) AS qty," \
+	" l.net - coalesce(r.net, 0) AS net FROM purchase p" \
+	" CROSS JOIN LATERAL loyalty.event_lines(p.items, p.amount, p.scale) l" \
+	" LEFT JOIN returned r ON r.member_id = p.member_id" \
+	" AND r.journal_id = p.journal_id AND r.line = l.line" \
+	" WINDOW w AS (PARTITION BY p.member_id, p.journal_id))," \
 	" bought AS (SELECT p.member_id, p.day, p.program_id, p.journal_id," \
 	" p.amount - p.refunded AS amount, coalesce(l.qty, 0) AS qty," \
 	" coalesce(l.discounted, p.discounted) AS discounted" \

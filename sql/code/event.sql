@@ -152,3 +152,10 @@ SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_benefit_void';
 COMMENT ON FUNCTION loyalty.benefit_void(bigint, bigint, text, timestamptz, text, text) IS
 'Makes a voucher or gift void that was not used; needs a reason';
+
+CREATE OR REPLACE FUNCTION loyalty.event_lines(items jsonb, amount bigint, currency_scale int)
+RETURNS TABLE (line int, sku text, category text, brand text, quantity bigint, gross bigint, net bigint)
+LANGUAGE C IMMUTABLE STRICT ROWS 10
+AS 'MODULE_PATHNAME', 'loyalty_event_lines';
+COMMENT ON FUNCTION loyalty.event_lines(jsonb, bigint, int) IS
+'The lines of an order that was recorded, in thousandths and minor units, and what each contributed to its amount; for the extension''s own use';

@@ -231,32 +231,16 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET jit = off
 BEGIN ATOMIC
-	WITH line AS (
-		SELECT j.program_id, j.journal_id, j.day, coalesce(j.part_tier, 0) AS tier_id, j.amount, i.line,
-			i.item ->> 'sku' AS sku, i.item ->> 'category' AS category, i.item ->> 'brand' AS brand,
-			least(round(coalesce((i.item ->> 'qty')::numeric, 1) * 1000), 1000000000000)::bigint AS quantity,
-			round(coalesce((i.item ->> 'net')::numeric,
-				coalesce((i.item ->> 'qty')::numeric, 1) * (i.item ->> 'price')::numeric) * 10::numeric ^ p.currency_scale) AS worth
+	WITH moved AS (
+		SELECT j.program_id, j.journal_id, j.day, k.kind, k.name, coalesce(j.part_tier, 0) AS tier_id,
+			1 AS orders, least(l.quantity, 1000000000000) AS quantity, l.net AS amount,
+			0::bigint AS returned_quantity, 0::bigint AS returned_amount
 		FROM loyalty.report_journal(report_product_of.of_program, report_product_of.first_id, report_product_of.last_id) j
 		JOIN loyalty.program p ON p.program_id = j.program_id
 		JOIN loyalty.event_data d ON d.member_id = j.member_id AND d.journal_id = j.journal_id
-		CROSS JOIN LATERAL jsonb_array_elements(d.data -> 'items') WITH ORDINALITY i (item, line)
+		CROSS JOIN LATERAL loyalty.event_lines(d.data -> 'items', j.amount, p.currency_scale::int) l
+		CROSS JOIN LATERAL (VALUES ('sku', l.sku), ('category', l.category), ('brand', l.brand)) k (kind, name)
 		WHERE j.kind = 'event' AND j.event = 'purchase'
-	), part AS (
-		SELECT l.*, sum(l.worth) OVER w AS total,
-			CASE WHEN l.amount < sum(l.worth) OVER w THEN div(l.amount * l.worth, sum(l.worth) OVER w) ELSE l.worth END AS share,
-			CASE WHEN l.amount < sum(l.worth) OVER w THEN mod(l.amount * l.worth, sum(l.worth) OVER w) END AS remainder
-		FROM line l
-		WINDOW w AS (PARTITION BY l.journal_id)
-	), net AS (
-		SELECT x.*, x.share + CASE WHEN x.amount < x.total AND row_number() OVER (PARTITION BY x.journal_id ORDER BY x.remainder DESC, x.line)
-			<= x.amount - sum(x.share) OVER (PARTITION BY x.journal_id) THEN 1 ELSE 0 END AS net
-		FROM part x
-	), moved AS (
-		SELECT n.program_id, n.journal_id, n.day, k.kind, k.name, n.tier_id,
-			1 AS orders, n.quantity, n.net AS amount, 0 AS returned_quantity, 0 AS returned_amount
-		FROM net n
-		CROSS JOIN LATERAL (VALUES ('sku', n.sku), ('category', n.category), ('brand', n.brand)) k (kind, name)
 		UNION ALL
 		SELECT j.program_id, j.journal_id, j.day, k.kind, k.name, coalesce(j.part_tier, 0),
 			0, 0, 0, least((l.line ->> 'qty')::bigint, 1000000000000), (l.line ->> 'net')::bigint

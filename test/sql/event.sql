@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(102);
+SELECT plan(108);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 SELECT loyalty.program_create('Club', 'GBP', 'Europe/London') AS club \gset
@@ -228,6 +228,20 @@ SELECT is((SELECT replayed FROM loyalty.record(pg_temp.id('ian'), 'share', key =
 SELECT is(pg_temp.raised($$SELECT * FROM loyalty.record(pg_temp.id('ian'), 'share', data => '{"a":1}', key => 'd1')$$) LIKE 'LY002%', true,
 	'rule 1: data: what has something in it is not');
 SELECT is((SELECT replayed FROM loyalty.purchase(pg_temp.id('ian'), 30, 'o3', data => NULL, at => '2025-03-01 12:00+00')), true, 'rule 1: data: purchase, too');
+
+-- The lines of an order: qty in thousandths, gross and net in minor units
+CREATE FUNCTION pg_temp.lines(items jsonb, amount bigint, currency_scale int) RETURNS text LANGUAGE sql
+RETURN (SELECT string_agg(concat_ws(' ', l.line, l.sku, l.category, l.brand, l.quantity, l.gross, l.net), ', ' ORDER BY l.line)
+	FROM loyalty.event_lines(items, amount, currency_scale) l);
+SELECT is(pg_temp.lines('[{"sku": "a", "price": 5, "brand": "B"}, {"sku": "b", "price": 2, "qty": 2.5, "category": "C"}, {"sku": "c", "price": 5}]', 1000, 2),
+	'1 a B 1000 500 334, 2 b C 2500 500 333, 3 c 1000 500 333', 'lines: 10 of 15 is shared alike, the cent that is left goes to the first');
+SELECT is(pg_temp.lines('[{"sku": "a", "price": 5}, {"sku": "b", "price": 2}]', 900, 2), '1 a 1000 500 500, 2 b 1000 200 200',
+	'lines: what the order has beyond them belongs to none');
+SELECT is(pg_temp.lines('[{"sku": "a", "price": 500, "net": 300}, {"sku": "b", "price": 200, "net": 200}]', 400, 0), '1 a 1000 500 240, 2 b 1000 200 160',
+	'lines: their nets share the amount, where there are some');
+SELECT is(pg_temp.lines(NULL, 900, 2), NULL, 'lines: an order without lines has none');
+SELECT is(split_part(pg_temp.raised(format('SELECT * FROM loyalty.event_lines(%L, 1, 2)', items)), ' ', 1), 'LY006', 'lines: refused, what was never recorded: ' || items)
+FROM (VALUES ('[]'), ('[{"sku": "a"}]')) v (items);
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'the books are right');
 SELECT * FROM finish();
