@@ -9,6 +9,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -871,14 +872,29 @@ journal_refusal_receipt(int64 member_id, Refusal refusal, const char *detail)
 	return make_receipt(values, nulls);
 }
 
-/* The ledger is append-only, even for its owner. */
+/*
+ * The ledger is append-only, even for its owner; and the members whose it is
+ * stay, as it cannot be read without them.
+ */
 Datum
 loyalty_journal_immutable(PG_FUNCTION_ARGS)
 {
 	const RefusalText *text = refusal_text(REFUSAL_LEDGER_IMMUTABLE);
+	const TriggerData *trigger = (const TriggerData *) fcinfo->context;
+	bool		of_member;
 
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		elog(ERROR, "loyalty_journal_immutable was not called by a trigger");
+	/* these tables do change */
+	of_member = !TRIGGER_FOR_UPDATE(trigger->tg_trigger->tgtype);
 	ereport(ERROR,
 			(errcode(refusal_sqlstate(REFUSAL_LEDGER_IMMUTABLE)),
 			 errmsg("%s", text->message),
+			 of_member ?
+			 errdetail("The members whose books it keeps are never deleted.") :
+			 0,
+			 of_member ?
+			 errhint("Close a member with member_close(); to forget the "
+					 "person, remove identities and profile.") :
 			 errhint("Correct the books with adjust or refund.")));
 }

@@ -10,11 +10,13 @@ RETURNS trigger LANGUAGE C
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'loyalty_journal_immutable';
 COMMENT ON FUNCTION loyalty.journal_immutable() IS
-'Trigger: refuses UPDATE, DELETE and TRUNCATE of the ledger (LY190), even to its owner';
+'Trigger: refuses UPDATE, DELETE and TRUNCATE of the ledger, and DELETE and TRUNCATE of whose it is (LY190), even to its owner';
 
 CREATE OR REPLACE TRIGGER journal_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON loyalty.journal
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.journal_immutable();
 CREATE OR REPLACE TRIGGER entry_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON loyalty.entry
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.journal_immutable();
+CREATE OR REPLACE TRIGGER account_immutable BEFORE DELETE OR TRUNCATE ON loyalty.account
 	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.journal_immutable();
 
 CREATE OR REPLACE TRIGGER tier_history_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON loyalty.tier_history

@@ -1,5 +1,8 @@
 COMMENT ON TABLE loyalty.member IS 'The person: when joined, and a profile of personal data';
 
+CREATE OR REPLACE TRIGGER member_immutable BEFORE DELETE OR TRUNCATE ON loyalty.member
+	FOR EACH STATEMENT EXECUTE FUNCTION loyalty.journal_immutable();
+
 CREATE OR REPLACE FUNCTION loyalty.member_freeze(member_id bigint, reason text,
 	at timestamptz DEFAULT NULL, key text DEFAULT NULL, mode text DEFAULT 'do')
 RETURNS loyalty.receipt LANGUAGE C VOLATILE SECURITY DEFINER

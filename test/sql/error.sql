@@ -3,7 +3,7 @@
 -- Bad input gets a clear error and nothing is lost: every case is called in
 -- mode 'do', which raises, and, when it is a verb, in mode 'try', which answers;
 -- neither may change a row.
-SELECT plan(1188);
+SELECT plan(1192);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 INSERT INTO loyalty.automation (program_id, name, trigger_kind) VALUES (:shop, 'idle', 'announcement');
@@ -782,6 +782,10 @@ INSERT INTO bad_input (description, call, code) VALUES
 ('ledger: update',         'UPDATE loyalty.journal SET reason = ''x''', 'LY190'),
 ('ledger: delete',         'DELETE FROM loyalty.entry', 'LY190'),
 ('ledger: truncate',       'TRUNCATE loyalty.journal', 'LY190'),
+('member: delete',         'DELETE FROM loyalty.member', 'LY190'),
+('member: truncate',       'TRUNCATE loyalty.member', 'LY190'),
+('account: delete',        'DELETE FROM loyalty.account WHERE member_id = 0', 'LY190'),
+('account: truncate',      'TRUNCATE loyalty.account', 'LY190'),
 ('tier history: update',   'UPDATE loyalty.tier_history SET action = ''joined''', 'LY190'),
 ('period: not over',       $$SELECT (NULL::loyalty.receipt).* FROM loyalty.period_close('Shop', '2026-03-15')$$, 'LY191'),
 ('period: closed before',  $$SELECT (NULL::loyalty.receipt).* FROM loyalty.period_close('Shop', '2026-02-27')$$, 'LY192'),
