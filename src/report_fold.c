@@ -357,10 +357,16 @@ fold_batch(Mark *mark, int batch, bool *left_over)
 	}
 }
 
-/* What reports keep for themselves, of days that were not kept or changed. */
+/*
+ * What reports keep for themselves of yesterday, where they have not yet, or
+ * what was kept has changed since and was deleted.
+ */
 static Statement keep_days = {
 	"SELECT loyalty.report_rfm_keep(p.program_id) FROM loyalty.program p"
-	" WHERE p.status = 'active' ORDER BY p.program_id"
+	" WHERE p.status = 'active' AND NOT EXISTS ("
+	"SELECT FROM loyalty.report_rfm_day d WHERE d.program_id = p.program_id"
+	" AND d.day = (loyalty.now() AT TIME ZONE p.time_zone)::date - 1)"
+	" ORDER BY p.program_id"
 };
 
 /*
@@ -400,15 +406,22 @@ static Statement select_changed_run = {
 	"SELECT FROM loyalty.report_run_change LIMIT 1"
 };
 
+static bool
+is_run_changed(void)
+{
+	return statement_run(&select_changed_run, NULL, false) > 0;
+}
+
 /* Counts runs again that were changed; true: there may be more. */
 static bool
 fold_some_runs(void)
 {
 	NullableDatum args[] = {ARG(Int32GetDatum(RUNS_AT_A_TIME))};
 
+	if (!is_run_changed())
+		return false;
 	statement_run(&fold_runs, args, false);
-	return DatumGetInt64(statement_notnull(0, 1)) > 0 &&
-		statement_run(&select_changed_run, NULL, false) > 0;
+	return DatumGetInt64(statement_notnull(0, 1)) > 0 && is_run_changed();
 }
 
 /* Adds up to so many changes of a kind to their sums; true: there may be more. */
