@@ -236,9 +236,10 @@ BEGIN ATOMIC
 			1 AS orders, least(l.quantity, 1000000000000) AS quantity, l.net AS amount,
 			0::bigint AS returned_quantity, 0::bigint AS returned_amount
 		FROM loyalty.report_journal(report_product_of.of_program, report_product_of.first_id, report_product_of.last_id) j
-		JOIN loyalty.program p ON p.program_id = j.program_id
 		JOIN loyalty.event_data d ON d.member_id = j.member_id AND d.journal_id = j.journal_id
-		CROSS JOIN LATERAL loyalty.event_lines(d.data -> 'items', j.amount, p.currency_scale::int) l
+		-- in a join the lines might be read by the scale of another programme, by which they cannot be
+		CROSS JOIN LATERAL loyalty.event_lines(d.data -> 'items', j.amount, (
+			SELECT p.currency_scale::int FROM loyalty.program p WHERE p.program_id = j.program_id)) l
 		CROSS JOIN LATERAL (VALUES ('sku', l.sku), ('category', l.category), ('brand', l.brand)) k (kind, name)
 		WHERE j.kind = 'event' AND j.event = 'purchase'
 		UNION ALL

@@ -305,9 +305,12 @@ SELECT is_empty(format('SELECT name FROM loyalty.report_product_sum(%s, ''2000-0
 	'products: returned as a whole, from the sums') FROM unnest(ARRAY[:shanghai, :tokyo]) p;
 SELECT is_empty('SELECT * FROM pg_temp.differences()', 'refunds of everything');
 
--- No name that a shop gives, and no quantity, stands in the way of folding: names are cut, of a line at most 10^9 pieces count.
+-- No name that a shop gives, no quantity and no price, which has more decimals than the
+-- currency of the other programme, stands in the way of folding: names are cut, of a
+-- line at most 10^9 pieces count.
+ANALYZE loyalty.program, loyalty.event_data;
 SELECT string_agg(md5(g::text), '' ORDER BY g) AS long FROM generate_series(1, 200) g \gset
-SELECT FROM loyalty.purchase(pg_temp.id('ann'), 10, 'huge', jsonb_build_array(jsonb_build_object('sku', :'long', 'brand', :'long' || 'x', 'price', 10)))
+SELECT FROM loyalty.purchase(pg_temp.id('ann'), 10, 'huge', jsonb_build_array(jsonb_build_object('sku', :'long', 'brand', :'long' || 'x', 'price', 10.005, 'net', 9.99)))
 UNION ALL SELECT FROM loyalty.purchase(pg_temp.id('ann'), 10, 'many', (SELECT jsonb_agg(jsonb_build_object('sku', 'DUST', 'qty', 9007199254740, 'price', 0)) FROM generate_series(1, 1100)))
 UNION ALL SELECT FROM loyalty.refund(pg_temp.id('ann'), 'many', key => 'many back');
 CREATE FUNCTION pg_temp.extreme(program_id int) RETURNS SETOF text LANGUAGE sql STABLE AS $$
