@@ -31,6 +31,11 @@ static Statement add_day = {
 	NULL, 5, {INT8OID, DATEOID, TEXTOID, INT4OID, INT4OID}
 };
 
+/* Is nothing deleted of a day?  How long a kind is kept may have changed. */
+#define IS_KEPT(day, kind) \
+	"NOT EXISTS (SELECT FROM loyalty.activity_expired x" \
+	" WHERE x.program_id = $2 AND x.kind = " kind " AND x.before > " day ")"
+
 /*
  * Where what is stored is not what is counted from the activities, as far back
  * as conditions look and activities are kept.
@@ -45,13 +50,14 @@ static Statement add_day = {
 	" AND program_id = $2) a" \
 	" JOIN loyalty.activity_kind k ON k.program_id = $2 AND k.kind = a.kind" \
 	" WHERE a.day >= $4 AND (k.retain_days IS NULL" \
-	" OR a.day >= $3 - k.retain_days)" \
+	" OR a.day >= $3 - k.retain_days) AND " IS_KEPT("a.day", "a.kind") \
 	" GROUP BY a.member_id, a.day, a.kind) c" \
 	" FULL JOIN (SELECT y.member_id, y.day, y.name, y.times" \
 	" FROM loyalty.member_day y" \
 	" JOIN loyalty.activity_kind k ON k.program_id = $2 AND k.kind = y.name" \
 	" WHERE y.member_id = ANY ($1) AND y.kind = 'activity' AND y.day >= $4" \
-	" AND (k.retain_days IS NULL OR y.day >= $3 - k.retain_days)) e" \
+	" AND (k.retain_days IS NULL OR y.day >= $3 - k.retain_days)" \
+	" AND " IS_KEPT("y.day", "y.name") ") e" \
 	" USING (member_id, day, name)" \
 	" WHERE coalesce(c.times, 0) <> coalesce(e.times, 0)"
 

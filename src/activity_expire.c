@@ -68,6 +68,23 @@ static Statement delete_over = {
 	5, {INT4OID, TEXTOID, TIMESTAMPTZOID, INT8OID, INT8ARRAYOID}
 };
 
+/*
+ * Of a kind that was deleted everything is over, also what is dated tomorrow.
+ * Writes, and so locks the row, once a day.
+ */
+static Statement note_expired = {
+	"INSERT INTO loyalty.activity_expired AS x (program_id, kind, before)"
+	" SELECT n.program_id, $2, n.before FROM (SELECT p.program_id,"
+	" CASE WHEN isfinite($3) THEN ($3 AT TIME ZONE p.time_zone)::date"
+	" ELSE $4 + 2 END AS before"
+	" FROM loyalty.program p WHERE p.program_id = $1) n"
+	" WHERE NOT EXISTS (SELECT FROM loyalty.activity_expired y"
+	" WHERE y.program_id = $1 AND y.kind = $2 AND y.before >= n.before)"
+	" ON CONFLICT (program_id, kind) DO UPDATE"
+	" SET before = greatest(x.before, excluded.before)",
+	4, {INT4OID, TEXTOID, TIMESTAMPTZOID, DATEOID}
+};
+
 static Statement delete_visitors = {
 	"DELETE FROM loyalty.visitor v"
 	" WHERE v.member_id = ANY ($1) AND v.program_id = $2"
@@ -93,6 +110,20 @@ forget_visitors(const Program *program, Datum locked)
 		statement_run(&delete_visitors, args, false);
 }
 
+/* Notes up to when activities of a kind have been deleted. */
+static void
+note(const Program *program, const char *kind, TimestampTz before)
+{
+	NullableDatum args[] = {
+		ARG(Int32GetDatum(program->program_id)),
+		ARG(CStringGetTextDatum(kind)),
+		ARG(TimestampTzGetDatum(before)),
+		ARG(DateADTGetDatum(program_date(program, loyalty_clock())))
+	};
+
+	statement_run(&note_expired, args, false);
+}
+
 /* Deletes up to so many of a kind that lie before a time; how many. */
 static int64
 expire_kind(const Program *program, const char *kind, TimestampTz before,
@@ -110,8 +141,10 @@ expire_kind(const Program *program, const char *kind, TimestampTz before,
 	statement_run(&lock_visitors, args, false);
 	args[4] = ARG(PointerGetDatum(statement_varlena(0, 1)));
 	deleted = statement_run(&delete_over, args, false);
-	if (deleted > 0)
-		forget_visitors(program, args[4].value);
+	if (deleted == 0)
+		return 0;
+	note(program, kind, before);
+	forget_visitors(program, args[4].value);
 	return deleted;
 }
 

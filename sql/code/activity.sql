@@ -1,4 +1,5 @@
 COMMENT ON TABLE loyalty.activity_kind IS 'A kind of behaviour that is kept, and for how long';
+COMMENT ON TABLE loyalty.activity_expired IS 'Up to which day activities of a kind were deleted; what members'' days have counted of them stays';
 COMMENT ON TABLE loyalty.activity IS 'Behaviour that moves no value: who did what where and when; append-only';
 COMMENT ON TABLE loyalty.visitor IS 'Who was seen before joining, and whose activities become those of the member he joins as';
 COMMENT ON TYPE loyalty.activity_row IS 'One activity of a batch: what track() or track_visitor() takes';

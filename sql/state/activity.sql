@@ -31,6 +31,15 @@ CREATE INDEX activity_at_idx ON loyalty.activity (program_id, kind, at);
 CREATE UNIQUE INDEX activity_key_idx ON loyalty.activity (member_id, key)
 	WHERE key IS NOT NULL;
 
+-- What was deleted, so that nobody takes its days for days without activities.
+CREATE TABLE loyalty.activity_expired (
+	program_id int  NOT NULL,
+	kind       text NOT NULL,
+	-- local date; of earlier days nothing is left, or a part
+	before     date NOT NULL,
+	PRIMARY KEY (program_id, kind)
+);
+
 -- One thing that a member or a visitor did, for track_batch().
 CREATE TYPE loyalty.activity_row AS (
 	member_id     bigint,

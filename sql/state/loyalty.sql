@@ -56,6 +56,7 @@ INSERT INTO loyalty.table_kind (table_name, kind, column_name, builtin) VALUES
 	('cart_policy',   'reference', NULL,    true),
 	('cart_unit',     'reference', NULL,    true),
 	('activity_kind', 'reference', NULL,    true),
+	('activity_expired', 'reference', NULL, true),
 	('automation',    'reference', NULL,    true),
 	('automation_step', 'reference', NULL,  true),
 	('automation_scan', 'reference', NULL,  true),

@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(136);
+SELECT plan(141);
 
 SELECT loyalty.program_create('Shop', 'GBP', 'Europe/London') AS shop \gset
 CREATE FUNCTION pg_temp.tags(name text) RETURNS text LANGUAGE sql STABLE AS $$
@@ -276,6 +276,20 @@ SET loyalty.now = '2027-04-20 12:00+00';
 SELECT FROM loyalty.purchase(pg_temp.id('dan'), 1, 'd11');
 SELECT is(pg_temp.history('dan', 'keen'), 'set keen 04-02 13:00, removed keen 04-19 00:00', 'from which day on there are too few');
 SELECT is_empty('SELECT * FROM loyalty.tag_check(''Shop'')', 'judging all anew would change nothing');
+
+-- What was counted stays when the activities are deleted, however long they are kept from then on
+UPDATE loyalty.activity_kind SET retain_days = 5 WHERE program_id = :shop AND kind = 'login';
+SELECT is(loyalty.activity_expire('Shop'), 3::bigint, 'activities that are over are deleted');
+UPDATE loyalty.activity_kind SET retain_days = NULL WHERE program_id = :shop AND kind = 'login';
+SELECT is_empty('SELECT * FROM loyalty.tag_check(''Shop'')', 'kept for longer again: nobody misses what was deleted before');
+DELETE FROM loyalty.activity_kind WHERE program_id = :shop AND kind = 'search';
+SELECT is(loyalty.activity_expire('Shop'), 1::bigint, 'so are those of a kind that was deleted');
+INSERT INTO loyalty.activity_kind (program_id, kind) VALUES (:shop, 'search');
+SELECT is_empty('SELECT * FROM loyalty.tag_check(''Shop'')', 'a kind that comes back: nor there');
+UPDATE loyalty.tag SET title = title WHERE program_id = :shop;
+SELECT FROM pg_temp.refresh();
+SELECT is((SELECT string_agg(concat_ws(' ', day, name, times), ', ' ORDER BY day, name) FROM loyalty.member_day WHERE kind = 'activity'),
+	'2027-03-20 login 1, 2027-04-02 login 2, 2027-04-02 search 1', 'and counted anew, they come to the same');
 
 -- The session's DateStyle does not matter
 INSERT INTO loyalty.tag (program_id, name, condition) VALUES (:shop, 'dated', '$.now.date starts with "2027-" && $.member.joined_on == "2026-03-15"');
