@@ -296,12 +296,13 @@ SELECT count(r) FROM loyalty.plan_upgrade(m(6), 'pro', 'pay-2') r;
 SELECT count(r) FROM loyalty.plan_renew(m(7), 'pay-2') r;
 SELECT count(r) FROM loyalty.plan_refund(m(7), 'pay-2') r;
 SELECT count(r) FROM loyalty.tag_refresh('shop', 1000) r;
--- behaviour of members and visitors, some of it no longer kept
+-- behaviour of members and visitors, some of it no longer kept, of which a part is deleted
 INSERT INTO loyalty.activity_kind (program_id, kind, retain_days) SELECT program_id, kind, days
     FROM loyalty.program, (VALUES ('search', 30), ('view', NULL)) k (kind, days) WHERE name = 'shop';
 SELECT loyalty.track(m(11), 'view', 'sku', 'A', 's1', 12, 'web', '{"from": "search"}', key => 'a1');
 SELECT count(loyalty.track_visitor('shop', 'cookie-' || v, 'search', 'words', 'toys', at => loyalty.now() - v * interval '20 days')) FROM generate_series(1, 3) v;
 SELECT loyalty.visitor_join(m(11), 'cookie-1');
+SELECT loyalty.activity_expire('shop', 1);
 -- stored value, paid in, pending and partly given back; a card by name, one that is frozen
 SELECT count(r) FROM loyalty.topup(m(13), 200, 'top-1') r;
 SELECT count(r) FROM loyalty.topup(m(13), 50, 'top-2', pending => true) r;
