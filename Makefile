@@ -139,11 +139,17 @@ ready: $(if $(CLUSTER_ACTIVE)$(IS_READY),,prepare)
 # output says of itself (regress-expected).
 TEST_LANES = script tap installcheck isolation
 test: ready ## everything that must pass: script, tap, installcheck, isolation
-	@$(MAKE) --no-print-directory IS_READY=1 -j2 -k --output-sync=target $(TEST_LANES:%=test-%)
+	@rm -rf $(LANE_DIFFS)
+	@$(MAKE) --no-print-directory IS_READY=1 -j2 -k --output-sync=target $(TEST_LANES:%=test-%) || \
+	{ head -qn 200 $(LANE_DIFFS) 2>/dev/null; exit 1; }
 
 $(TEST_LANES:%=test-%): test-%:
 	@CLUSTER_NAME=$(or $(CLUSTER_NAME),test)-$* \
 	test/cluster run $(MAKE) --no-print-directory -j1 -k $*
+
+# What differs, told again behind all lanes, for where only the end of the output is
+# kept.
+LANE_DIFFS = build/regress/regression.diffs build/isolation/regression.diffs
 
 # $(call lane,name,files,command that takes them)
 lane = @files="$(or $(T),$(wildcard $(2)))"; \
