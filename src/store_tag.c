@@ -317,12 +317,15 @@ static Statement insert_days = {
 	DAYS_FROM_LEDGER(">= $2") INSERT_DAYS, 2, {INT8ARRAYOID, DATEOID}
 };
 
-/* The days of orders, no earlier than one. */
+/* The days of orders, no earlier than one; each order is found by its index. */
 static Statement select_days_of = {
 	"SELECT array_agg(DISTINCT " LOCAL_DAY("j") ")"
-	" FROM loyalty.journal j JOIN loyalty.program p USING (program_id)"
-	" WHERE j.member_id = $1 AND j.ref = ANY ($2) AND j.kind = 'event'"
-	" AND j.event = 'purchase' AND " LOCAL_DAY("j") " >= $3",
+	" FROM unnest($2) AS r (ref)"
+	" CROSS JOIN LATERAL (SELECT x.program_id, x.effective_at"
+	" FROM loyalty.journal x WHERE x.member_id = $1 AND x.ref = r.ref"
+	" AND x.kind = 'event' AND x.event = 'purchase' LIMIT 1) j"
+	" JOIN loyalty.program p USING (program_id)"
+	" WHERE " LOCAL_DAY("j") " >= $3",
 	3, {INT8OID, TEXTARRAYOID, DATEOID}
 };
 

@@ -247,7 +247,11 @@ BEGIN ATOMIC
 			0, 0, 0, least((l.line ->> 'qty')::bigint, 1000000000000), (l.line ->> 'net')::bigint
 		FROM loyalty.report_journal(report_product_of.of_program, report_product_of.first_id, report_product_of.last_id) j
 		JOIN loyalty.event_data d ON d.member_id = j.member_id AND d.journal_id = j.journal_id
-		JOIN loyalty.event_data o ON o.member_id = j.member_id AND o.journal_id = j.order_id
+		-- in a join all orders of the member might be read
+		CROSS JOIN LATERAL (
+			SELECT x.data FROM loyalty.event_data x
+			WHERE x.member_id = j.member_id AND x.journal_id = j.order_id
+			LIMIT 1) o
 		CROSS JOIN LATERAL jsonb_array_elements(d.data -> 'lines') l (line)
 		CROSS JOIN LATERAL (SELECT o.data -> 'items' -> ((l.line ->> 'line')::int - 1) AS item) i
 		CROSS JOIN LATERAL (VALUES ('sku', i.item ->> 'sku'), ('category', i.item ->> 'category'), ('brand', i.item ->> 'brand')) k (kind, name)

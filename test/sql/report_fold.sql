@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(49);
+SELECT plan(51);
 -- compiling what compares all sums would take longer than comparing
 SET jit = off;
 
@@ -345,6 +345,22 @@ DELETE FROM loyalty.report_member_day WHERE program_id = :tokyo;
 SELECT isnt(pg_temp.sums(), :'sums', 'damaged');
 SELECT is(loyalty.report_rebuild('Tokyo'), (SELECT count(*) FROM loyalty.journal WHERE program_id = :tokyo), 'made anew');
 SELECT is(pg_temp.sums(), :'sums', 'as they were, those of others untouched');
+-- A refund is added up by its order: a member with many among members with few.
+SELECT loyalty.program_create('Berlin', 'EUR', 'Europe/Berlin') AS berlin \gset
+SELECT FROM generate_series(1, 500) i, LATERAL loyalty.enroll('Berlin', jsonb_build_object('customer_no', i::text)) r,
+	generate_series(1, 5) o, loyalty.purchase(r.member_id, 1, 'o' || o, '[{"sku": "PIN", "price": 1}]');
+ANALYZE loyalty.event_data;
+CALL pg_temp.enroll('Berlin', 'ute');
+SELECT FROM generate_series(1, 200) o, loyalty.purchase(pg_temp.id('ute'), 1, 'o' || o, '[{"sku": "PIN", "price": 1}]');
+SELECT FROM pg_temp.fold();
+CREATE FUNCTION pg_temp.fetched(name text) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+	SELECT coalesce(idx_tup_fetch, 0) + coalesce(seq_tup_read, 0) FROM pg_stat_xact_user_tables WHERE schemaname = 'loyalty' AND relname = name
+$$;
+SELECT FROM loyalty.refund(pg_temp.id('ute'), 'o197');
+SELECT pg_temp.fetched('event_data') AS before \gset
+SELECT is((SELECT sum(returned_quantity) FROM loyalty.report_product_sum(:berlin, '2000-01-01', '2100-01-01', 'sku')), 1000::numeric, 'a refund of one order of many');
+SELECT ok(pg_temp.fetched('event_data') - :before < 10, 'reads that order only');
+
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'verify() finds nothing');
 
 SELECT * FROM finish();
