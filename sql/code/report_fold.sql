@@ -403,10 +403,15 @@ COMMENT ON FUNCTION loyalty.report_change(int, bigint[], bigint[]) IS
 -- Folding. One session at a time: report_fold() and report_rebuild() lock the row of
 -- report_mark.
 
--- What comes to zero is deleted instead of kept, so that a row is touched once.
+-- What comes to zero is deleted instead of kept, so that a row is touched once. Sums are
+-- found by their keys: the planner takes what changes for more than there is, and would
+-- read all of them.
 CREATE OR REPLACE FUNCTION loyalty.report_fold_range(of_program int, first_id bigint, last_id bigint)
 RETURNS bigint LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
 SET jit = off
 BEGIN ATOMIC
 	INSERT INTO loyalty.report_value_day AS t (program_id, day, dimension, value, unit_id, kind, event, journal_rows, credited, debited)

@@ -50,6 +50,7 @@ RETURNS TABLE (program_id int, campaign_id int, member_id bigint, day date, unit
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 1000
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
+SET enable_hashjoin = on
 SET enable_mergejoin = off
 SET max_parallel_workers_per_gather = 0
 SET jit = off
@@ -141,6 +142,7 @@ RETURNS TABLE (program_id int, campaign_id int, day date, gap int, members bigin
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 1000
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
+SET enable_hashjoin = on
 SET enable_mergejoin = off
 SET max_parallel_workers_per_gather = 0
 SET jit = off
@@ -184,9 +186,13 @@ END;
 COMMENT ON FUNCTION loyalty.report_campaign_change(int, bigint[], bigint[]) IS
 'For reports: what ranges of ids change in report_campaign_return_day';
 
+-- Sums are found by their keys, as report_fold_range() does.
 CREATE OR REPLACE FUNCTION loyalty.report_fold_campaign(of_program int, first_id bigint, last_id bigint)
 RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
 SET jit = off
 BEGIN ATOMIC
 	-- before the days of the members, from which it is worked out

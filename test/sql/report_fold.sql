@@ -1,6 +1,6 @@
 \set ECHO none
 \i test/prelude.sql
-SELECT plan(51);
+SELECT plan(52);
 -- compiling what compares all sums would take longer than comparing
 SET jit = off;
 
@@ -360,6 +360,26 @@ SELECT FROM loyalty.refund(pg_temp.id('ute'), 'o197');
 SELECT pg_temp.fetched('event_data') AS before \gset
 SELECT is((SELECT sum(returned_quantity) FROM loyalty.report_product_sum(:berlin, '2000-01-01', '2100-01-01', 'sku')), 1000::numeric, 'a refund of one order of many');
 SELECT ok(pg_temp.fetched('event_data') - :before < 10, 'reads that order only');
+
+-- Nor are sums of days read that have not changed, however many there are.
+SELECT FROM pg_temp.fold();
+SAVEPOINT years;
+INSERT INTO loyalty.campaign (program_id, name, status) VALUES (:berlin, 'fair', 'live') RETURNING campaign_id AS fair \gset
+INSERT INTO loyalty.rule (program_id, name, event, unit_id, kind, award, campaign_id)
+SELECT program_id, 'fair', 'purchase', unit_id, 'fixed', 1, :fair FROM loyalty.unit WHERE program_id = :berlin AND code = 'points';
+INSERT INTO loyalty.report_campaign_return_day SELECT :berlin, :fair, '2000-01-01'::date + d, g, 1 FROM generate_series(1, 3000) d, generate_series(1, 5) g;
+INSERT INTO loyalty.report_rfm_day SELECT :berlin, '2000-01-01'::date + d, r, 1, 1, 0, 0, 0 FROM generate_series(1, 3000) d, generate_series(1, 5) r;
+INSERT INTO loyalty.report_return_day SELECT :berlin, 'buyer', '2000-01-01'::date + d, g, 1 FROM generate_series(1, 3000) d, generate_series(1, 5) g;
+INSERT INTO loyalty.report_cohort_month SELECT :berlin, make_date(1900, 1, 1) + make_interval(months => c), make_date(1900, 1, 1) + make_interval(months => c + m), 1, 1, 1, 0
+FROM generate_series(1, 1000) c, generate_series(0, 14) m;
+INSERT INTO loyalty.report_second SELECT :berlin, '1990-01-01'::date + d, '1990-01-01'::date + d + g, 1 FROM generate_series(1, 3000) d, generate_series(1, 5) g;
+ANALYZE loyalty.report_rfm_day, loyalty.report_return_day, loyalty.report_cohort_month, loyalty.report_second, loyalty.report_campaign_return_day;
+SELECT name, pg_temp.fetched(name) AS n INTO TEMP before
+FROM unnest('{report_rfm_day,report_return_day,report_cohort_month,report_second,report_campaign_return_day}'::text[]) name;
+SELECT FROM loyalty.purchase(pg_temp.id('ute'), 1, 'later');
+SELECT FROM pg_temp.fold();
+SELECT is_empty('SELECT name, pg_temp.fetched(name) - n FROM before WHERE pg_temp.fetched(name) - n > 20', 'an order is folded without reading years');
+ROLLBACK TO years;
 
 SELECT is_empty('SELECT * FROM loyalty.verify()', 'verify() finds nothing');
 
