@@ -7,13 +7,6 @@ INSERT INTO loyalty.rule (program_id, event, unit_id, name, campaign_id, rule_gr
 SELECT :program, 'purchase', unit_id, 'sundays', :sundays, 'purchase', 'multiplier', 2, '{7}'
 FROM loyalty.unit WHERE program_id = :program AND code = 'points';
 
-CREATE TABLE demo.simulated AS
-SELECT i.value::int AS customer_no, j.ref, p.kind, p.rule, p.amount, p.desired
-FROM loyalty.simulate_postings('demo', 'sundays') p
-	JOIN loyalty.journal j USING (member_id, journal_id)
-	JOIN loyalty.identity i USING (member_id)
-WHERE i.kind = 'customer_no';
-
 \echo A draft: double points on Sundays, with all orders so far
 SELECT to_char(events, '9,999,999') AS "     orders", to_char(members, '999,999') AS " members",
 	to_char(granted, '99,999,999') AS "     points", to_char(taken_back, '99,999,999') AS " taken back",
