@@ -70,18 +70,22 @@ static Statement delete_over = {
 
 /*
  * Of a kind that was deleted everything is over, also what is dated tomorrow.
- * Writes, and so locks the row, once a day.
+ * Writes once a day, and replaces what was noted before; rows of others who
+ * delete at the same time are left alone.
  */
 static Statement note_expired = {
-	"INSERT INTO loyalty.activity_expired AS x (program_id, kind, before)"
-	" SELECT n.program_id, $2, n.before FROM (SELECT p.program_id,"
-	" CASE WHEN isfinite($3) THEN ($3 AT TIME ZONE p.time_zone)::date"
-	" ELSE $4 + 2 END AS before"
-	" FROM loyalty.program p WHERE p.program_id = $1) n"
+	"WITH n AS (SELECT CASE WHEN isfinite($3)"
+	" THEN ($3 AT TIME ZONE p.time_zone)::date ELSE $4 + 2 END AS before"
+	" FROM loyalty.program p WHERE p.program_id = $1),"
+	" gone AS (DELETE FROM loyalty.activity_expired x USING ("
+	"SELECT y.noted_at FROM loyalty.activity_expired y JOIN n"
+	" ON y.before < n.before WHERE y.program_id = $1 AND y.kind = $2"
+	" FOR UPDATE OF y SKIP LOCKED) o"
+	" WHERE x.program_id = $1 AND x.kind = $2 AND x.noted_at = o.noted_at)"
+	" INSERT INTO loyalty.activity_expired (program_id, kind, noted_at, before)"
+	" SELECT $1, $2, pg_catalog.clock_timestamp(), n.before FROM n"
 	" WHERE NOT EXISTS (SELECT FROM loyalty.activity_expired y"
-	" WHERE y.program_id = $1 AND y.kind = $2 AND y.before >= n.before)"
-	" ON CONFLICT (program_id, kind) DO UPDATE"
-	" SET before = greatest(x.before, excluded.before)",
+	" WHERE y.program_id = $1 AND y.kind = $2 AND y.before >= n.before)",
 	4, {INT4OID, TEXTOID, TIMESTAMPTZOID, DATEOID}
 };
 

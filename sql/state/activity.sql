@@ -31,13 +31,16 @@ CREATE INDEX activity_at_idx ON loyalty.activity (program_id, kind, at);
 CREATE UNIQUE INDEX activity_key_idx ON loyalty.activity (member_id, key)
 	WHERE key IS NOT NULL;
 
--- What was deleted, so that nobody takes its days for days without activities.
+-- What was deleted, so that nobody takes its days for days without activities. Several
+-- who delete at once have rows of their own, so that none waits for another; the latest
+-- date counts.
 CREATE TABLE loyalty.activity_expired (
-	program_id int  NOT NULL,
-	kind       text NOT NULL,
+	program_id int         NOT NULL,
+	kind       text        NOT NULL,
+	noted_at   timestamptz NOT NULL,
 	-- local date; of earlier days nothing is left, or a part
-	before     date NOT NULL,
-	PRIMARY KEY (program_id, kind)
+	before     date        NOT NULL,
+	PRIMARY KEY (program_id, kind, noted_at)
 );
 
 -- One thing that a member or a visitor did, for track_batch().

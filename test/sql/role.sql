@@ -168,7 +168,7 @@ SELECT set_eq(
 		('rule_version', 'owner', 'ra'), ('rule_version', 'admin', 'r'), ('rule_version', 'readers', 'r'),
 		('rule_cap', 'owner', 'raw'), ('rule_cap', 'admin', 'rawd'), ('rule_cap', 'readers', 'r'),
 		('rule_use', 'owner', 'raw'), ('streak', 'owner', 'rad'),
-		('member_tag', 'owner', 'rawd'), ('member_tag', 'pii', 'r'), ('tag', 'owner', 'raw'), ('tag', 'admin', 'rawd'), ('tag', 'readers', 'r'), ('tag_history', 'owner', 'ra'), ('tag_history', 'pii', 'r'), ('member_day', 'owner', 'rawd'), ('member_day', 'pii', 'r'), ('tag_review', 'owner', 'rawd'), ('tag_scan', 'owner', 'raw'), ('activity_expired', 'owner', 'raw'),
+		('member_tag', 'owner', 'rawd'), ('member_tag', 'pii', 'r'), ('tag', 'owner', 'raw'), ('tag', 'admin', 'rawd'), ('tag', 'readers', 'r'), ('tag_history', 'owner', 'ra'), ('tag_history', 'pii', 'r'), ('member_day', 'owner', 'rawd'), ('member_day', 'pii', 'r'), ('tag_review', 'owner', 'rawd'), ('tag_scan', 'owner', 'raw'), ('activity_expired', 'owner', 'rawd'),
 		('segment', 'owner', 'rawd'), ('segment', 'admin', 'rawd'), ('segment', 'worker', 'r'), ('segment', 'readers', 'r'), ('member_segment', 'owner', 'rad'), ('member_segment', 'pii', 'r'),
 		('segment_history', 'owner', 'ra'), ('segment_history', 'pii', 'r'),
 		('benefit', 'owner', 'ra'), ('benefit', 'admin', 'rawd'), ('benefit', 'readers', 'r'), ('benefit_holder', 'owner', 'raw'), ('benefit_holder', 'admin', 'rawd'), ('benefit_holder', 'readers', 'r'),
